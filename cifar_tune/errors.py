@@ -1,0 +1,69 @@
+"""Every exception of cifar_tune.
+
+    CifarTuneError                    what a command reports as a message, with exit status 2
+    |-- ConfigError      ValueError   a sweep or trial file is wrong; holds every problem found
+    |-- DatasetError     OSError      a data set is missing, corrupt, or cannot be fetched
+    |-- DeviceError      RuntimeError a device was asked for that is not there
+    |-- CheckpointError  OSError      a checkpoint is missing, corrupt, or of another model or format
+    |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
+    |-- AnalysisError    ValueError   a table cannot answer what was asked of it
+    `-- ClusterError     RuntimeError Ray could not be started or reached
+
+A trial whose loss is no longer finite is a result, not an error: see `training.loop.Diverged`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class CifarTuneError(Exception):
+    """Base of all errors that the user can act upon."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a file: where it is, what it is, and what is allowed."""
+
+    file: str
+    line: int | None
+    column: int | None
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return ": ".join(part for part in (where, self.path, self.message) if part)
+
+
+class ConfigError(CifarTuneError, ValueError):
+    """A sweep or trial file is wrong; `problems` lists everything found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DatasetError(CifarTuneError, OSError):
+    """A data set is missing, corrupt, or cannot be fetched; says which file and which command helps."""
+
+
+class DeviceError(CifarTuneError, RuntimeError):
+    """A device was asked for that is not there; says what there is."""
+
+
+class CheckpointError(CifarTuneError, OSError):
+    """A checkpoint is missing, corrupt, or belongs to another model or format version."""
+
+
+class ResultsError(CifarTuneError, OSError):
+    """A results folder is in the way, missing, locked by another process, or unreadable."""
+
+
+class AnalysisError(CifarTuneError, ValueError):
+    """A table cannot answer the question: no such column, no such trial, nothing completed."""
+
+
+class ClusterError(CifarTuneError, RuntimeError):
+    """Ray could not be started or reached."""

@@ -1,0 +1,1 @@
+"""Rows in, parquet tables out; valid at every instant."""

@@ -1,0 +1,37 @@
+"""Strict, frozen base of everything that is read from YAML.
+
+Schemas import neither torch nor Ray, so that a misspelt key is reported in well under a second
+(docs/decisions/0001-schemas-without-torch.md).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """A frozen record that refuses unknown keys and never converts one type into another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+Item = TypeVar("Item")
+ListOf = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A YAML list, held as a tuple."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A share in [0, 1]."""
+
+OpenFraction = Annotated[float, Field(ge=0, lt=1)]
+"""A share in [0, 1)."""
+
+Positive = Annotated[float, Field(gt=0)]
+"""A number greater than 0."""
+
+NonNegative = Annotated[float, Field(ge=0)]
+"""A number of at least 0."""
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number of at least 1."""

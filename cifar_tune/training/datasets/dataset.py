@@ -1,0 +1,71 @@
+"""What every data set's schema offers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from cifar_tune.schema import Count, Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a trial must know of a data set before it loads a pixel.
+
+    channels, resolution: of the images as trained on (C, and H = W in pixels).
+    mean, std: per channel, of pixels in [0, 1].
+    coarse_of_fine: for each class the index of its superclass, or None. train_images: before the validation split.
+    """
+
+    class_names: tuple[str, ...]
+    channels: int
+    resolution: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train_images: int
+    coarse_names: tuple[str, ...] | None = None
+    coarse_of_fine: tuple[int, ...] | None = None
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Images:
+    """One split. pixels: (N, C, H, W) uint8, possibly memory-mapped. labels: (N,) int64."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+class Dataset(Strict):
+    """A data set by name and its options."""
+
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the (sub-sampled) training data held out for validation, stratified by class."""
+    train_size: Count | None = None
+    """Uses a seeded, stratified subset of this many training images, validation included; null uses all."""
+    split_seed: int = 0
+    """Draws the subset and the validation split; kept apart from the trial's seed so that scores stay comparable."""
+
+    @abstractmethod
+    def info(self, root: Path) -> DatasetInfo:
+        """Returns what is known of the set. Reads no pixels. Raises DatasetError where it must look at files that are not there."""
+
+    @abstractmethod
+    def verify(self, root: Path) -> None:
+        """Raises DatasetError if a file is missing or corrupt (checksums), naming it and what to do. Imports no torch."""
+
+    @abstractmethod
+    def load(self, root: Path, split: Split) -> Images:
+        """Returns all images of a split. Search asks for "train" only."""

@@ -1,0 +1,28 @@
+"""What `train_epochs` yields: one record an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One finished epoch. Accuracies are fractions in [0, 1]; losses are means per image, in nats.
+
+    epoch: 1 for the first.
+    train_loss, train_accuracy: over the augmented batches as they were trained on.
+    validation_loss, validation_accuracy: over the whole validation split, clean; None in epochs that skip validation.
+    lr: of the last step. epoch_seconds: training and validation together.
+    images_per_second: training images over training seconds (validation excluded).
+    peak_memory_bytes: most device memory allocated since the trial began; on CPU the process's peak resident size.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    lr: float
+    epoch_seconds: float
+    images_per_second: float
+    peak_memory_bytes: int

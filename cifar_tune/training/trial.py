@@ -1,0 +1,108 @@
+"""`TrialConfig`: everything that determines one training run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from cifar_tune.schema import Count, ListOf, NonNegative, OpenFraction, Positive, Strict
+from cifar_tune.training.augmentations import AnyAugmentation
+from cifar_tune.training.datasets import AnyDataset
+from cifar_tune.training.losses import AnyLoss, CrossEntropy
+from cifar_tune.training.models import AnyModel
+from cifar_tune.training.optimizers import AnyOptimizer
+from cifar_tune.training.schedules import AnySchedule, OneCycle
+
+Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+
+
+class Sam(Strict):
+    """Sharpness-aware minimisation around the optimizer. Source: Foret et al. 2021 (arXiv:2010.01412); adaptive: Kwon et al. 2021 (arXiv:2102.11600)."""
+
+    rho: NonNegative = 0.05
+    adaptive: bool = False
+
+
+class Ema(Strict):
+    """Exponential moving average of weights and BatchNorm statistics; after step t the decay is min(decay, (1 + t) / (10 + t))."""
+
+    decay: OpenFraction = 0.999
+
+
+class Clip(Strict):
+    """Gradient clipping, by total norm or by value."""
+
+    norm: Positive | None = None
+    value: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Clip:
+        if (self.norm is None) == (self.value is None):
+            raise ValueError("clip takes exactly one of `norm` and `value`")
+        return self
+
+
+class EarlyStopping(Strict):
+    """Ends a trial when validation accuracy has not risen for `patience` epochs."""
+
+    patience: Count
+    min_delta: NonNegative = 0.0
+
+
+class Evaluation(Strict):
+    """How validation and test images are scored."""
+
+    weights: Literal["auto", "ema", "raw"] = "auto"
+    """auto: the moving average where `ema` is on, else the raw weights."""
+    mirror: bool = False
+    """Averages the probabilities of the image and its mirror image."""
+    every: Count = 1
+    """Validates every so many epochs, and after the last."""
+
+
+class TrialConfig(Strict):
+    """One complete training run; the same values and seed give the same curve on the same device kind."""
+
+    dataset: AnyDataset
+    model: AnyModel
+    augmentations: ListOf[AnyAugmentation] = ()
+    loss: AnyLoss = CrossEntropy()
+    optimizer: AnyOptimizer
+    schedule: AnySchedule = OneCycle()
+    sam: Sam | None = None
+    ema: Ema | None = None
+    clip: Clip | None = None
+    early_stopping: EarlyStopping | None = None
+    evaluation: Evaluation = Evaluation()
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Effective: images per optimizer update, on every device."""
+    accumulation: Count = 1
+    """Micro-batches per update; divides `batch_size`."""
+    epochs: Count
+    precision: Precision = "auto"
+    channels_last: bool = True
+    compile: Literal["auto"] | bool = "auto"
+    deterministic: bool = False
+    """On a GPU: only kernels whose results repeat bit for bit."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Draws the initial weights, the order of the images and the augmentations."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_loss_name(cls, data: Any) -> Any:
+        """`loss: {label_smoothing: 0.1}` means cross-entropy."""
+        if isinstance(data, dict) and isinstance(data.get("loss"), dict) and "name" not in data["loss"]:
+            return {**data, "loss": {"name": "cross_entropy", **data["loss"]}}
+        return data
+
+    @model_validator(mode="after")
+    def _accumulation_divides(self) -> TrialConfig:
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}")
+        return self
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Images per forward pass."""
+        return self.batch_size // self.accumulation

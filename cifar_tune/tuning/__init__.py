@@ -1,0 +1,1 @@
+"""A `SweepConfig` in, trials out. The only room that imports Ray and Optuna."""
