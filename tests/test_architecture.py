@@ -1,0 +1,79 @@
+"""The rooms' walls: who may import whom, and what stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "cifar_tune"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "schema": {"errors"},
+    "training": {"schema", "errors"},
+    "config": {"training", "schema", "errors"},
+    "results": {"errors"},
+    "tuning": {"config", "training", "results", "schema", "errors"},
+    "analysis": {"results", "errors"},
+    "inspection": {"training", "schema", "errors"},
+}
+ONLY_IN_TUNING = {"ray", "optuna"}
+NEVER_IN_ANALYSIS = {"torch", "torchvision"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield node.module or "", node.lineno
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
+    room = room_of(path)
+    for module, line in imports_of(path):
+        where = f"{path.relative_to(PACKAGE.parent)}:{line}"
+        top = module.split(".")[0]
+        if top in ONLY_IN_TUNING:
+            assert room == "tuning", f"{where}: only tuning imports {top}"
+        if room in ("analysis", "results"):
+            assert top not in NEVER_IN_ANALYSIS, f"{where}: {room} needs no {top}"
+        if top == "cifar_tune" and room in MAY_IMPORT:
+            other = module.split(".")[1] if "." in module else ""
+            assert other in {"", room} | MAY_IMPORT[room], f"{where}: {room} may not import {other}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_fits_the_mind(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("cifar_tune.config.load", ("torch", "ray", "optuna", "pandas")),
+        ("cifar_tune.sweep", ("torch", "ray", "optuna", "pandas", "matplotlib")),
+        ("cifar_tune.train", ("torch", "ray", "optuna", "pandas")),
+        ("cifar_tune.report", ("torch", "ray", "optuna")),
+        ("cifar_tune.tuning.search", ("torch", "ray")),
+        ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),
+    ],
+)
+def test_importing_a_module_leaves_heavy_libraries_alone(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import {module}, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
