@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from cifar_tune.schema import Count, OpenFraction
-from cifar_tune.training.models.model import Model
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.model import SMALLEST_MAP, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,9 +26,10 @@ class MiniNet(Model):
     dropout: OpenFraction = 0.25
 
     def smallest_resolution(self) -> int:
-        return 8
+        return SMALLEST_MAP
 
-    def build(self, channels: int, classes: int) -> nn.Module:
+    def build(self, info: DatasetInfo) -> nn.Module:
         from cifar_tune.training.networks.mininet import MiniNet as Network
 
-        return Network(self.variant, self.activation, self.squeeze_factor, self.width, self.dropout, channels, classes)
+        options = (self.variant, self.activation, self.squeeze_factor, self.width, self.dropout)
+        return Network(*options, info.channels, info.classes)

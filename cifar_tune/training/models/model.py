@@ -5,19 +5,39 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from cifar_tune.errors import DatasetError
 from cifar_tune.schema import Strict
+from cifar_tune.training.datasets.dataset import DatasetInfo
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+SMALLEST_MAP = 5
+"""Least height and width before the three strided stages of every network here: 5, 3, 2, 1, so that each halves it."""
+
+
 class Model(Strict):
     """A network by name and its options; `build` makes it."""
 
-    def smallest_resolution(self) -> int:
-        """Least height and width in pixels that the network can take."""
-        return 1
+    name: str
 
     @abstractmethod
-    def build(self, channels: int, classes: int) -> nn.Module:
-        """Returns the network, initialised from torch's global generator: (N, channels, H, W) -> (N, classes) logits."""
+    def smallest_resolution(self) -> int:
+        """Least height and width in pixels that the network can take."""
+
+    def check(self, info: DatasetInfo) -> None:
+        """Raises DatasetError where the network cannot learn from the data set. Imports no torch."""
+        smallest = self.smallest_resolution()
+        if info.resolution < smallest:
+            raise DatasetError(
+                f"model {self.name} with these options takes images of at least {smallest} x {smallest} pixels; "
+                f"the data set's resolution is {info.resolution}"
+            )
+
+    @abstractmethod
+    def build(self, info: DatasetInfo) -> nn.Module:
+        """Returns the network, initialised from torch's global generator, on torch's default device.
+
+        Takes (N, C, H, W) normalised images; gives (N, K) logits, or log-probabilities, which serve as logits.
+        """

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from cifar_tune.schema import Count, OpenFraction, Strict
-from cifar_tune.training.models.model import Model
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.model import SMALLEST_MAP, Model
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class Stem(Strict):
-    """The first convolution. The default suits 32 px images; `{kernel: 7, stride: 2, padding: 3, maxpool: true}` is ImageNet's."""
+    """The first convolution. The default suits 32 px; `{kernel: 7, stride: 2, padding: 3, maxpool: true}` is ImageNet's."""
 
     kernel: Annotated[int, Field(ge=1, le=11)] = 3
     stride: Annotated[int, Field(ge=1, le=4)] = 1
     padding: Annotated[int, Field(ge=0, le=5)] = 1
     maxpool: bool = False
+    """Halves the map once more, by the maximum over 3x3 pixels."""
+
+    def smallest_resolution(self, smallest_map: int) -> int:
+        """Returns the least height and width in pixels of which the stem leaves at least `smallest_map`."""
+        before_pool = 2 * smallest_map - 1 if self.maxpool else smallest_map
+        return max(1, (before_pool - 1) * self.stride + self.kernel - 2 * self.padding)
 
 
 class ResNet(Model):
     """Options of both depths."""
+
+    blocks: ClassVar[tuple[int, int, int, int]]
+    """Blocks in each stage."""
 
     width: Count = 64
     """Channels of the first stage; the others have 2, 4 and 8 times as many."""
@@ -31,24 +41,24 @@ class ResNet(Model):
     dropout: OpenFraction = 0.0
     """Before the linear head."""
 
+    def smallest_resolution(self) -> int:
+        return self.stem.smallest_resolution(SMALLEST_MAP)
+
+    def build(self, info: DatasetInfo) -> nn.Module:
+        from cifar_tune.training.networks.resnet import ResNet as Network
+
+        return Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes)
+
 
 class ResNet18(ResNet):
-    """11,173,962 parameters for 10 classes at width 64."""
+    """11,173,962 parameters for 10 classes at width 64, 11,220,132 for 100."""
 
     name: Literal["resnet18"] = "resnet18"
-
-    def build(self, channels: int, classes: int) -> nn.Module:
-        from cifar_tune.training.networks.resnet import resnet
-
-        return resnet((2, 2, 2, 2), self.width, self.stem, self.dropout, channels, classes)
+    blocks = (2, 2, 2, 2)
 
 
 class ResNet34(ResNet):
-    """21,282,122 parameters for 10 classes at width 64."""
+    """21,282,122 parameters for 10 classes at width 64, 21,328,292 for 100."""
 
     name: Literal["resnet34"] = "resnet34"
-
-    def build(self, channels: int, classes: int) -> nn.Module:
-        from cifar_tune.training.networks.resnet import resnet
-
-        return resnet((3, 4, 6, 3), self.width, self.stem, self.dropout, channels, classes)
+    blocks = (3, 4, 6, 3)
