@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Stem(Strict):
-    """The first convolution. The default suits 32 px; `{kernel: 7, stride: 2, padding: 3, maxpool: true}` is ImageNet's."""
+    """The first convolution, for 32 px images; `{kernel: 7, stride: 2, padding: 3, maxpool: true}` is ImageNet's."""
 
     kernel: Annotated[int, Field(ge=1, le=11)] = 3
     stride: Annotated[int, Field(ge=1, le=4)] = 1

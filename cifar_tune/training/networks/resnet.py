@@ -1,8 +1,8 @@
-"""ResNets of basic blocks, with torchvision's parameter names. Source: He et al. 2016 (arXiv:1512.03385, sec. 3, 4.1)."""
+"""ResNets of basic blocks, with torchvision's parameter names. Source: He et al. 2016 (arXiv:1512.03385, sec. 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -11,23 +11,29 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from cifar_tune.training.models.resnet import Stem
 
-Convolution = Callable[..., nn.Conv2d]
-"""Makes the convolutions of the blocks; takes nn.Conv2d's arguments."""
+
+class Convolution(nn.Conv2d):
+    """Convolution without bias. Source of its initialisation: He et al. 2015 (arXiv:1502.01852, eq. 14)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a skip, which is projected where the shape changes."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, convolution: Convolution) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, convolution: type[Convolution]) -> None:
         super().__init__()
-        self.conv1 = convolution(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.conv1 = convolution(inputs, outputs, 3, stride, padding=1)
         self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = convolution(outputs, outputs, 3, padding=1, bias=False)
+        self.conv2 = convolution(outputs, outputs, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
-            projection = convolution(inputs, outputs, 1, stride=stride, bias=False)
-            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         skip = x if self.downsample is None else self.downsample(x)
@@ -38,23 +44,23 @@ class BasicBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """All of a ResNet before its head: (N, channels, H, W) -> (N, D) averaged features, D = 8 * width."""
+    """All of a ResNet before its head: (N, channels, H, W) -> (N, D) averaged features, D = 8 * width.
+
+    The stem is always in full precision; `convolution` makes those of the blocks.
+    """
 
     def __init__(
-        self, blocks: Sequence[int], width: int, stem: Stem, channels: int, convolution: Convolution = nn.Conv2d
+        self, blocks: Sequence[int], width: int, stem: Stem, channels: int, convolution: type[Convolution] = Convolution
     ) -> None:
         super().__init__()
         self.features = 8 * width
-        self.conv1 = nn.Conv2d(channels, width, stem.kernel, stem.stride, stem.padding, bias=False)
+        self.conv1 = Convolution(channels, width, stem.kernel, stem.stride, stem.padding)
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem.maxpool else None
         self.layer1 = _stage(blocks[0], width, width, 1, convolution)
         self.layer2 = _stage(blocks[1], width, 2 * width, 2, convolution)
         self.layer3 = _stage(blocks[2], 2 * width, 4 * width, 2, convolution)
         self.layer4 = _stage(blocks[3], 4 * width, 8 * width, 2, convolution)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def extract(self, images: Tensor) -> Tensor:
         """Returns (N, D) features."""
@@ -80,7 +86,7 @@ class ResNet(Trunk):
         dropout: float,
         channels: int,
         classes: int,
-        convolution: Convolution = nn.Conv2d,
+        convolution: type[Convolution] = Convolution,
     ) -> None:
         super().__init__(blocks, width, stem, channels, convolution)
         self.dropout = nn.Dropout(dropout)
@@ -91,7 +97,7 @@ class ResNet(Trunk):
         return logits
 
 
-def _stage(blocks: int, inputs: int, outputs: int, stride: int, convolution: Convolution) -> nn.Sequential:
+def _stage(blocks: int, inputs: int, outputs: int, stride: int, convolution: type[Convolution]) -> nn.Sequential:
     """Returns a row of blocks, of which the first changes channels and size."""
     first = BasicBlock(inputs, outputs, stride, convolution)
     return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1, convolution) for _ in range(blocks - 1)))

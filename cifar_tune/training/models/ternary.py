@@ -1,0 +1,46 @@
+"""ResNets whose blocks compute with weights of three values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.resnet import ResNet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Method = Literal["twn", "ttq"]
+
+
+class TernaryResNet(ResNet):
+    """Options of both depths. Stem, BatchNorm and head stay in full precision.
+
+    The optimizer moves latent float weights, and weight decay shrinks these; every forward pass takes the three values
+    from them anew.
+    """
+
+    method: Method = "twn"
+    """twn: {-a, 0, a}, a from the latent weights (Li et al. 2016, arXiv:1605.04711).
+    ttq: {-n, 0, p}, n and p learned, two parameters a layer (Zhu et al. 2017, arXiv:1612.01064)."""
+
+    def build(self, info: DatasetInfo) -> nn.Module:
+        from cifar_tune.training.networks.resnet import ResNet as Network
+        from cifar_tune.training.networks.ternary import CONVOLUTIONS
+
+        convolution = CONVOLUTIONS[self.method]
+        return Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes, convolution)
+
+
+class TernaryResNet18(TernaryResNet):
+    """11,173,962 parameters for 10 classes at width 64, of which 11,157,504 ternary in 19 layers."""
+
+    name: Literal["ternary_resnet18"] = "ternary_resnet18"
+    blocks = (2, 2, 2, 2)
+
+
+class TernaryResNet34(TernaryResNet):
+    """21,282,122 parameters for 10 classes at width 64, of which 21,258,240 ternary in 35 layers."""
+
+    name: Literal["ternary_resnet34"] = "ternary_resnet34"
+    blocks = (3, 4, 6, 3)

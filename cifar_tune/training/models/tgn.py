@@ -1,0 +1,41 @@
+"""The Taxonomic Gated Network: a gate chooses the superclass, one expert per superclass the class within it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cifar_tune.schema import Count, OpenFraction
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.model import SMALLEST_MAP, Model
+from cifar_tune.training.models.resnet import Stem
+from cifar_tune.training.taxonomy import superclasses
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Tgn(Model):
+    """16,609,720 parameters on CIFAR-100 at width 64: a ResNet-18 trunk, a gate and 20 experts.
+
+    For data sets with coarse labels only. Its outputs are log-probabilities of the classes, in label order.
+    """
+
+    name: Literal["tgn"] = "tgn"
+    width: Count = 64
+    """Channels of the first stage; features and the experts' hidden layers have 8 times as many, the gate's 4 times."""
+    stem: Stem = Stem()
+    dropout: OpenFraction = 0.1
+    """Inside the experts."""
+
+    def smallest_resolution(self) -> int:
+        return self.stem.smallest_resolution(SMALLEST_MAP)
+
+    def check(self, info: DatasetInfo) -> None:
+        super().check(info)
+        superclasses(info, f"model {self.name}")
+
+    def build(self, info: DatasetInfo) -> nn.Module:
+        from cifar_tune.training.networks.tgn import TaxonomicGatedNetwork
+
+        members = superclasses(info, f"model {self.name}")
+        return TaxonomicGatedNetwork(members, self.width, self.stem, self.dropout, info.channels)

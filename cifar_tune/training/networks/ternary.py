@@ -1,0 +1,77 @@
+"""Convolutions that compute with three weight values, and those values packed into two bits each.
+
+The gradient passes straight through the rounding to latent float weights (Bengio et al. 2013, arXiv:1308.3432).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cifar_tune.training.networks.resnet import Convolution
+
+if TYPE_CHECKING:
+    from cifar_tune.training.models.ternary import Method
+
+TWN_THRESHOLD = 0.7
+"""Times mean |w|. Source: Li et al. 2016 (arXiv:1605.04711, sec. 2)."""
+
+TTQ_THRESHOLD = 0.05
+"""Times max |w|. Source: Zhu et al. 2017 (arXiv:1612.01064, sec. 4)."""
+
+
+class TernaryConvolution(Convolution):
+    """Convolution by `ternary_weight()`; `weight` holds the latent values."""
+
+    @abstractmethod
+    def ternary_weight(self) -> Tensor:
+        """Returns the weights computed with: at most one negative value, zero, and at most one positive value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.ternary_weight(), None, self.stride, self.padding)
+
+
+class TwnConvolution(TernaryConvolution):
+    """Ternary Weight Network: the scale is the mean magnitude of the weights above the threshold."""
+
+    def ternary_weight(self) -> Tensor:
+        latent = self.weight.detach()
+        magnitude = latent.abs()
+        kept = magnitude > TWN_THRESHOLD * magnitude.mean()
+        scale = (magnitude * kept).sum() / kept.sum().clamp(min=1)
+        return latent.sign() * kept * scale + _straight_through(self.weight)
+
+
+class TtqConvolution(TernaryConvolution):
+    """Trained Ternary Quantization: one learned scale for the positive weights and one for the negative."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding)
+        positive, negative = self._signs()
+        latent = self.weight.detach()
+        self.positive_scale = nn.Parameter((latent * positive).sum() / positive.sum().clamp(min=1))
+        self.negative_scale = nn.Parameter(-(latent * negative).sum() / negative.sum().clamp(min=1))
+
+    def _signs(self) -> tuple[Tensor, Tensor]:
+        """Returns two masks of the weights' shape: above the threshold, and below its negative."""
+        latent = self.weight.detach()
+        threshold = TTQ_THRESHOLD * latent.abs().max()
+        return latent > threshold, latent < -threshold
+
+    def ternary_weight(self) -> Tensor:
+        positive, negative = self._signs()
+        values = positive * self.positive_scale - negative * self.negative_scale
+        gain = torch.where(positive, self.positive_scale, torch.where(negative, self.negative_scale, 1.0)).detach()
+        return values + gain * _straight_through(self.weight)
+
+
+CONVOLUTIONS: dict[Method, type[TernaryConvolution]] = {"twn": TwnConvolution, "ttq": TtqConvolution}
+
+
+def _straight_through(latent: Tensor) -> Tensor:
+    """Returns zeros whose gradient flows to `latent` unchanged; adding them alters no bit of the sum."""
+    return latent - latent.detach()
