@@ -8,8 +8,9 @@ from pydantic import Field
 
 from cifar_tune.training.augmentations.augmentation import Augmentation
 from cifar_tune.training.augmentations.crop import Crop
+from cifar_tune.training.augmentations.cutout import Cutout
 from cifar_tune.training.augmentations.flip import Flip
 
-AnyAugmentation = Annotated[Flip | Crop, Field(discriminator="name")]
+AnyAugmentation = Annotated[Flip | Crop | Cutout, Field(discriminator="name")]
 
 __all__ = ["AnyAugmentation", "Augmentation"]

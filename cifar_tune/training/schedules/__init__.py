@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cifar_tune.training.schedules.constant import Constant
 from cifar_tune.training.schedules.cosine import Cosine
 from cifar_tune.training.schedules.onecycle import OneCycle
 from cifar_tune.training.schedules.schedule import Schedule, Setting
 
-AnySchedule = Annotated[OneCycle | Cosine, Field(discriminator="name")]
+AnySchedule = Annotated[OneCycle | Cosine | Constant, Field(discriminator="name")]
 
 __all__ = ["AnySchedule", "OneCycle", "Schedule", "Setting"]

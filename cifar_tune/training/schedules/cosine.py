@@ -10,7 +10,10 @@ from cifar_tune.training.schedules.schedule import Schedule, Setting
 
 
 class Cosine(Schedule):
-    """Half a cosine from the lr to `final` times the lr. Source: Loshchilov and Hutter 2017 (arXiv:1608.03983, eq. 5)."""
+    """Half a cosine from the lr to `final` times the lr.
+
+    Equals torch.optim.lr_scheduler.CosineAnnealingLR. Source: Loshchilov and Hutter 2017 (arXiv:1608.03983, eq. 5).
+    """
 
     name: Literal["cosine"] = "cosine"
     final: Fraction = 0.0
