@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cifar_tune.schema import Strict
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from cifar_tune.training.batch import Batch
     from cifar_tune.training.datasets.dataset import DatasetInfo
 
 
+class LossFunction(Protocol):
+    """A loss made ready for one data set and one device; it may hold tensors and a frozen teacher, but no state."""
+
+    def __call__(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns (mean loss in nats, (N, K) float32 logits); `images` are (N, C, H, W), normalised."""
+
+
 class Loss(Strict):
     """A training loss by name and its options."""
 
-    def prepare(self, info: DatasetInfo, device: str) -> None:
-        """Raises DatasetError where the loss needs what the data set lacks."""
+    def check(self, info: DatasetInfo) -> None:
+        """Raises DatasetError where the loss needs what the data set lacks. Imports no torch."""
 
-    @abstractmethod
+    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
+        """Returns the loss for this data set on this device; every loss overrides it."""
+        self.prepare(info, str(device))
+        return self.compute
+
+    def prepare(self, info: DatasetInfo, device: str) -> None:
+        """Superseded by `check` and `build`; goes once every caller has moved."""
+        self.check(info)
+
     def compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns (mean loss in nats, (N, K) float32 logits); `images` are (N, C, H, W), normalised."""
+        """Superseded by what `build` returns; goes once every caller has moved."""
+        raise NotImplementedError
