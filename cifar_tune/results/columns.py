@@ -1,0 +1,166 @@
+"""Every column of the two tables: its type, unit and meaning.
+
+The tables' field metadata and results/README.md follow from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TRIALS_NAME = "trials.parquet"
+EPOCHS_NAME = "epochs.parquet"
+
+SCHEMA_VERSION = 1
+"""Of both tables; rises when a column changes its meaning or its name, not when one is added."""
+
+INT64_LIMIT = 2**63
+"""Whole numbers are held in 64 bits; -INT64_LIMIT itself stands for a missing one."""
+
+Kind = Literal["float", "int", "bool", "string", "time"]
+
+RUNNING = "running"
+COMPLETED = "completed"
+STOPPED = "stopped"
+DIVERGED = "diverged"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+STATUSES = (RUNNING, COMPLETED, STOPPED, DIVERGED, FAILED, INTERRUPTED)
+
+CONFIGURATION_PREFIX = "trial."
+"""Columns that begin so hold the trial's configuration, one column a dotted path."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it holds, in which unit, and whether the store computes it from the epochs."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    derived: bool = False
+    values: tuple[str, ...] = ()
+    required: bool = False
+
+
+IDENTITY_COLUMNS = (
+    Column("sweep", "string", "", "name of the sweep", required=True),
+    Column("study", "string", "", "the grid cell that the trial belongs to; all trials of a study share one sampler"),
+    Column(
+        "trial_id",
+        "string",
+        "",
+        "name of the trial, unique in the sweep; also names its checkpoint folder",
+        required=True,
+    ),
+    Column("trial_index", "int", "", "0 for the sweep's first trial, in the order in which trials were proposed"),
+    Column("baseline", "bool", "", "true for the `trial:` of the sweep file itself, which every study runs first"),
+    Column("status", "string", "", "how the trial stands", values=STATUSES),
+    Column("status_reason", "string", "", "why it was stopped, diverged, failed or was interrupted, in a sentence"),
+)
+"""The columns before the configuration."""
+
+OUTCOME_COLUMNS = (
+    Column("seed", "int", "", "draws the initial weights, the order of the images and the augmentations"),
+    Column("epochs_trained", "int", "epochs", "epochs finished, 0 before the first", derived=True, required=True),
+    Column(
+        "validation_accuracy", "float", "fraction", "on the validation split, at the last validated epoch", derived=True
+    ),
+    Column(
+        "best_validation_accuracy",
+        "float",
+        "fraction",
+        "highest over the epochs; optimistic, being a maximum",
+        derived=True,
+    ),
+    Column("best_epoch", "int", "epochs", "the first epoch with that accuracy; 1 is the first of all", derived=True),
+    Column(
+        "validation_loss",
+        "float",
+        "nats per image",
+        "on the validation split, at the last validated epoch",
+        derived=True,
+    ),
+    Column("train_accuracy", "float", "fraction", "on the augmented batches of the last epoch", derived=True),
+    Column("train_loss", "float", "nats per image", "on the augmented batches of the last epoch", derived=True),
+    Column(
+        "generalization_gap",
+        "float",
+        "fraction",
+        "train_accuracy minus validation_accuracy, both of the last validated epoch",
+        derived=True,
+    ),
+    Column("num_parameters", "int", "parameters", "trainable parameters of the model"),
+    Column("flops_per_image", "float", "FLOP", "one forward pass; a multiply-add counts as two"),
+    Column(
+        "train_seconds", "float", "seconds", "sum of epoch_seconds: training and validation, no waiting", derived=True
+    ),
+    Column("wall_seconds", "float", "seconds", "from the first start to the end, waiting and restarts included"),
+    Column(
+        "images_per_second",
+        "float",
+        "images per second",
+        "training images over training seconds of all epochs, validation excluded",
+        derived=True,
+    ),
+    Column("peak_memory_bytes", "int", "bytes", "largest peak_memory_bytes of any epoch", derived=True),
+    Column("gpu_seconds", "float", "seconds", "wall time times the share of GPUs reserved; 0 on CPU"),
+    Column("device_name", "string", "", "the device that trained it last, such as `NVIDIA H100 PCIe` or `cpu`"),
+    Column("node", "string", "", "host name of the machine that trained it last"),
+    Column("precision", "string", "", "arithmetic that `precision: auto` came to on that device"),
+    Column("gpu_memory_reserved_bytes", "int", "bytes", "device memory set aside for the trial; 0 on CPU"),
+    Column(
+        "micro_batch_size", "int", "images", "images per forward pass; the effective batch size is `trial.batch_size`"
+    ),
+    Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
+    Column("error", "string", "", "message of the exception that failed it"),
+    Column("attempts", "int", "", "times it was started: 1, and one more for every restart"),
+    Column("started_at", "time", "UTC", "first start"),
+    Column("ended_at", "time", "UTC", "end; missing while it runs"),
+)
+"""The columns after the configuration."""
+
+TRIAL_COLUMNS = IDENTITY_COLUMNS + OUTCOME_COLUMNS
+
+EPOCH_COLUMNS = (
+    Column("trial_id", "string", "", "the trial, as in trials.parquet", required=True),
+    Column("epoch", "int", "epochs", "1 for the first", required=True),
+    Column("train_loss", "float", "nats per image", "mean over the augmented batches as they were trained on"),
+    Column("train_accuracy", "float", "fraction", "over the augmented batches as they were trained on"),
+    Column(
+        "validation_loss",
+        "float",
+        "nats per image",
+        "mean over the clean validation split; missing where validation was skipped",
+    ),
+    Column(
+        "validation_accuracy",
+        "float",
+        "fraction",
+        "over the clean validation split; missing where validation was skipped",
+    ),
+    Column("lr", "float", "", "learning rate of the epoch's last step"),
+    Column("epoch_seconds", "float", "seconds", "training and validation"),
+    Column(
+        "images_per_second", "float", "images per second", "training images over training seconds, validation excluded"
+    ),
+    Column(
+        "peak_memory_bytes",
+        "int",
+        "bytes",
+        "most device memory allocated since the trial began; on CPU the process's peak resident size",
+    ),
+    Column("decision", "string", "", "of the scheduler after this epoch", values=("continue", "stop")),
+    Column("rung", "int", "epochs", "the rung that was decided at, named by its epoch; missing between rungs"),
+    Column("rung_size", "int", "trials", "trials recorded at the rung when it was decided, this one included"),
+    Column("rung_rank", "int", "", "place among them, 1 for the best"),
+    Column(
+        "rung_cutoff",
+        "float",
+        "",
+        "value of the objective that was needed to go on; missing while the rung has too few trials",
+    ),
+)
+
+DERIVED_TRIAL_COLUMNS = tuple(column.name for column in TRIAL_COLUMNS if column.derived)

@@ -1,0 +1,75 @@
+"""Everything a ledger says, in memory: trials and their epochs.
+
+The store fills it as events happen, a reader by replaying them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from cifar_tune.results.arrow import table
+from cifar_tune.results.columns import INTERRUPTED, RUNNING
+from cifar_tune.results.epoch_rows import EpochRows
+from cifar_tune.results.outcome import outcomes
+from cifar_tune.results.trial_rows import TrialRows
+
+DRIVER_DIED = "the sweep was killed while the trial was running"
+
+
+class Rows:
+    """Both tables of one sweep."""
+
+    def __init__(self, sweep_name: str) -> None:
+        self.sweep_name = sweep_name
+        self.trials = TrialRows()
+        self.epochs = EpochRows()
+
+    def merge_trial(self, trial_id: str, values: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+        """Sets checked values of a trial, new or known."""
+        if trial_id not in self.trials.places:
+            self.epochs.add_trial(trial_id)
+            values = {"sweep": self.sweep_name, **values}
+        self.trials.merge(trial_id, values, configuration)
+
+    def interrupt_running(self, reason: str) -> None:
+        """Marks every trial that still counts as running: its driver is gone."""
+        for trial_id in self.trials.where("status", RUNNING):
+            self.trials.merge(trial_id, {"status": INTERRUPTED, "status_reason": reason}, {})
+
+    def trial(self, trial_id: str) -> dict[str, Any]:
+        """Every value of a trial, those that follow from its epochs included.
+
+        Raises:
+            ResultsError: no such trial.
+        """
+        row = self.trials.row(trial_id)
+        numbers = self.epochs.numbers(trial_id)
+        derived = outcomes(np.array([len(numbers["epoch"])]), numbers)
+        return row | {name: values[0].as_py() for name, values in derived.items()}
+
+    def trial_table(self) -> pa.Table:
+        """trials.parquet."""
+        derived = outcomes(self.epochs.lengths(), self.epochs.numbers())
+        return table(self.sweep_name, self.trials.to_arrow(derived))
+
+    def epoch_table(self) -> pa.Table:
+        """epochs.parquet."""
+        return table(self.sweep_name, self.epochs.to_arrow())
+
+
+def replay(events: Iterable[Mapping[str, Any]]) -> Rows:
+    """The rows after all events; the first event names the sweep."""
+    stream = iter(events)
+    rows = Rows(next(stream)["sweep"])
+    for event in stream:
+        if event["event"] == "epoch":
+            rows.epochs.add(event["trial_id"], event["epoch"], rows.epochs.check(event["values"]))
+        elif event["event"] == "trial":
+            rows.merge_trial(event["trial_id"], rows.trials.check(event["values"]), event["configuration"])
+        elif event["event"] == "opened":
+            rows.interrupt_running(DRIVER_DIED)
+    return rows
