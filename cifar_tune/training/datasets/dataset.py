@@ -51,21 +51,32 @@ class Images:
 class Dataset(Strict):
     """A data set by name and its options."""
 
+    name: str
+    resolution: int
+    """Height and width of the images in pixels; other sizes are resized, bilinear and antialiased."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the (sub-sampled) training data held out for validation, stratified by class."""
     train_size: Count | None = None
     """Uses a seeded, stratified subset of this many training images, validation included; null uses all."""
-    split_seed: int = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Draws the subset and the validation split; kept apart from the trial's seed so that scores stay comparable."""
 
     @abstractmethod
     def info(self, root: Path) -> DatasetInfo:
-        """Returns what is known of the set. Reads no pixels. Raises DatasetError where it must look at files that are not there."""
+        """Returns what is known of the set. Reads no pixels.
+
+        Raises:
+            DatasetError: Its class names stand in files that are not there.
+        """
 
     @abstractmethod
-    def verify(self, root: Path) -> None:
-        """Raises DatasetError if a file is missing or corrupt (checksums), naming it and what to do. Imports no torch."""
+    def verify(self, root: Path, split: Split = "train") -> None:
+        """Returns if the files are there and those of `split` are what they should be. Imports no torch.
+
+        Raises:
+            DatasetError: A file is missing or corrupt; names it and says what to do.
+        """
 
     @abstractmethod
     def load(self, root: Path, split: Split) -> Images:
-        """Returns all images of a split. Search asks for "train" only."""
+        """Returns all images of a split. Search asks for "train" only; that opens no file of the test split."""
