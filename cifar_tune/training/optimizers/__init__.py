@@ -6,10 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cifar_tune.training.optimizers.adam import Adam
 from cifar_tune.training.optimizers.adamw import AdamW
+from cifar_tune.training.optimizers.lion import Lion
+from cifar_tune.training.optimizers.muon import Muon
 from cifar_tune.training.optimizers.optimizer import Optimizer
+from cifar_tune.training.optimizers.rmsprop import RmsProp
 from cifar_tune.training.optimizers.sgd import Sgd
 
-AnyOptimizer = Annotated[Sgd | AdamW, Field(discriminator="name")]
+AnyOptimizer = Annotated[Sgd | Adam | AdamW | RmsProp | Lion | Muon, Field(discriminator="name")]
 
 __all__ = ["AnyOptimizer", "Optimizer"]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cifar_tune.schema import OpenFraction
 from cifar_tune.training.lazy import torch
-from cifar_tune.training.optimizers.optimizer import Optimizer
-
-if TYPE_CHECKING:
-    from torch import nn
+from cifar_tune.training.optimizers.optimizer import Group, Optimizer
 
 
 class Sgd(Optimizer):
-    """SGD, by default with Nesterov's momentum."""
+    """SGD with decay added to the gradient, and by default Nesterov's momentum. Source: Sutskever et al. 2013."""
 
     name: Literal["sgd"] = "sgd"
     momentum: OpenFraction = 0.9
     nesterov: bool = True
 
-    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+    def rule(self, groups: list[Group]) -> torch.optim.Optimizer:
         nesterov = self.nesterov and self.momentum > 0
-        return torch.optim.SGD(self.groups(model), lr=self.lr, momentum=self.momentum, nesterov=nesterov, foreach=True)
+        return torch.optim.SGD(groups, momentum=self.momentum, nesterov=nesterov, fused=True)
