@@ -102,6 +102,15 @@ class TrialConfig(Strict):
             raise ValueError(f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}")
         return self
 
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> TrialConfig:
+        if self.schedule.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs {self.schedule.warmup_epochs:g} leaves nothing of {self.epochs} epochs: "
+                "the lr would never be reached; allowed is less than `epochs`"
+            )
+        return self
+
     @property
     def micro_batch_size(self) -> int:
         """Images per forward pass."""
