@@ -30,7 +30,7 @@ class Block(nn.Module):
     """Two separable units beside a skip; nothing follows the sum.
 
     The skip is projected where the channels change, averaged over 2x2 pixels where only the size does.
-    `idle_projection` adds the projection where nothing reads it, as the published net has it.
+    `idle_projection` adds a frozen projection where nothing reads it, as the published net has it.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, name: Activation, idle_projection: bool) -> None:
@@ -43,6 +43,7 @@ class Block(nn.Module):
         self.projection: nn.Module | None = None
         if self.projects or idle_projection:
             self.projection = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.projection.requires_grad_(self.projects)
 
     def forward(self, x: Tensor) -> Tensor:
         skip = x
