@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
+from pydantic import Field
 
 from cifar_tune.training.losses.cross_entropy import CrossEntropy
-from cifar_tune.training.losses.loss import Loss
+from cifar_tune.training.losses.hierarchical import Hierarchical
+from cifar_tune.training.losses.loss import Loss, LossFunction
 
-AnyLoss = CrossEntropy
+AnyLoss = Annotated[CrossEntropy | Hierarchical, Field(discriminator="name")]
 
-__all__ = ["AnyLoss", "CrossEntropy", "Loss"]
+__all__ = ["AnyLoss", "CrossEntropy", "Loss", "LossFunction"]

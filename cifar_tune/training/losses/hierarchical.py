@@ -1,14 +1,16 @@
-"""Cross-entropy of the superclass and of the class within it. N batch, M label sets, K classes, S superclasses."""
+"""Cross-entropy of the superclass and of the class within it.
+
+N batch, L label sets, K classes, S superclasses, M classes in the largest of them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from pydantic import PrivateAttr
 
 from cifar_tune.schema import Fraction, OpenFraction
 from cifar_tune.training.lazy import torch
-from cifar_tune.training.losses.loss import Loss
+from cifar_tune.training.losses.loss import Loss, LossFunction
 from cifar_tune.training.taxonomy import superclasses
 
 if TYPE_CHECKING:
@@ -29,29 +31,48 @@ class Hierarchical(Loss):
     within_share: Fraction = 0.75
     label_smoothing: OpenFraction = 0.0
     """Over the superclasses, and over the classes of the superclass."""
-    _coarse_of_fine: Tensor = PrivateAttr()
-    _members: Tensor = PrivateAttr()
-    _padding: Tensor = PrivateAttr()
-    _sizes: Tensor = PrivateAttr()
 
-    def prepare(self, info: DatasetInfo, device: str) -> None:
+    def check(self, info: DatasetInfo) -> None:
+        superclasses(info, f"loss {self.name}")
+
+    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
         members = superclasses(info, f"loss {self.name}")
         largest = max(map(len, members))
         padded = [[*classes, *[classes[0]] * (largest - len(classes))] for classes in members]
         padding = [[member >= len(classes) for member in range(largest)] for classes in members]
-        self._coarse_of_fine = torch.tensor(info.coarse_of_fine, device=device)
-        self._members = torch.tensor(padded, device=device)
-        self._padding = torch.tensor(padding, device=device)
-        self._sizes = torch.tensor([len(classes) for classes in members], device=device)
+        return HierarchicalCrossEntropy(
+            self.within_share,
+            self.label_smoothing,
+            torch.tensor(info.coarse_of_fine, device=device),
+            torch.tensor(padded, device=device),
+            torch.tensor(padding, device=device),
+            torch.tensor([len(classes) for classes in members], device=device),
+        )
 
-    def compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+
+@dataclass(frozen=True, eq=False)
+class HierarchicalCrossEntropy:
+    """The loss for one data set on one device.
+
+    coarse_of_fine: (K,) int64. members: (S, M) int64, each superclass's classes, padded to M.
+    padding: (S, M) bool, True where `members` is padded. sizes: (S,) int64.
+    """
+
+    within_share: float
+    label_smoothing: float
+    coarse_of_fine: Tensor
+    members: Tensor
+    padding: Tensor
+    sizes: Tensor
+
+    def __call__(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = model(images).float()
         fine = logits.log_softmax(1)
-        by_superclass = fine[:, self._members]
-        coarse = by_superclass.masked_fill(self._padding, -torch.inf).logsumexp(2)
-        within_mean = by_superclass.masked_fill(self._padding, 0.0).sum(2) / self._sizes - coarse
+        by_superclass = fine[:, self.members]
+        coarse = by_superclass.masked_fill(self.padding, -torch.inf).logsumexp(2)
+        within_mean = by_superclass.masked_fill(self.padding, 0.0).sum(2) / self.sizes - coarse
 
-        superclass = self._coarse_of_fine[batch.labels]
+        superclass = self.coarse_of_fine[batch.labels]
         chosen_coarse = coarse.gather(1, superclass)
         chosen_within = fine.gather(1, batch.labels) - chosen_coarse
         smoothed_coarse = self._smoothed(chosen_coarse, coarse.mean(1, keepdim=True))

@@ -55,11 +55,10 @@ def test_value_and_gradients_equal_those_of_the_parts(coarse_of_fine: tuple[int,
     torch.manual_seed(0)
     info, batch = info_of(coarse_of_fine), mixed_batch()
     loss = Hierarchical(label_smoothing=label_smoothing)
-    loss.prepare(info, "cpu")
     tgn = Tgn(width=2).build(info).eval()
     assert isinstance(tgn, TaxonomicGatedNetwork)
 
-    found, logits = loss.compute(tgn, batch.images, batch)
+    found, logits = loss.build(info, "cpu")(tgn, batch.images, batch)
     found.backward()
     gradients = [parameter.grad.clone() for parameter in tgn.parameters()]
     tgn.zero_grad()
@@ -76,9 +75,8 @@ def test_half_and_half_is_half_the_cross_entropy_of_the_class() -> None:
     torch.manual_seed(0)
     info, batch = info_of(UNEQUAL), mixed_batch()
     loss = Hierarchical(within_share=0.5)
-    loss.prepare(info, "cpu")
     resnet = ResNet18(width=2).build(info).eval()
-    found, logits = loss.compute(resnet, batch.images, batch)
+    found, logits = loss.build(info, "cpu")(resnet, batch.images, batch)
     chosen = logits.log_softmax(1).gather(1, batch.labels)
     torch.testing.assert_close(found, -(chosen * batch.weights).sum(1).mean() / 2)
 
@@ -89,8 +87,7 @@ def test_very_unlikely_superclasses_still_give_finite_gradients() -> None:
     logits[:, 1] = 200.0
     logits.requires_grad_()
     loss = Hierarchical(label_smoothing=0.1)
-    loss.prepare(info_of(UNEQUAL), "cpu")
-    value, _ = loss.compute(lambda _: logits, batch.images, batch)  # type: ignore[arg-type]
+    value, _ = loss.build(info_of(UNEQUAL), "cpu")(lambda _: logits, batch.images, batch)  # type: ignore[arg-type]
     value.backward()
     assert value.isfinite()
     assert logits.grad is not None
@@ -99,4 +96,4 @@ def test_very_unlikely_superclasses_still_give_finite_gradients() -> None:
 
 def test_a_data_set_without_superclasses_is_refused() -> None:
     with pytest.raises(DatasetError, match="loss hierarchical needs a data set with superclasses"):
-        Hierarchical().prepare(info_of(None), "cpu")
+        Hierarchical().check(info_of(None))
