@@ -1,13 +1,30 @@
-"""What a searched parameter may be: a range or a choice."""
+"""What a searched parameter may be: a range or a choice.
+
+A choice may hold whole components with domains inside, at any depth: a conditional space.
+
+    optimizer:
+      choice:
+        - {name: sgd, lr: {float: [0.01, 1.0], log: true}}
+        - {name: adamw, lr: {float: [1e-4, 1e-2], log: true}}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
+from typing_extensions import TypeAliasType
 
-from cifar_tune.schema import ListOf, Strict
+from cifar_tune.config.paths import Loc, dotted, replace
+from cifar_tune.config.rendering import render
+from cifar_tune.schema import Count, ListOf, Positive, Strict
+
+LATTICE_TOLERANCE = 1e-9
+"""Relative; 0.1 + 2 * 0.1 differs from 0.3 by 1e-16 of it."""
 
 
 class FloatDomain(Strict):
@@ -15,7 +32,7 @@ class FloatDomain(Strict):
 
     float_: Annotated[tuple[float, float], Field(strict=False, alias="float")]
     log: bool = False
-    step: Annotated[float, Field(gt=0)] | None = None
+    step: Positive | None = None
 
     @property
     def low(self) -> float:
@@ -25,13 +42,35 @@ class FloatDomain(Strict):
     def high(self) -> float:
         return self.float_[1]
 
+    @property
+    def probes(self) -> tuple[float, ...]:
+        """Values that show whether a trial can take the range."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Tells whether a proposal may be `value`."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or _on_lattice(value - self.low, self.step)
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> FloatDomain:
+        _check_range(self.low, self.high, self.log)
+        if self.step is None:
+            return self
+        if self.log:
+            raise ValueError("`log` and `step` exclude each other; drop one")
+        if not _on_lattice(self.high - self.low, self.step):
+            raise ValueError(_lattice_message(self.low, self.high, self.step))
+        return self
+
 
 class IntDomain(Strict):
-    """`{int: [low, high]}`, both ends included."""
+    """`{int: [low, high]}`, both ends included; `log` draws evenly in the logarithm, `step` on a lattice from low."""
 
     int_: Annotated[tuple[int, int], Field(strict=False, alias="int")]
     log: bool = False
-    step: Annotated[int, Field(ge=1)] = 1
+    step: Count = 1
 
     @property
     def low(self) -> int:
@@ -41,11 +80,182 @@ class IntDomain(Strict):
     def high(self) -> int:
         return self.int_[1]
 
+    @property
+    def probes(self) -> tuple[int, ...]:
+        """Values that show whether a trial can take the range; the second shows whether it can take the steps."""
+        return tuple(dict.fromkeys((self.low, self.low + self.step, self.high)))
+
+    def contains(self, value: Any) -> bool:
+        """Tells whether a proposal may be `value`."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> IntDomain:
+        _check_range(self.low, self.high, self.log)
+        if self.log and self.step != 1:
+            raise ValueError("`log` and `step` exclude each other; drop one")
+        if (self.high - self.low) % self.step:
+            raise ValueError(_lattice_message(self.low, self.high, self.step))
+        return self
+
+
+def _check_range(low: float, high: float, log: bool) -> None:
+    if low > high:
+        raise ValueError(f"the range is empty: the low end {low:g} is above the high end {high:g}")
+    if low == high:
+        raise ValueError(f"the range holds one value; write {low:g} into `trial` instead")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic range needs a low end above 0, got {low:g}")
+
+
+def _on_lattice(distance: float, step: float) -> bool:
+    steps = distance / step
+    return math.isclose(steps, round(steps), rel_tol=LATTICE_TOLERANCE, abs_tol=LATTICE_TOLERANCE)
+
+
+def _lattice_message(low: float, high: float, step: float) -> str:
+    if step > high - low:
+        return f"the step {step:g} is larger than the range from {low:g} to {high:g}"
+    last = low + math.floor((high - low) / step * (1 + LATTICE_TOLERANCE)) * step
+    return f"steps of {step:g} from {low:g} do not reach {high:g}; the last below it is {last:g}"
+
+
+DOMAIN_KEYS = ("float", "int", "choice")
+
+
+def _kind(value: Any) -> str | None:
+    """Returns the tag of the domain that a value of a file, or a built one, is."""
+    match value:
+        case FloatDomain():
+            return "{float}"
+        case IntDomain():
+            return "{int}"
+        case ChoiceDomain():
+            return "{choice}"
+        case Mapping():
+            return next((f"{{{key}}}" for key in DOMAIN_KEYS if key in value), None)
+    return None
+
+
+def _template_kind(value: Any) -> str:
+    if _kind(value):
+        return "{domain}"
+    if isinstance(value, Mapping):
+        return "{mapping}"
+    return "{list}" if isinstance(value, list | tuple) else "{value}"
+
 
 class ChoiceDomain(Strict):
-    """`{choice: [...]}`. An option that is a mapping is a component; domains inside it are searched when it is chosen."""
+    """`{choice: [...]}`: values, lists, null, components; domains inside an option are searched when it is chosen."""
 
-    choice: ListOf[Any]
+    choice: ListOf[Template]
+
+    @cached_property
+    def options(self) -> Mapping[str, Option]:
+        """What can be chosen, by label, in file order."""
+        options = [Option(value) for value in self.choice]
+        names = [option.name for option in options]
+        return {
+            name if names.count(name) == 1 else f"{name} {names[: index + 1].count(name)}": option
+            for index, (name, option) in enumerate(zip(names, options, strict=True))
+        }
+
+    def contains(self, value: Any) -> bool:
+        """Tells whether `value` is the label of an option."""
+        return value in self.options
+
+    @model_validator(mode="after")
+    def _offers_something(self) -> ChoiceDomain:
+        if not self.choice:
+            raise ValueError("the choice is empty; list at least two options")
+        seen: list[Any] = []
+        for value in self.choice:
+            if any(_same(value, other) for other in seen):
+                raise ValueError(f"the option {render(value)} stands twice; keep one")
+            seen.append(value)
+        if len(self.choice) == 1 and not Option(self.choice[0]).domains:
+            raise ValueError(f"one option is no choice; write {render(self.choice[0])} into `trial` instead")
+        return self
 
 
-Domain = FloatDomain | IntDomain | ChoiceDomain
+Domain: TypeAlias = Annotated[
+    Annotated[FloatDomain, Tag("{float}")]
+    | Annotated[IntDomain, Tag("{int}")]
+    | Annotated[ChoiceDomain, Tag("{choice}")],
+    Discriminator(
+        _kind,
+        custom_error_type="domain",
+        custom_error_message="must be {float: [low, high]}, {int: [low, high]} or {choice: [...]}",
+    ),
+]
+
+if TYPE_CHECKING:
+    Plain: TypeAlias = Any
+    Template: TypeAlias = Any
+else:
+    Scalar = bool | int | float | str | None
+    Plain = TypeAliasType("Plain", Scalar | ListOf["Plain"] | dict[str, "Plain"])
+    """A value of a trial file."""
+
+    Template = TypeAliasType(
+        "Template",
+        Annotated[
+            Annotated[Domain, Tag("{domain}")]
+            | Annotated[dict[str, "Template"], Tag("{mapping}")]
+            | Annotated[ListOf["Template"], Tag("{list}")]
+            | Annotated[Scalar, Tag("{value}")],
+            Discriminator(_template_kind),
+        ],
+    )
+    """A value of a trial file in which domains may stand for values."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One alternative of a choice."""
+
+    value: Any
+    """As written, with domains where something remains to be proposed."""
+
+    @property
+    def name(self) -> str:
+        """The component's name, or the value itself."""
+        named = isinstance(self.value, Mapping) and isinstance(self.value.get("name"), str)
+        return str(self.value["name"]) if named else render(self.value)
+
+    @cached_property
+    def domains(self) -> Mapping[str, Domain]:
+        """What remains to be proposed, by dotted path from the top of the option ("" for the option itself)."""
+        return {dotted(loc): domain for loc, domain in self.located}
+
+    @cached_property
+    def located(self) -> Sequence[tuple[Loc, Domain]]:
+        """`domains` by location."""
+        return tuple(_domains_in(self.value, ()))
+
+    def fill(self, values: Mapping[str, Any]) -> Any:
+        """Returns the option with a value in the place of each of its domains."""
+        filled = self.value
+        for loc, _ in self.located:
+            filled = replace(filled, loc, values[dotted(loc)])
+        return filled
+
+
+def _domains_in(value: Any, loc: Loc) -> Iterator[tuple[Loc, Domain]]:
+    if isinstance(value, FloatDomain | IntDomain | ChoiceDomain):
+        yield loc, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _domains_in(item, (*loc, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _domains_in(item, (*loc, index))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tells whether two options mean the same; 1 and 1.0 do, 1 and true do not."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+ChoiceDomain.model_rebuild()

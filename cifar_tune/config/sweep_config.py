@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cifar_tune.config.domains import Domain
+from cifar_tune.config.domains import Domain, Plain
+from cifar_tune.config.dump import to_yaml
+from cifar_tune.config.messages import Finding, explain, found
+from cifar_tune.config.objective import Objective
+from cifar_tune.config.paths import dotted, locate, replace
+from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
 from cifar_tune.config.schedulers import AnyScheduler, Asha
-from cifar_tune.schema import Count, ListOf, Strict
+from cifar_tune.config.space import Space
+from cifar_tune.errors import ConfigError, Problem
+from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
 from cifar_tune.training.trial import TrialConfig
-
-Metric = Literal["validation_accuracy", "validation_loss"]
-
-
-class Objective(Strict):
-    """What the sampler and the scheduler go by."""
-
-    metric: Metric = "validation_accuracy"
-    mode: Literal["max", "min"] = "max"
 
 
 class Resources(Strict):
@@ -28,22 +27,132 @@ class Resources(Strict):
 
     cpus: Literal["auto"] | Count = "auto"
     """auto: one core where there is no GPU, else the node's cores shared between its trials."""
-    gpus: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    gpus: Literal["auto"] | NonNegative = "auto"
     """auto: one where there is one, else none; a fraction shares a card."""
-    gpu_memory: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    gpu_memory: Literal["auto"] | Positive = "auto"
     """Gigabytes a trial needs of its card."""
 
 
 class SweepConfig(Strict):
     """A baseline trial, what to vary, and how."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    """Of the results folder: letters, digits, `_`, `.`, `-`."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Reaches every draw: the sampler's, the scheduler's, and the trials'."""
     trial: TrialConfig
-    grid: Mapping[str, ListOf[Any]] = {}
+    """The baseline: complete and runnable, and the first trial of every study."""
+    grid: Mapping[str, ListOf[Plain]] = {}
+    """Dotted path into `trial` -> values; every combination is a study and a cell of the heat map."""
     search: Mapping[str, Domain] = {}
+    """Dotted path into `trial` -> what the sampler proposes inside each study."""
     objective: Objective = Objective()
     sampler: AnySampler = Tpe()
     scheduler: AnyScheduler = Asha()
     trials_per_study: Count = 16
+    """Trials of each cell of the grid."""
     resources: Resources = Resources()
+
+    _header: str = PrivateAttr("")
+
+    @property
+    def header(self) -> str:
+        """The comment block at the head of the file, without comment signs."""
+        return self._header
+
+    def with_header(self, header: str) -> SweepConfig:
+        """Returns the same sweep under another comment block."""
+        copy = self.model_copy()
+        copy._header = header
+        return copy
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        return filled_in(data)
+
+    @model_validator(mode="after")
+    def _can_run(self) -> SweepConfig:
+        grace = getattr(self.scheduler, "grace_epochs", 1)
+        findings = [*grace_findings(grace, self.trial.epochs), *self._space().findings]
+        if findings:
+            raise found(findings)
+        return self
+
+    def _space(self) -> Space:
+        return Space(self.trial.model_dump(by_alias=True), self.grid, self.search)
+
+    def cells(self) -> tuple[Mapping[str, Any], ...]:
+        """Returns every combination of the grid, path -> value, the last axis varying fastest.
+
+        Where there is no grid, one empty combination.
+        """
+        return tuple(dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values()))
+
+    def trial_with(self, values: Mapping[str, Any], seed: int | None = None) -> TrialConfig:
+        """Returns the baseline with `values` (dotted path -> value) in it.
+
+        A path that names a component replaces it whole. A block that the baseline leaves null is created, its other
+        fields at their defaults.
+
+        Raises:
+            ConfigError: where the values make no trial.
+        """
+        tree = self.trial.model_dump(by_alias=True)
+        try:
+            for path in sorted(values, key=lambda path: path.count(".")):
+                tree = replace(tree, locate(tree, path), values[path])
+            if seed is not None:
+                tree["seed"] = seed
+            return TrialConfig.model_validate(tree)
+        except LookupError as error:
+            raise ConfigError([Problem("", None, None, "trial", str(error.args[0]))]) from None
+        except ValidationError as error:
+            findings = explain(error, TrialConfig, tree)
+            raise ConfigError(
+                [Problem("", None, None, dotted(("trial", *one.loc)), one.message) for one in findings]
+            ) from None
+
+    def baseline_point(self, cell: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the answers that make `draw` propose the baseline in a cell, by name.
+
+        A name is missing where the baseline's value lies outside its range, or is none of its choice's options.
+        """
+        return answers(self.search, self.trial_with(cell))
+
+    def corner_trials(self) -> tuple[TrialConfig, ...]:
+        """Returns the distinct trials at the limits of the sweep, the baseline first.
+
+        Cells, ends of ranges, options of choices, and pairs of these: what to check against data and device.
+        """
+        return tuple(self._space().trials)
+
+    def to_yaml(self) -> str:
+        """Returns the sweep with every default written out; reading it gives an equal sweep."""
+        values = self.model_dump(mode="json", by_alias=True)
+        values |= self.model_dump(mode="json", by_alias=True, include={"search"}, exclude_defaults=True)
+        return to_yaml(values, self.header)
+
+
+def filled_in(data: Any) -> Any:
+    """Returns a sweep's values with what follows from others: the baseline's seed, and the grace period.
+
+    The trial takes the sweep's seed unless it says its own. A scheduler with a grace period gets a tenth of the epochs.
+    """
+    if not isinstance(data, Mapping):
+        return data
+    filled = dict(data)
+    trial, scheduler = data.get("trial"), data.get("scheduler", {"name": "asha"})
+    if isinstance(trial, Mapping):
+        seed = data.get("seed", 0)
+        filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) else trial
+        epochs = trial.get("epochs")
+        if isinstance(scheduler, Mapping) and scheduler.get("name") == "asha" and isinstance(epochs, int):
+            filled["scheduler"] = {"grace_epochs": max(1, epochs // 10), **scheduler}
+    return filled
+
+
+def grace_findings(grace: int, epochs: int) -> list[Finding]:
+    """Returns what is wrong with a grace period."""
+    message = f"must be at most trial.epochs, which is {epochs}, got {grace}"
+    return [Finding(("scheduler", "grace_epochs"), message)] if grace > epochs else []

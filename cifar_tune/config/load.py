@@ -1,0 +1,94 @@
+"""A sweep or trial file, with overrides, as a checked record, or every problem of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from cifar_tune.config.document import Document, read
+from cifar_tune.config.domains import Domain, Plain
+from cifar_tune.config.messages import FINDINGS, Finding, explain
+from cifar_tune.config.overrides import apply, of_trial
+from cifar_tune.config.paths import with_default_names
+from cifar_tune.config.space import Space
+from cifar_tune.config.sweep_config import SweepConfig, filled_in, grace_findings
+from cifar_tune.errors import ConfigError
+from cifar_tune.schema import ListOf, Strict
+from cifar_tune.training.trial import TrialConfig
+
+
+def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Returns the sweep that a file describes, with `KEY=VALUE` overrides in it.
+
+    Raises:
+        ConfigError: with every problem of the file and of the overrides, in file order.
+    """
+    document = read(path)
+    apply(document, overrides)
+    tree = filled_in(document.tree)
+    try:
+        sweep = SweepConfig.model_validate(tree)
+    except ValidationError as error:
+        findings = explain(error, SweepConfig, tree)
+        parts_are_sound = [detail["type"] for detail in error.errors(include_url=False)] == [FINDINGS]
+        _refuse(document, findings if parts_are_sound else [*findings, *_between_parts(tree)])
+    if document.problems:
+        _refuse(document, [])
+    return sweep.with_header(document.header)
+
+
+def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
+    """Returns the trial that a file describes: a trial file, or the `trial` of a sweep file, whose seed it takes.
+
+    Raises:
+        ConfigError: with every problem of the trial and of the overrides, in file order.
+    """
+    document = read(path)
+    if "trial" not in document.tree:
+        document.wrap("trial")
+    apply(document, of_trial(overrides))
+    tree = filled_in(document.tree)["trial"]
+    try:
+        trial = TrialConfig.model_validate(tree)
+    except ValidationError as error:
+        _refuse(
+            document,
+            [Finding(("trial", *one.loc), one.message, one.at_key) for one in explain(error, TrialConfig, tree)],
+        )
+    if document.problems:
+        _refuse(document, [])
+    return trial
+
+
+def _refuse(document: Document, findings: Sequence[Finding]) -> NoReturn:
+    problems = [*document.problems, *(document.problem(one.loc, one.message, one.at_key) for one in findings)]
+    raise ConfigError(
+        sorted(dict.fromkeys(problems), key=lambda one: (one.line is None, one.line or 0, one.column or 0))
+    )
+
+
+def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yields what the parts of a sweep that are sound by themselves say about the others."""
+    trial, scheduler = tree.get("trial"), tree.get("scheduler")
+    if not isinstance(trial, Mapping):
+        return
+    if isinstance(scheduler, Mapping):
+        grace, epochs = scheduler.get("grace_epochs"), trial.get("epochs")
+        if isinstance(grace, int) and isinstance(epochs, int):
+            yield from grace_findings(grace, epochs)
+    grid = _sound(tree.get("grid"), TypeAdapter(ListOf[Plain], config=Strict.model_config))
+    search = _sound(tree.get("search"), TypeAdapter(Domain))
+    yield from Space(with_default_names(trial, TrialConfig), grid, search).findings
+
+
+def _sound(entries: Any, schema: TypeAdapter[Any]) -> dict[str, Any]:
+    sound = {}
+    for key, entry in entries.items() if isinstance(entries, Mapping) else ():
+        try:
+            sound[key] = schema.validate_python(entry)
+        except ValidationError:
+            continue
+    return sound

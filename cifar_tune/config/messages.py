@@ -1,0 +1,106 @@
+"""What pydantic found wrong, in the words of the field: what is wrong; what is allowed.
+
+What is allowed is read off the JSON schema, which is built only when there is something to report.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from cifar_tune.config.allowed import Node, SchemaWalk
+from cifar_tune.config.paths import Loc
+
+FINDINGS = "findings"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong with a tree of values. `at_key`: the key is what is wrong, not its value."""
+
+    loc: Loc
+    message: str
+    at_key: bool = False
+
+
+def found(findings: Sequence[Finding]) -> PydanticCustomError:
+    """Returns the error by which a validator reports several findings with locations of their own."""
+    text = "\n".join(f"{'.'.join(map(str, finding.loc))}: {finding.message}" for finding in findings)
+    return PydanticCustomError(FINDINGS, "{text}", {"text": text, "findings": tuple(findings)})
+
+
+def explain(error: ValidationError, schema: type[BaseModel], tree: Any) -> list[Finding]:
+    """Returns what `error`, raised when `tree` was validated by `schema`, means; each thing once."""
+    walk = SchemaWalk.of(schema)
+    details = error.errors(include_url=False)
+    return list(dict.fromkeys(finding for detail in details for finding in _explain_one(detail, walk, tree)))
+
+
+def _explain_one(detail: ErrorDetails, walk: SchemaWalk, tree: Any) -> Iterator[Finding]:
+    loc, value, node, parent = walk.follow(detail["loc"], tree, missing=detail["type"] == "missing")
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "findings":
+            yield from (Finding((*loc, *one.loc), one.message, one.at_key) for one in context["findings"])
+        case "missing":
+            yield Finding(loc, f"missing; must be {node.allowed()}" if node else "missing", at_key=True)
+        case "extra_forbidden":
+            yield Finding(loc, unknown("key", str(loc[-1]), parent.fields() if parent else ()), at_key=True)
+        case "union_tag_invalid":
+            key = str(context["discriminator"]).strip("'")
+            yield Finding((*loc, key), unknown(str(loc[-1]), str(context["tag"]), [*node.members()] if node else []))
+        case "union_tag_not_found":
+            key = str(context["discriminator"]).strip("'")
+            yield Finding((*loc, key), f"missing; must be {node.names()}" if node else "missing", at_key=True)
+        case "domain":
+            yield Finding(loc, _not_a_domain(detail["msg"], value))
+        case "value_error":
+            yield Finding(loc, str(context["error"]))
+        case _ if node is not None and node.members():
+            yield Finding(loc, _not_a_component(value, node))
+        case _ if node is not None:
+            yield Finding(loc, f"must be {node.allowed()}, got {show(value)}")
+        case _:
+            yield Finding(loc, f"{detail['msg'].removeprefix('Input ').lower()}, got {show(value)}")
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> str:
+    """Returns the message for a name that is none of `known`."""
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f"; did you mean `{near[0]}`?" if near else ";"
+    return f"unknown {what} `{name}`{hint} allowed: {', '.join(sorted(known)) or 'none'}"
+
+
+def _not_a_component(value: Any, node: Node) -> str:
+    hint = f"; write {{name: {value}}}" if isinstance(value, str) and value in node.members() else ""
+    return f"must be {node.allowed()}, got {show(value)}{hint}"
+
+
+def _not_a_domain(allowed: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        for key in value:
+            if near := difflib.get_close_matches(str(key), ("float", "int", "choice"), n=1):
+                return f"unknown key `{key}`; did you mean `{near[0]}`? A searched parameter {allowed}"
+    return f"a searched parameter {allowed}, got {show(value)}"
+
+
+def show(value: Any) -> str:
+    """Returns how a message names a value that it was given."""
+    match value:
+        case None:
+            return "nothing (null)"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the text '{value if len(value) <= 60 else value[:57] + '...'}'"
+        case list() | tuple():
+            return "an empty list" if not value else "a list"
+        case Mapping():
+            return "a mapping"
+        case _:
+            return str(value)
