@@ -1,0 +1,81 @@
+"""environment.json: with what, where and how a sweep was run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cifar_tune
+from cifar_tune.tuning.devices import Machine
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pyarrow", "pydantic", "safetensors")
+"""Those whose version can change a result or how it is read."""
+
+
+def environment(machine: Machine, command: Sequence[str]) -> dict[str, Any]:
+    """Returns versions, git commit, host, devices and command line, for JSON. Imports none of the packages."""
+    return {
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(command),
+        "cifar_tune": cifar_tune.__version__,
+        "git": _git_state(Path(cifar_tune.__file__).parent),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "host": platform.node(),
+        "system": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": machine.cores,
+        "memory_bytes": machine.memory_bytes,
+        "gpus": [asdict(gpu) for gpu in machine.gpus],
+    }
+
+
+def record_environment(path: Path, current: dict[str, Any]) -> None:
+    """Writes the environment that a sweep begins in; those in which it was continued follow under `continued`."""
+    if path.exists():
+        first = json.loads(path.read_text(encoding="utf-8"))
+        current = first | {"continued": [*first.get("continued", []), current]}
+    replace_text(path, json.dumps(current, indent=2) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file so that a reader, or the disk after a power failure, has the old one or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state(folder: Path) -> str | None:
+    """The commit that the code was run from, with `-dirty` where files differ from it; None outside a repository."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
