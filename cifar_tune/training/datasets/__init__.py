@@ -9,7 +9,10 @@ from pydantic import Field
 from cifar_tune.training.datasets.cifar import Cifar10, Cifar100
 from cifar_tune.training.datasets.dataset import Dataset, DatasetInfo, Images, Split
 from cifar_tune.training.datasets.digits import Digits
+from cifar_tune.training.datasets.folder import Folder
+from cifar_tune.training.datasets.food101 import Food101
+from cifar_tune.training.datasets.huggingface import HuggingFace
 
-AnyDataset = Annotated[Digits | Cifar10 | Cifar100, Field(discriminator="name")]
+AnyDataset = Annotated[Digits | Cifar10 | Cifar100 | Food101 | Folder | HuggingFace, Field(discriminator="name")]
 
 __all__ = ["AnyDataset", "Dataset", "DatasetInfo", "Images", "Split"]

@@ -13,9 +13,11 @@ import numpy as np
 from numpy._core.multiarray import _reconstruct
 from pydantic import Field
 
+from cifar_tune.training.datasets.cache_folder import cache_folder
 from cifar_tune.training.datasets.checksums import Published, check_contents, check_presence
 from cifar_tune.training.datasets.cifar_classes import CIFAR10_CLASSES, CIFAR100_SUPERCLASSES
 from cifar_tune.training.datasets.dataset import Dataset, DatasetInfo, Images, Split
+from cifar_tune.training.datasets.decoded_cache import Recipe, decoded
 from cifar_tune.training.datasets.resize import resized
 
 TRAIN_IMAGES = 50_000
@@ -49,7 +51,24 @@ class Cifar(Dataset):
         batches = [_unpickle(root / self.folder / name) for name in self.files[split]]
         pixels = np.concatenate([batch[b"data"] for batch in batches]).reshape(-1, 3, 32, 32)
         labels = np.concatenate([batch[self.label_key()] for batch in batches]).astype(np.int64)
-        return Images(resized(pixels, self.resolution), labels)
+        if self.resolution != 32:
+            pixels = decoded(cache_folder(root) / "decoded", self._recipe(root, split, pixels))
+        return Images(pixels, labels)
+
+    def build(self, root: Path, split: Split = "train") -> None:
+        if self.resolution != 32:
+            self.load(root, split)
+
+    def _recipe(self, root: Path, split: Split, pixels: np.ndarray) -> Recipe:
+        """Returns how the cache file of resized images is made."""
+        resolution = self.resolution
+        return Recipe(
+            name=f"{self.name}-{split}-{resolution}px",
+            source=str((root / self.folder).resolve()),
+            version=" ".join(published.md5 for published in self.files[split].values()),
+            shape=(len(pixels), 3, resolution, resolution),
+            decode=lambda start, stop: resized(pixels[start:stop], resolution),
+        )
 
     @abstractmethod
     def label_key(self) -> bytes:

@@ -77,6 +77,13 @@ class Dataset(Strict):
             DatasetError: A file is missing or corrupt; names it and says what to do.
         """
 
+    def build(self, root: Path, split: Split = "train") -> None:
+        """Makes what `load` needs made once a machine, such as decoded images; returns soon where nothing is missing.
+
+        Raises:
+            DatasetError: As `load`.
+        """
+
     @abstractmethod
     def load(self, root: Path, split: Split) -> Images:
         """Returns all images of a split. Search asks for "train" only; that opens no file of the test split."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cifar_tune.errors import DatasetError
-from cifar_tune.training.datasets.dataset import Dataset
+from cifar_tune.training.datasets.dataset import Dataset, Split
 
 
 def split_sizes(images: int, classes: int, dataset: Dataset) -> tuple[int, int]:
@@ -38,25 +38,47 @@ def split_positions(labels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, n
     labels: (N,) int64, of the whole training data.
 
     Raises:
-        DatasetError: Some class cannot have at least one image on both sides.
+        DatasetError: There are too few images, or some class has a single one.
+    """
+    train_images, validation_images = split_sizes(len(labels), len(np.unique(labels)), dataset)
+    return stratified(labels, train_images, validation_images, dataset.split_seed)
+
+
+def drawn_split(labels: np.ndarray, fraction: float, seed: int, split: Split) -> np.ndarray:
+    """Returns the positions of a split's images in a set that comes without a test split, ascending.
+
+    Raises:
+        DatasetError: `fraction` does not leave at least one image of every class on both sides.
+    """
+    images, classes = len(labels), len(np.unique(labels))
+    test_images = round(fraction * images)
+    if not classes <= test_images <= images - classes:
+        raise DatasetError(
+            f"test_fraction {fraction} keeps {test_images} of {images} images for the test, which does not leave one "
+            f"of each of {classes} classes on both sides; change it or add images"
+        )
+    train, test = stratified(labels, images - test_images, test_images, seed)
+    return train if split == "train" else test
+
+
+def stratified(labels: np.ndarray, rest: int, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions of `rest` and of `held_out` images, each ascending, disjoint, with at least one of every class.
+
+    Raises:
+        DatasetError: Some class has a single image.
     """
     classes, label_of = np.unique(labels, return_inverse=True)
-    counts = np.bincount(label_of, minlength=len(classes))
-    if len(lonely := classes[counts < 2]):
-        raise DatasetError(
-            f"class {lonely[0]} has one training image; it needs at least 2, to train on one and validate on another"
-        )
-    train_images, validation_images = split_sizes(len(labels), len(classes), dataset)
-    kept = _shares(counts, train_images + validation_images, least=2, most=counts)
-    held_out = _shares(kept, validation_images, least=1, most=kept - 1)
+    counts = np.bincount(label_of)
+    if len(single := classes[counts < 2]):
+        raise DatasetError(f"class {single[0]} has a single image; at least 2 are needed to hold one out")
+    drawn = _shares(counts, rest + held_out, least=2, most=counts)
+    kept_back = _shares(drawn, held_out, least=1, most=drawn - 1)
     # RandomState, not Generator: its stream never changes between numpy versions (NEP 19), so scores stay comparable.
-    random = np.random.RandomState(dataset.split_seed)
-    train, validation = [], []
-    for index in range(len(classes)):
-        order = random.permutation(np.flatnonzero(label_of == index))
-        validation.append(order[: held_out[index]])
-        train.append(order[held_out[index] : kept[index]])
-    return np.sort(np.concatenate(train)).astype(np.int64), np.sort(np.concatenate(validation)).astype(np.int64)
+    random = np.random.RandomState(seed)
+    orders = [random.permutation(np.flatnonzero(label_of == index)) for index in range(len(classes))]
+    chosen = [order[kept:all_] for order, kept, all_ in zip(orders, kept_back, drawn, strict=True)]
+    held = [order[:kept] for order, kept in zip(orders, kept_back, strict=True)]
+    return np.sort(np.concatenate(chosen)), np.sort(np.concatenate(held))
 
 
 def _shares(counts: np.ndarray, total: int, least: int, most: np.ndarray) -> np.ndarray:

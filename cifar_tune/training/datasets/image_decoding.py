@@ -1,0 +1,60 @@
+"""An encoded photograph of any size -> a square of pixels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from cifar_tune.errors import DatasetError
+
+DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+"""Pillow's modes of more than 8 bits a channel: it would clip them to white."""
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """A JPEG, PNG or the like that is no file: its name in messages, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
+    """Returns the centre of an image as (3, H, W) uint8 RGB, H = W = `resolution`.
+
+    The short side is resized to `resolution` (bilinear, antialiased) and the long side cropped at both ends alike.
+    Images are turned upright as their EXIF orientation says; transparency is dropped.
+
+    source: the path of a file, or its contents.
+
+    Raises:
+        DatasetError: It cannot be read as an image of 8 bits a channel; names it.
+    """
+    name = source if isinstance(source, str) else source.name
+    try:
+        with Image.open(source if isinstance(source, str) else io.BytesIO(source.content)) as image:
+            if image.mode in DEEP_MODES:
+                raise DatasetError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
+            return _square(image, resolution)
+    except DatasetError:
+        raise
+    # Pillow's readers raise many kinds of error on broken files: OSError, SyntaxError, ValueError, struct.error, ...
+    except Exception as error:
+        raise DatasetError(
+            f"{name} cannot be read as an image: {error}; replace it, or take it out of the set"
+        ) from error
+
+
+def _square(image: Image.Image, resolution: int) -> np.ndarray:
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    image = image.convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    size = (resolution, resolution)
+    image = image.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+    return np.asarray(image).transpose(2, 0, 1)
