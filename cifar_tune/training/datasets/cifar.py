@@ -18,6 +18,7 @@ from cifar_tune.training.datasets.checksums import Published, check_contents, ch
 from cifar_tune.training.datasets.cifar_classes import CIFAR10_CLASSES, CIFAR100_SUPERCLASSES
 from cifar_tune.training.datasets.dataset import Dataset, DatasetInfo, Images, Split
 from cifar_tune.training.datasets.decoded_cache import Recipe, decoded
+from cifar_tune.training.datasets.downloads import Archive, fetch
 from cifar_tune.training.datasets.resize import resized
 
 TRAIN_IMAGES = 50_000
@@ -38,6 +39,7 @@ class Cifar(Dataset):
 
     folder: ClassVar[str]
     files: ClassVar[Mapping[Split, Mapping[str, Published]]]
+    archive: ClassVar[Archive]
 
     resolution: Annotated[int, Field(ge=8, le=256)] = 32
 
@@ -45,6 +47,9 @@ class Cifar(Dataset):
         for files in self.files.values():
             check_presence(self.name, root / self.folder, files, root)
         check_contents(self.name, root / self.folder, self.files[split], root)
+
+    def download(self, root: Path) -> None:
+        fetch(self.name, self.archive, root)
 
     def load(self, root: Path, split: Split) -> Images:
         check_contents(self.name, root / self.folder, self.files[split], root)
@@ -90,6 +95,12 @@ class Cifar10(Cifar):
         },
         "test": {"test_batch": Published(31035526, "40351d587109b95175f43aff81a1287e")},
     }
+    archive = Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "c58f30108f718f92721af3b95e74349a",
+        bytes=170_500_000,
+        unpacked_bytes=186_300_000,
+    )
 
     name: Literal["cifar10"] = "cifar10"
 
@@ -116,6 +127,12 @@ class Cifar100(Cifar):
         "train": {"train": Published(155249918, "16019d7e3df5f24257cddd939b257f8d")},
         "test": {"test": Published(31049707, "f0ef6b0ae62326f3e7ffdfab6717acfc")},
     }
+    archive = Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "eb9058c3a382ffc7106e4002c42a8d85",
+        bytes=169_000_000,
+        unpacked_bytes=186_400_000,
+    )
 
     name: Literal["cifar100"] = "cifar100"
     labels: Literal["fine", "coarse"] = "fine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,6 +51,9 @@ class Images:
 class Dataset(Strict):
     """A data set by name and its options."""
 
+    folder: ClassVar[str | None] = None
+    """Where its files lie below the data root; None where they lie elsewhere."""
+
     name: str
     resolution: int
     """Height and width of the images in pixels; other sizes are resized, bilinear and antialiased."""
@@ -75,6 +78,13 @@ class Dataset(Strict):
 
         Raises:
             DatasetError: A file is missing or corrupt; names it and says what to do.
+        """
+
+    def download(self, root: Path) -> None:
+        """Fetches the published files into `root`, where the set has such files.
+
+        Raises:
+            DatasetError: There is no network, too little room, or the files are not what was published.
         """
 
     def build(self, root: Path, split: Split = "train") -> None:

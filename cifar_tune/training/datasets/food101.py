@@ -13,6 +13,7 @@ import numpy as np
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.checksums import missing_message
 from cifar_tune.training.datasets.dataset import Split
+from cifar_tune.training.datasets.downloads import Archive, fetch
 from cifar_tune.training.datasets.photographs import Listing, Mean, Photographs, Std, files_version
 
 
@@ -24,6 +25,14 @@ class Food101(Photographs):
 
     folder: ClassVar[str] = "food-101"
 
+    # Source: url and md5 as in torchvision.
+    archive: ClassVar[Archive] = Archive(
+        "http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz",
+        "85eeb15f3717b99a5da872d97d918f87",
+        bytes=5_000_000_000,
+        unpacked_bytes=5_100_000_000,
+    )
+
     name: Literal["food101"] = "food101"
     # Measured over 150 training images of each class at 64 px.
     mean: Mean = (0.549, 0.444, 0.341)
@@ -33,6 +42,13 @@ class Food101(Photographs):
         for each in ("train", "test"):
             self._list_file(root, each)
         super().verify(root, split)
+
+    def download(self, root: Path) -> None:
+        if (root / self.folder).exists():
+            raise DatasetError(
+                f"{(root / self.folder).absolute()} is there, but not whole; move it away to download the published set"
+            )
+        fetch(self.name, self.archive, root)
 
     def listing(self, root: Path, split: Split) -> Listing:
         images_of = _read_list(self._list_file(root, split))
