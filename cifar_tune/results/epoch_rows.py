@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,23 @@ from cifar_tune.results.values import coerce
 MISSING_INT = -INT64_LIMIT
 """No column takes it: `coerce` refuses it."""
 
+GROUP_ROWS = 65_536
+"""Rows converted and written at a time: what writing costs in memory, 10 MB, does not grow with the sweep."""
+
 _COLUMNS = {column.name: column for column in EPOCH_COLUMNS if not column.required}
 _TYPECODES = {"float": "d", "int": "q", "string": "b"}
-"""Strings are held as their place in the column's `values`, -1 where missing."""
+_MISSING = {"float": float("nan"), "int": MISSING_INT, "string": -1}
+"""Strings are held as their place in the column's `values`."""
 
 
 class EpochRows:
     """Epochs of all trials, by trial in the order of the trials, then by epoch."""
 
     def __init__(self) -> None:
-        self._values = {name: array(_TYPECODES[column.kind]) for name, column in _COLUMNS.items()}
-        self._epoch = array("q")
+        self._values: dict[str, array[Any]] = {
+            name: array(_TYPECODES[column.kind]) for name, column in _COLUMNS.items()
+        }
+        self._epoch = self._values["epoch"] = array("q")
         self._rows: dict[str, array[int]] = {}
 
     def add_trial(self, trial_id: str) -> None:
@@ -59,7 +65,12 @@ class EpochRows:
         rows.insert(self._place(rows, epoch), len(self._epoch))
         self._epoch.append(epoch)
         for name, column in _COLUMNS.items():
-            self._values[name].append(_stored(column, values.get(name)))
+            value = values.get(name)
+            if value is None:
+                value = _MISSING[column.kind]
+            elif column.kind == "string":
+                value = column.values.index(value)
+            self._values[name].append(value)
 
     def of_trial(self, trial_id: str) -> list[dict[str, Any]]:
         """The trial's epochs in order, None where a value is missing."""
@@ -73,36 +84,34 @@ class EpochRows:
         """Epochs of each trial, in the order of the trials."""
         return np.fromiter((len(rows) for rows in self._rows.values()), np.int64, len(self._rows))
 
-    def numbers(self, trial_id: str | None = None) -> dict[str, NDArray[Any]]:
-        """The epoch and every column as stored, of all trials or one, in the table's order."""
-        chosen = self._rows.values() if trial_id is None else [self._rows[trial_id]]
-        order = np.frombuffer(b"".join(rows.tobytes() for rows in chosen), np.int64)
-        return {"epoch": np.array(self._epoch)[order]} | {
-            name: np.array(values)[order] for name, values in self._values.items()
-        }
+    def numbers(self, names: Iterable[str], trial_id: str | None = None) -> dict[str, NDArray[Any]]:
+        """Columns as stored, of all trials or one, in the table's order."""
+        order = self._order(self._rows if trial_id is None else [trial_id])
+        return {name: self._ordered(name, order) for name in names}
 
-    def to_arrow(self) -> list[tuple[Column, pa.Array]]:
-        """Columns of the table in their order."""
-        numbers = self.numbers()
+    def to_arrow(self) -> Iterator[list[tuple[Column, pa.Array]]]:
+        """Yields the columns of the table in their order, `GROUP_ROWS` rows at a time, at least once."""
+        order = self._order(self._rows)
         places = np.repeat(np.arange(len(self._rows), dtype=np.int32), self.lengths())
-        trial_ids = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(self._rows, pa.string()))
-        arrays = {"trial_id": trial_ids.cast(pa.string()), "epoch": pa.array(numbers["epoch"])}
-        for name, column in _COLUMNS.items():
-            arrays[name] = _to_arrow(column, numbers[name])
-        return [(column, arrays[column.name]) for column in EPOCH_COLUMNS]
+        trial_ids = pa.array(list(self._rows), pa.string())
+        for start in range(0, max(len(order), 1), GROUP_ROWS):
+            rows = slice(start, start + GROUP_ROWS)
+            arrays = {"trial_id": pa.DictionaryArray.from_arrays(places[rows], trial_ids).cast(pa.string())}
+            for column in EPOCH_COLUMNS[1:]:
+                arrays[column.name] = _to_arrow(column, self._ordered(column.name, order[rows]))
+            yield [(column, arrays[column.name]) for column in EPOCH_COLUMNS]
+
+    def _order(self, trial_ids: Iterable[str]) -> NDArray[np.int64]:
+        return np.frombuffer(b"".join(self._rows[trial_id].tobytes() for trial_id in trial_ids), np.int64)
+
+    def _ordered(self, name: str, order: NDArray[np.int64]) -> NDArray[Any]:
+        values = self._values[name]
+        return np.frombuffer(values, values.typecode)[order] if values else np.array(values)
 
     def _place(self, rows: array[int], epoch: int) -> int:
         if not rows or self._epoch[rows[-1]] < epoch:
             return len(rows)
         return bisect_left(rows, epoch, key=self._epoch.__getitem__)
-
-
-def _stored(column: Column, value: Any) -> Any:
-    if column.kind == "float":
-        return float("nan") if value is None else value
-    if column.kind == "int":
-        return MISSING_INT if value is None else value
-    return -1 if value is None else column.values.index(value)
 
 
 def _loaded(column: Column, stored: Any) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import time
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,8 @@ def create_ledger(path: Path, sweep_name: str) -> None:
 
 def repair(path: Path) -> None:
     """Cuts off what a kill or a power failure tore at the end."""
-    data = path.read_bytes()
-    whole = _whole_length(data)
-    if 0 < whole < len(data):
+    whole = _whole_length(path)
+    if 0 < whole < path.stat().st_size:
         os.truncate(path, whole)
 
 
@@ -91,38 +90,54 @@ def events(path: Path, *, kind: str | None = None) -> Iterator[dict[str, Any]]:
         ResultsError: there is no ledger, it is of a newer version, or a line before the end is damaged.
     """
     try:
-        data = path.read_bytes()
+        whole = _whole_length(path)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
+    if whole == 0:
+        raise ResultsError(f"{path}: holds not one whole event; start the sweep again with --fresh")
     prefix = b"" if kind is None else _encode({"event": kind})[:-2]
-    for number, line in enumerate(BytesIO(memoryview(data)[: _whole_length(data)]), start=1):
+    for number, line in enumerate(_lines(path, whole), start=1):
         if number == 1 or line.startswith(prefix):
-            try:
-                event = json.loads(line)
-            except ValueError as error:
-                raise ResultsError(
-                    f"{path}:{number}: this line is damaged ({error}); the lines after it are whole"
-                ) from error
+            event = _decode(line, f"{path}:{number}")
             if number == 1:
                 _check_version(path, event)
             if kind in (None, event["event"]):
                 yield event
-    if not data:
-        raise ResultsError(f"{path}: is empty; start the sweep again with --fresh")
 
 
-def _whole_length(data: bytes) -> int:
+def _whole_length(path: Path) -> int:
     """Bytes up to the end of the last line that is whole."""
-    end = data.rfind(b"\n") + 1
-    while end > 0:
-        start = data.rfind(b"\n", 0, end - 1) + 1
-        try:
-            json.loads(data[start:end])
-        except ValueError:
-            end = start
-        else:
-            break
-    return end
+    if not path.stat().st_size:
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = data.rfind(b"\n") + 1
+        while end > 0:
+            start = data.rfind(b"\n", 0, end - 1) + 1
+            try:
+                json.loads(data[start:end])
+            except ValueError:
+                end = start
+            else:
+                break
+        return end
+
+
+def _lines(path: Path, length: int) -> Iterator[bytes]:
+    """Yields the lines of the first `length` bytes."""
+    with path.open("rb") as file:
+        for line in file:
+            yield line
+            length -= len(line)
+            if length <= 0:
+                return
+
+
+def _decode(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise ResultsError(f"{where}: this line is damaged, though lines after it are whole: {error}") from error
+    return event
 
 
 def _check_version(path: Path, first: Mapping[str, object]) -> None:

@@ -13,11 +13,23 @@ from cifar_tune.results.epoch_rows import MISSING_INT
 
 Numbers = NDArray[Any]
 
+NEEDED = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "epoch_seconds",
+    "images_per_second",
+    "peak_memory_bytes",
+)
+"""The columns of epochs.parquet that the derived ones follow from."""
+
 
 def outcomes(lengths: NDArray[np.int64], epochs: Mapping[str, Numbers]) -> dict[str, pa.Array]:
     """Derived columns of trials.parquet, one value a trial.
 
-    lengths: epochs of each trial. epochs: the stored columns of `EpochRows.numbers`, trial after trial, each in order.
+    lengths: epochs of each trial. epochs: the `NEEDED` columns of `EpochRows.numbers`, trial after trial, in order.
     """
     trained = lengths > 0
     starts = (np.cumsum(lengths) - lengths)[trained]

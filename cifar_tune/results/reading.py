@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cifar_tune.errors import ResultsError
-from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY, write_whole
+from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY
 from cifar_tune.results.columns import EPOCH_COLUMNS, EPOCHS_NAME, SCHEMA_VERSION, TRIAL_COLUMNS, TRIALS_NAME
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import Rows, replay
+from cifar_tune.results.table_file import TableFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +51,8 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
     if not paths:
         raise ResultsError("no results folder was named")
     tables = [_read_folder(path) for path in paths]
-    names = [_sweep_name(path, trials) for path, (trials, _) in zip(paths, tables, strict=True)]
-    for place, path in enumerate(paths):
-        if names.count(names[place]) > 1:
-            names[place] = str(path)
+    given = [_sweep_name(path, trials) for path, (trials, _) in zip(paths, tables, strict=True)]
+    names = [name if given.count(name) == 1 else str(path) for path, name in zip(paths, given, strict=True)]
     trials = _concatenate([_of_sweep(name, trials) for name, (trials, _) in zip(names, tables, strict=True)])
     epochs = _concatenate([_of_sweep(name, epochs) for name, (_, epochs) in zip(names, tables, strict=True)])
     return Frames(_to_pandas(trials, text=FREE_TEXT | {"trial_id"}), _to_pandas(epochs, text=FREE_TEXT))
@@ -66,9 +65,16 @@ def _read_folder(folder: Path) -> tuple[pa.Table, pa.Table]:
     damaged: dict[str, str] = {}
     for name in (TRIALS_NAME, EPOCHS_NAME):
         try:
-            tables[name] = _read_table(folder / name)
-        except (pa.ArrowException, FileNotFoundError) as error:
-            damaged[name] = "is missing" if isinstance(error, FileNotFoundError) else "is damaged or cut short"
+            with pq.ParquetFile(folder / name) as file:
+                table = file.read()
+        except FileNotFoundError:
+            damaged[name] = "is missing"
+        except PermissionError as error:
+            raise ResultsError(f"{folder / name}: may not be read by this user") from error
+        except (pa.ArrowException, OSError):
+            damaged[name] = "is damaged or cut short"
+        else:
+            tables[name] = _of_our_version(folder / name, table)
     if damaged:
         tables |= _make_again(folder, damaged, tables)
     return tables[TRIALS_NAME], tables[EPOCHS_NAME]
@@ -82,10 +88,8 @@ def _no_sweep(folder: Path) -> str:
     return f"{folder}: is no results folder: it holds neither {TRIALS_NAME} nor {LEDGER_NAME}{hint}"
 
 
-def _read_table(path: Path) -> pa.Table:
+def _of_our_version(path: Path, table: pa.Table) -> pa.Table:
     """The table with every column of our version."""
-    with pq.ParquetFile(path) as file:
-        table = file.read()
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise ResultsError(f"{path}: was not written by cifar_tune (its metadata name no schema version)")
@@ -106,7 +110,7 @@ def _make_again(folder: Path, damaged: dict[str, str], whole: dict[str, pa.Table
     if (folder / LEDGER_NAME).is_file():
         rows = replay(events(folder / LEDGER_NAME))
         made = {TRIALS_NAME: rows.trial_table(), EPOCHS_NAME: rows.epoch_table()}
-        kept = _put_back(folder, {name: made[name] for name in damaged})
+        kept = _put_back(folder, rows, damaged)
         how = f"rebuilt from {LEDGER_NAME}" + ("" if kept else ", in memory only (the folder is in use or read-only)")
         warnings.warn(f"{folder}: {said}; {how}", DamagedTableWarning, stacklevel=4)
         return made
@@ -118,14 +122,14 @@ def _make_again(folder: Path, damaged: dict[str, str], whole: dict[str, pa.Table
     return {TRIALS_NAME: saved.trial_table(), EPOCHS_NAME: saved.epoch_table()} | whole
 
 
-def _put_back(folder: Path, tables: dict[str, pa.Table]) -> bool:
+def _put_back(folder: Path, rows: Rows, names: Iterable[str]) -> bool:
     """Writes tables where the damaged ones are, unless a driver is at work or the folder is read-only."""
     lock = DriverLock(folder)
     try:
         lock.acquire()
         try:
-            for name, table in tables.items():
-                write_whole(table, folder / name)
+            for name in names:
+                TableFile(folder / name).replace(rows.groups(name))
         finally:
             lock.release()
     except OSError:

@@ -5,16 +5,16 @@ The store fills it as events happen, a reader by replaying them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from cifar_tune.results.arrow import table
-from cifar_tune.results.columns import INTERRUPTED, RUNNING
+from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
 from cifar_tune.results.epoch_rows import EpochRows
-from cifar_tune.results.outcome import outcomes
+from cifar_tune.results.outcome import NEEDED, outcomes
 from cifar_tune.results.trial_rows import TrialRows
 
 DRIVER_DIED = "the sweep was killed while the trial was running"
@@ -47,27 +47,36 @@ class Rows:
             ResultsError: no such trial.
         """
         row = self.trials.row(trial_id)
-        numbers = self.epochs.numbers(trial_id)
+        numbers = self.epochs.numbers(NEEDED, trial_id)
         derived = outcomes(np.array([len(numbers["epoch"])]), numbers)
         return row | {name: values[0].as_py() for name, values in derived.items()}
 
+    def groups(self, name: str) -> Callable[[], Iterator[pa.Table]]:
+        """What yields a table in groups of rows, by the name of its file."""
+        return {TRIALS_NAME: lambda: iter([self.trial_table()]), EPOCHS_NAME: self.epoch_groups}[name]
+
     def trial_table(self) -> pa.Table:
         """trials.parquet."""
-        derived = outcomes(self.epochs.lengths(), self.epochs.numbers())
+        derived = outcomes(self.epochs.lengths(), self.epochs.numbers(NEEDED))
         return table(self.sweep_name, self.trials.to_arrow(derived))
+
+    def epoch_groups(self) -> Iterator[pa.Table]:
+        """Yields epochs.parquet in groups of rows."""
+        for columns in self.epochs.to_arrow():
+            yield table(self.sweep_name, columns)
 
     def epoch_table(self) -> pa.Table:
         """epochs.parquet."""
-        return table(self.sweep_name, self.epochs.to_arrow())
+        return pa.concat_tables(self.epoch_groups())
 
 
 def replay(events: Iterable[Mapping[str, Any]]) -> Rows:
-    """The rows after all events; the first event names the sweep."""
+    """The rows after all events; the first event names the sweep. Values were checked before they were recorded."""
     stream = iter(events)
     rows = Rows(next(stream)["sweep"])
     for event in stream:
         if event["event"] == "epoch":
-            rows.epochs.add(event["trial_id"], event["epoch"], rows.epochs.check(event["values"]))
+            rows.epochs.add(event["trial_id"], event["epoch"], event["values"])
         elif event["event"] == "trial":
             rows.merge_trial(event["trial_id"], rows.trials.check(event["values"]), event["configuration"])
         elif event["event"] == "opened":

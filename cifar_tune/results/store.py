@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from cifar_tune.errors import ResultsError
-from cifar_tune.results.arrow import write_whole
 from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
 from cifar_tune.results.ledger import LEDGER_NAME, Ledger, create_ledger, events, repair
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import DRIVER_DIED, Rows, replay
+from cifar_tune.results.table_file import TableFile
 from cifar_tune.results.values import configuration_value
 
 WRITE_SHARE = 20
@@ -38,7 +38,8 @@ class ResultsStore:
         self._ledger = ledger
         self._rows = rows
         self._lock = lock
-        self._stale = {TRIALS_NAME, EPOCHS_NAME}
+        self._files = {name: TableFile(folder / name) for name in (EPOCHS_NAME, TRIALS_NAME)}
+        self._stale = set(self._files)
         self._publish_at = 0.0
         self._closed = False
         self.publish(force=True)
@@ -180,10 +181,10 @@ class ResultsStore:
         self._publish_at = ended + max(WRITE_SECONDS, WRITE_SHARE * (ended - began))
 
     def _write_stale(self) -> None:
-        if EPOCHS_NAME in self._stale:
-            write_whole(self._rows.epoch_table(), self.folder / EPOCHS_NAME)
-        write_whole(self._rows.trial_table(), self.folder / TRIALS_NAME)
-        self._stale.clear()
+        for name, file in self._files.items():
+            if name in self._stale:
+                file.replace(self._rows.groups(name))
+                self._stale.remove(name)
 
     def close(self) -> None:
         """Publishes, marks what is still running as interrupted, and lets another driver in. Again is harmless."""

@@ -1,0 +1,23 @@
+"""results/README.md says what the columns are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cifar_tune.results.columns import EPOCH_COLUMNS, TRIAL_COLUMNS
+
+README = Path(__file__).parents[3] / "results" / "README.md"
+
+
+def test_the_readme_is_current() -> None:
+    command = [sys.executable, "-m", "cifar_tune.results"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert README.read_text(encoding="utf-8") == done.stdout, "run python -m cifar_tune.results > results/README.md"
+
+
+def test_the_readme_names_every_column() -> None:
+    text = README.read_text(encoding="utf-8")
+    for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS):
+        assert f"| `{column.name}` | {column.kind} | {column.unit} | {column.meaning}" in text
