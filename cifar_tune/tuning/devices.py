@@ -51,6 +51,11 @@ class TrialResources:
     gpus: float
     threads: int
 
+    def __str__(self) -> str:
+        cores = f"{self.cpus:g} CPU core{'s' if self.cpus != 1 else ''}"
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        return f"{cores}, {threads}, {f'{self.gpus:g} GPU' if self.gpus else 'no GPU'}"
+
     def as_ray(self) -> dict[str, float]:
         """The bundle that Ray is asked for."""
         return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
@@ -67,6 +72,11 @@ class TrialResources:
 
 ROUNDING = 1e-4
 """Ray counts resources in steps of 1e-4."""
+
+
+def device_kind(resources: TrialResources) -> str:
+    """Returns the kind of device that a trial trains on, as torch names it."""
+    return "cuda" if resources.gpus else "cpu"
 
 
 def this_machine() -> Machine:
@@ -149,7 +159,7 @@ def trial_resources(asked: Resources, machine: Machine) -> TrialResources:
 def _gpus_per_trial(asked: Resources, machine: Machine) -> float:
     if not machine.gpus:
         wanted = [
-            f"resources.{key}: {value}"
+            f"resources.{key}: {value:g}"
             for key, value in (("gpus", asked.gpus), ("gpu_memory", asked.gpu_memory))
             if value not in ("auto", 0)
         ]

@@ -11,7 +11,7 @@ from cifar_tune.config.sweep_config import Resources
 from cifar_tune.errors import DeviceError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.cluster import connected, largest_node, trials_at_once
-from cifar_tune.tuning.devices import Machine, trial_resources
+from cifar_tune.tuning.devices import Machine, device_kind, trial_resources
 from cifar_tune.tuning.dispatcher import Dispatcher
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.search import Search
@@ -58,7 +58,7 @@ def run_trials(
             search,
             store,
             root=root.resolve(),
-            device="cuda" if resources.gpus else "cpu",
+            device=device_kind(resources),
             resources=resources,
             slots=at_once,
         )

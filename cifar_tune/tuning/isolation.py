@@ -24,7 +24,6 @@ class ProcessState:
     anomaly_enabled: bool
     matmul_precision: str
     deterministic: bool
-    deterministic_warn_only: bool
     cudnn: tuple[bool, bool, bool]
     autocast: tuple[tuple[bool, torch.dtype], ...]
     autocast_cache: bool
@@ -34,7 +33,8 @@ class ProcessState:
 
     @classmethod
     def taken(cls) -> ProcessState:
-        """Returns the state of this process now."""
+        """Returns the state of this process now. What lives now is not looked at again by the garbage collector."""
+        gc.freeze()
         cudnn = torch.backends.cudnn
         return cls(
             threads=torch.get_num_threads(),
@@ -43,7 +43,6 @@ class ProcessState:
             anomaly_enabled=torch.is_anomaly_enabled(),
             matmul_precision=torch.get_float32_matmul_precision(),
             deterministic=torch.are_deterministic_algorithms_enabled(),
-            deterministic_warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
             cudnn=(cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32),
             autocast=tuple((torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in DEVICE_KINDS),
             autocast_cache=torch.is_autocast_cache_enabled(),
@@ -59,7 +58,8 @@ class ProcessState:
         torch.set_grad_enabled(self.grad_enabled)
         torch.set_anomaly_enabled(self.anomaly_enabled)
         torch.set_float32_matmul_precision(self.matmul_precision)
-        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.deterministic_warn_only)
+        if self.deterministic != torch.are_deterministic_algorithms_enabled():  # to set it imports 3.5 s of compiler
+            torch.use_deterministic_algorithms(self.deterministic)
         cudnn = torch.backends.cudnn
         cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = self.cudnn
         for kind, (enabled, dtype) in zip(DEVICE_KINDS, self.autocast, strict=True):

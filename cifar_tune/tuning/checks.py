@@ -1,0 +1,42 @@
+"""What can be known to be wrong before Ray starts. Without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ConfigError, Problem
+from cifar_tune.training.check import check_trial
+
+
+def check_data(sweep: SweepConfig, root: Path) -> None:
+    """Returns if every data set that the sweep may use is there and whole.
+
+    Raises:
+        DatasetError: a file is missing or corrupt; names it and says what to do.
+    """
+    for dataset in {trial.dataset: None for trial in sweep.corner_trials()}:
+        dataset.verify(root)
+
+
+def prepare_data(sweep: SweepConfig, root: Path) -> None:
+    """Decodes what is to be decoded once a machine, so that the first trials do not wait for it unseen."""
+    for dataset in {trial.dataset: None for trial in sweep.corner_trials()}:
+        dataset.build(root)
+
+
+def check_trials(sweep: SweepConfig, root: Path) -> None:
+    """Returns if the trials at the limits of the sweep suit their data sets.
+
+    Raises:
+        ConfigError: with one problem for each part of a trial that does not.
+        DatasetError: what must be known of a data set stands in files that are not there.
+    """
+    problems: dict[Problem, None] = {}
+    for trial in sweep.corner_trials():
+        try:
+            check_trial(trial, trial.dataset.info(root))
+        except ConfigError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(tuple(problems))

@@ -1,0 +1,121 @@
+"""The results folder of a sweep: made, continued, or moved aside for a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cifar_tune.config.load import load_sweep
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ConfigError, ResultsError
+from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.environment import replace_text
+
+Mode = Literal["new", "resume", "extend", "fresh"]
+
+SWEEP_NAME = "sweep.yaml"
+
+NEVER_COMPARED = ("resources",)
+"""Where a sweep runs does not change what it asks: it may be continued on another machine."""
+
+
+def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsStore, Path | None]:
+    """Returns the folder's store, and where an older sweep was moved to.
+
+    Raises:
+        ResultsError: the folder is there and `mode` does not say what to do with it, or it is not there and should be;
+            its sweep is another one; another driver is at work in it.
+    """
+    aside = _move_aside(folder) if mode == "fresh" else None
+    if mode in ("new", "fresh"):
+        store = _create(folder, sweep)
+    else:
+        store = ResultsStore.open(folder)
+        try:
+            _compare(folder, sweep, mode)
+        except Exception:
+            store.close()
+            raise
+    replace_text(folder / SWEEP_NAME, sweep.to_yaml())
+    return store, aside
+
+
+def check_results(folder: Path, mode: Mode) -> None:
+    """Returns if the folder is there where it should be, and not where it should not. Changes nothing.
+
+    Raises:
+        ResultsError: it is or is not.
+    """
+    if mode == "new" and _holds_files(folder):
+        raise ResultsError(
+            f"{folder}: is there already; --resume finishes an interrupted sweep, --extend adds trials to a finished "
+            "one, --fresh moves it aside and starts over, --results DIR writes elsewhere"
+        )
+    if mode in ("resume", "extend") and not _holds_files(folder):
+        raise ResultsError(f"{folder}: there is no sweep to {mode}; without --{mode} it starts")
+
+
+def _holds_files(folder: Path) -> bool:
+    if folder.exists() and not folder.is_dir():
+        raise ResultsError(f"{folder}: is a file; the results need a folder")
+    return folder.is_dir() and any(entry.name != LOCK_NAME for entry in folder.iterdir())
+
+
+def _create(folder: Path, sweep: SweepConfig) -> ResultsStore:
+    check_results(folder, "new")
+    return ResultsStore.create(folder, sweep_name=sweep.name)
+
+
+def _move_aside(folder: Path) -> Path | None:
+    """Renames the folder, so that `--fresh` loses nothing."""
+    if not _holds_files(folder):
+        return None
+    lock = DriverLock(folder)
+    lock.acquire()
+    aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}")
+    folder.rename(aside)
+    (aside / DRIVER_NAME).unlink(missing_ok=True)
+    lock.release()
+    return aside
+
+
+def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
+    """Raises ResultsError where the sweep differs from the one in the folder more than `mode` allows."""
+    path = folder / SWEEP_NAME
+    if not path.exists():
+        return  # the driver died between making the folder and writing the file
+    try:
+        before = load_sweep(path)
+    except ConfigError as error:
+        raise ResultsError(f"{path}: the sweep that was run cannot be read: {error}") from error
+    changed = dict(_differences(before.model_dump(mode="json"), sweep.model_dump(mode="json")))
+    more = mode == "extend" and sweep.trials_per_study > before.trials_per_study
+    if more:
+        changed.pop("trials_per_study")
+    elif mode == "extend" and not changed:
+        raise ResultsError(
+            f"{folder}: nothing to add: trials_per_study is {before.trials_per_study} as before; raise it in the file "
+            f"or with --set trials_per_study={2 * before.trials_per_study}"
+        )
+    if changed:
+        lines = [f"  {key}: was {old!r}, is {new!r}" for key, (old, new) in changed.items()]
+        hint = "--extend adds trials; " if set(changed) == {"trials_per_study"} and mode == "resume" else ""
+        raise ResultsError(
+            f"{folder}: holds another sweep than the file describes:\n"
+            + "\n".join(lines)
+            + f"\n{hint}undo the change, or give the new sweep another `name`, --results DIR or --fresh"
+        )
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yields every dotted path at which two plain trees differ, with both values; None where there is none."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in {**before, **after}:
+            if not path and key in NEVER_COMPARED:
+                continue
+            yield from _differences(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+    elif before != after:
+        yield path, (before, after)

@@ -1,0 +1,135 @@
+"""`--plan`: what a sweep would run, how long that takes, and whether it fits here."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.config.schedulers import Asha
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import DatasetError
+from cifar_tune.training.datasets.split import split_sizes
+from cifar_tune.tuning.checks import check_data
+from cifar_tune.tuning.devices import GIGABYTE, Machine, TrialResources, device_kind
+
+if TYPE_CHECKING:
+    from cifar_tune.tuning.probe import Probe
+
+FORWARD_SHARE = 1 / 3
+"""Of a training image's arithmetic; all that a validation image takes."""
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Of all trials together. least: each ends at the first rung. likely: one in `reduction_factor` passes a rung."""
+
+    least: int
+    likely: int
+    most: int
+
+
+def rungs(sweep: SweepConfig) -> tuple[int, ...]:
+    """Returns the epochs at which weak trials are stopped."""
+    if not isinstance(sweep.scheduler, Asha):
+        return ()
+    factor, grace = sweep.scheduler.reduction_factor, sweep.scheduler.grace_epochs
+    return tuple(
+        itertools.takewhile(lambda epoch: epoch < sweep.trial.epochs, (grace * factor**k for k in itertools.count()))
+    )
+
+
+def planned_epochs(sweep: SweepConfig) -> Epochs:
+    """Returns how many epochs the sweep will train, as far as that can be known before it runs."""
+    trials = planned_trials(sweep)
+    ends = (*rungs(sweep), sweep.trial.epochs)
+    passing = 1 / sweep.scheduler.reduction_factor if isinstance(sweep.scheduler, Asha) else 1.0
+    stretches = [end - start for start, end in itertools.pairwise((0, *ends))]
+    likely = sum(stretch * passing**passed for passed, stretch in enumerate(stretches))
+    return Epochs(trials * ends[0], round(trials * likely), trials * sweep.trial.epochs)
+
+
+def planned_trials(sweep: SweepConfig) -> int:
+    """Returns the number of trials in all studies."""
+    return len(sweep.cells()) * sweep.trials_per_study
+
+
+def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine, resources: TrialResources) -> str:
+    """Returns the plan as text. Trains a few steps on random images to know the speed; starts no Ray.
+
+    Raises:
+        DatasetError: what must be known of a data set stands in files that are not there.
+    """
+    at_once = resources.slots({"CPU": machine.cores, "GPU": len(machine.gpus)})
+    lines = [*_trials(sweep, at_once), *_cost(sweep, root, folder, machine, resources, at_once)]
+    lines += [("devices", f"{machine}"), ("each trial", str(resources)), ("data", _data(sweep, root))]
+    width = max(len(label) for label, _ in lines)
+    return "\n".join([f"{sweep.name}: {planned_trials(sweep)} trials", *(f"  {a:<{width}}  {b}" for a, b in lines)])
+
+
+def _trials(sweep: SweepConfig, at_once: int) -> Iterator[tuple[str, str]]:
+    axes = " x ".join(f"{path} ({len(values)})" for path, values in sweep.grid.items())
+    epochs = planned_epochs(sweep)
+    yield "studies", f"{len(sweep.cells())}: {axes}" if axes else "1"
+    yield "trials", f"{sweep.trials_per_study} in each study by {sweep.sampler.name}, {at_once} at once"
+    yield "searched", ", ".join(sweep.search) or "nothing: the trials of a study differ in their seed"
+    stops = ", ".join(map(str, rungs(sweep)))
+    yield "rungs", f"after {stops} of {sweep.trial.epochs} epochs ({sweep.scheduler.name})" if stops else "none"
+    yield "epochs", f"{epochs.least:,} to {epochs.most:,}, likely about {epochs.likely:,}"
+
+
+def _cost(
+    sweep: SweepConfig, root: Path, folder: Path, machine: Machine, resources: TrialResources, at_once: int
+) -> Iterator[tuple[str, str]]:
+    from cifar_tune.tuning.probe import probe, relative_costs
+
+    info = sweep.trial.dataset.info(root)
+    device = device_kind(resources)
+    found = probe(sweep.trial, info, device=device, threads=resources.threads)
+    corners = relative_costs(sweep.corner_trials(), root)
+    epochs = planned_epochs(sweep)
+    trained, validated = split_sizes(info.train_images, info.classes, sweep.trial.dataset)
+    epoch_seconds = (trained + FORWARD_SHARE * validated) / found.images_per_second * sum(corners) / len(corners)
+    least, likely, most = (
+        _hours(count * epoch_seconds / at_once) for count in (epochs.least, epochs.likely, epochs.most)
+    )
+    yield "time", f"about {likely} ({least} to {most}), start and waiting aside"
+    yield "", f"measured: {found.images_per_second:,.0f} images/s of the baseline alone; other trials by their FLOPs"
+    yield "disk", _fits(found.checkpoint_bytes * planned_trials(sweep), _free_disk(folder), f"free at {folder.parent}")
+    yield "memory", _memory(found, machine, resources, at_once)
+
+
+def _memory(found: Probe, machine: Machine, resources: TrialResources, at_once: int) -> str:
+    if not resources.gpus:
+        return _fits(found.memory_bytes * at_once, machine.memory_bytes, "in this machine")
+    share = int(min(gpu.memory_bytes for gpu in machine.gpus) * min(resources.gpus, 1.0))
+    return _fits(found.memory_bytes, share, "of a card for each trial")
+
+
+def _fits(need: int, have: int, where: str) -> str:
+    verdict = "" if need <= have else "; DOES NOT FIT"
+    return f"about {_size(need)} of {_size(have)} {where}{verdict}"
+
+
+def _data(sweep: SweepConfig, root: Path) -> str:
+    try:
+        check_data(sweep, root)
+    except DatasetError as error:
+        return f"NOT READY: {error}"
+    return "there and whole"
+
+
+def _free_disk(folder: Path) -> int:
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def _size(count: int) -> str:
+    return f"{count / GIGABYTE:.1f} GB" if count >= GIGABYTE else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,164 @@
+"""The state of a sweep while it runs: one screen that updates in place on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+SCREEN_SECONDS = 0.25
+"""Between two updates of the screen."""
+
+LINE_SECONDS = (2.0, 60.0)
+LINE_GROWTH = 0.1
+"""Between two plain lines: a tenth of the time elapsed, at least 2 and at most 60 seconds."""
+
+MOST_RUNNING = 12
+"""Running trials shown; of a rack of GPUs only their number fits a screen."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial that a worker has. epoch: the last finished one, 0 before the first."""
+
+    trial_id: str
+    epoch: int
+    epochs: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial so far. values: what the sweep varies, by dotted path."""
+
+    trial_id: str
+    metric: str
+    value: float
+    epoch: int
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class View:
+    """All that is shown. counts: trials by how they ended. done: those ended before this driver began included."""
+
+    name: str
+    planned: int
+    counts: Mapping[str, int]
+    epochs: int
+    running: tuple[Running, ...]
+    best: Best | None
+    seconds: float
+    seconds_left: float | None
+
+    @property
+    def done(self) -> int:
+        return sum(self.counts.values())
+
+
+class Screen:
+    """Shows views, as often as is sensible. A context: inside it the terminal is taken."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._began = time.monotonic()
+        self._due = self._began
+        self._last_line = ""
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another view; to make one costs more than to ask."""
+        return time.monotonic() >= self._due
+
+    def show(self, view: View) -> None:
+        """Shows the view now."""
+        now = time.monotonic()
+        if self._live is not None:
+            self._live.update(screen_of(view), refresh=True)
+            self._due = now + SCREEN_SECONDS
+            return
+        shortest, longest = LINE_SECONDS
+        self._due = now + min(longest, max(shortest, LINE_GROWTH * (now - self._began)))
+        line = line_of(view)
+        if line != self._last_line:
+            self._console.print(f"[{duration(view.seconds)}] {line}", markup=False, highlight=False, soft_wrap=True)
+            self._last_line = line
+
+
+def screen_of(view: View) -> RenderableType:
+    """Returns the view for a terminal."""
+    head = Text.assemble((view.name, "bold"), f"  {view.done} of {view.planned} trials, {view.epochs:,} epochs")
+    bar = ProgressBar(total=max(1, view.planned), completed=view.done, width=60)
+    parts: list[RenderableType] = [head, bar, Text(_counts(view))]
+    if view.best is not None:
+        parts.append(Text.assemble(("best     ", "bold"), _best(view.best)))
+    if view.running:
+        parts.append(_running_table(view.running))
+    parts.append(Text(f"{duration(view.seconds)} elapsed{_left(view)}   Ctrl-C stops and saves", style="dim"))
+    return Group(*parts)
+
+
+def line_of(view: View) -> str:
+    """Returns the view in one line, without the time elapsed."""
+    parts = [f"{view.done}/{view.planned} trials, {view.epochs:,} epochs", _counts(view)]
+    if view.best is not None:
+        parts.append(f"best {_best(view.best)}")
+    return "; ".join(parts) + _left(view)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as `0:42`, `12:05` or `3:12:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _counts(view: View) -> str:
+    ended = [f"{count} {status}" for status, count in view.counts.items() if count]
+    return ", ".join([f"{len(view.running)} running", *ended])
+
+
+def _best(best: Best) -> str:
+    varied = ", ".join(f"{path.removeprefix('trial.')}={_short(value)}" for path, value in best.values.items())
+    what = f"{best.metric} {best.value:.4f} in epoch {best.epoch} of {best.trial_id}"
+    return f"{what} ({varied})" if varied else what
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _left(view: View) -> str:
+    return "" if view.seconds_left is None else f", about {duration(view.seconds_left)} left"
+
+
+def _running_table(running: tuple[Running, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("running", "epoch", "accuracy"):
+        table.add_column(heading, justify="left" if heading == "running" else "right")
+    for trial in running[:MOST_RUNNING]:
+        accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.4f}"
+        table.add_row(trial.trial_id, f"{trial.epoch}/{trial.epochs}", accuracy)
+    if len(running) > MOST_RUNNING:
+        table.add_row(f"and {len(running) - MOST_RUNNING} more", "", "")
+    return table
