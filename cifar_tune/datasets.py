@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -119,10 +120,12 @@ def verify(dataset: Dataset, root: Path) -> None:
 def show(root: Path) -> None:
     """Prints a table of the data sets, and below it what is wrong with those that are not whole."""
     console = Console()
-    table = Table(title=f"data sets in {root}", title_justify="left")
-    for heading in ("name", "classes", "images", "where", "on disk", "state", "decoded"):
+    table = Table(
+        title=f"data sets in {root} (images: to train on)", title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD
+    )
+    for heading in ("name", "classes", "images", "where", "on disk", "state"):
         numeric = heading in ("classes", "images", "on disk")
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=heading in ("name", "state"))
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=heading != "state")
     faults = []
     for member in MEMBERS:
         cells, fault = described(member, root)
@@ -137,23 +140,23 @@ def show(root: Path) -> None:
 def described(member: type[Dataset], root: Path) -> tuple[list[str], str | None]:
     """Returns the cells of a data set's row, and what is wrong with its files, if they are there at all."""
     name = name_of(member)
-    caches = ", ".join(decoded_resolutions(name, root))
+    caches = "".join(f", decoded at {size} px" for size in decoded_resolutions(name, root))
     if needed := [key for key, field in member.model_fields.items() if field.is_required() and key != "name"]:
-        return [name, "", "", "your own", "", f"needs {', '.join(needed)}", caches], None
+        return [name, "", "", "your own", "", f"needs {', '.join(needed)}{caches}"], None
     dataset = Wanted.model_validate({"dataset": {"name": name}}).dataset
     if dataset.folder is None:
-        where, size = "inside scikit-learn", ""
+        where, size = "in scikit-learn", ""
     else:
         where = dataset.folder
         if not (root / where).is_dir():
-            return [name, "", "", where, "", "not there", caches], None
+            return [name, "", "", where, "", f"not there{caches}"], None
         size = f"{size_of(root / where) / 1e6:,.0f} MB"
     try:
         dataset.verify(root)
         info = dataset.info(root)
     except DatasetError as error:
-        return [name, "", "", where, size, "not whole", caches], str(error)
-    return [name, str(info.classes), f"{info.train_images:,}", where, size, "ready", caches], None
+        return [name, "", "", where, size, f"not whole{caches}"], str(error)
+    return [name, str(info.classes), f"{info.train_images:,}", where, size, f"ready{caches}"], None
 
 
 def name_of(member: type[Dataset]) -> str:
@@ -161,11 +164,10 @@ def name_of(member: type[Dataset]) -> str:
     return str(member.model_fields["name"].default)
 
 
-def decoded_resolutions(name: str, root: Path) -> list[str]:
-    """Returns "64 px", ... for every cache file of a data set's training images."""
+def decoded_resolutions(name: str, root: Path) -> list[int]:
+    """Returns in which resolutions a data set's training images are decoded."""
     found = (cache_folder(root) / "decoded").glob(f"{name}-train-*px-*.npy")
-    sizes = {int(path.name.removeprefix(f"{name}-train-").split("px-")[0]) for path in found}
-    return [f"{size} px" for size in sorted(sizes)]
+    return sorted({int(path.name.removeprefix(f"{name}-train-").split("px-")[0]) for path in found})
 
 
 def size_of(folder: Path) -> int:
