@@ -66,6 +66,11 @@ class Node:
                 return self.at(inner)
         return None
 
+    def branch_of(self, tag: str | int) -> Node:
+        """Returns the alternative of a union that pydantic means by `{key}`: the one that requires this key."""
+        requiring = [branch for branch in self.branches() if f"{{{branch.schema.get('required', [''])[0]}}}" == tag]
+        return requiring[0] if requiring else self
+
     def fields(self) -> Sequence[str]:
         """Returns the keys that the place may hold."""
         return [key for branch in self.branches() for key in branch.schema.get("properties", {})]
@@ -144,7 +149,9 @@ class SchemaWalk:
                 tree = tree[part] if _holds(tree, part) else None
             elif missing and index == len(parts) - 1:
                 loc.append(part)
-                parent, node, tree = node, None, None
+                parent, node, tree = node, node.child(part) if node else None, None
+            elif node:
+                node = node.branch_of(part)
         return Spot(tuple(loc), tree, node, parent)
 
 

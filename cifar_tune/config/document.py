@@ -61,6 +61,8 @@ class Document:
     places: dict[Loc, Place]
     header: str = ""
     problems: list[Problem] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+    """Sources beside the file, in the order in which they were given."""
     unwritten: str = ""
     """A key around the whole file that the file itself does not have."""
 
@@ -77,10 +79,12 @@ class Document:
         self.unwritten = key
 
     def move(self, loc: Loc, source: str) -> None:
-        """Notes that what stands at `loc` now comes from `source`, which has no lines."""
+        """Notes that what stands at `loc`, and what was made around it, comes from `source`, which has no lines."""
         for inner in [place for place in self.places if place[: len(loc)] == loc]:
             del self.places[inner]
-        self.places[loc] = Place(Mark(source), Mark(source))
+        while loc not in self.places:
+            self.places[loc] = Place(Mark(source), Mark(source))
+            loc = loc[:-1]
 
     def problem(self, loc: Loc, message: str, at_key: bool) -> Problem:
         """Returns the problem of what stands at `loc`, or should."""
@@ -191,7 +195,10 @@ def _plain(error: MarkedYAMLError) -> str:
         return "a second document begins (`---`); one file holds one sweep"
     if "mapping values are not allowed" in problem:
         return "a `:` where no key can stand; is the line indented as its neighbours are?"
-    return f"{error.context}: {problem}" if error.context and error.problem else problem
+    if not error.context or not error.problem:
+        return problem
+    begun = f" (begun on line {error.context_mark.line + 1})" if error.context_mark else ""
+    return f"{error.context}{begun}: {problem}"
 
 
 class _Builder:

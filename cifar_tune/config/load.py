@@ -65,9 +65,9 @@ def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
 
 def _refuse(document: Document, findings: Sequence[Finding]) -> NoReturn:
     problems = [*document.problems, *(document.problem(one.loc, one.message, one.at_key) for one in findings)]
-    raise ConfigError(
-        sorted(dict.fromkeys(problems), key=lambda one: (one.line is None, one.line or 0, one.column or 0))
-    )
+    sources = [document.source, *document.overrides]
+    problems.sort(key=lambda one: (sources.index(one.file), one.line or 0, one.column or 0))
+    raise ConfigError([*dict.fromkeys(problems)])
 
 
 def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
         return
     if isinstance(scheduler, Mapping):
         grace, epochs = scheduler.get("grace_epochs"), trial.get("epochs")
-        if isinstance(grace, int) and isinstance(epochs, int):
+        if isinstance(grace, int) and isinstance(epochs, int) and epochs >= 1:
             yield from grace_findings(grace, epochs)
     grid = _sound(tree.get("grid"), TypeAdapter(ListOf[Plain], config=Strict.model_config))
     search = _sound(tree.get("search"), TypeAdapter(Domain))

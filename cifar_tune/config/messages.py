@@ -53,10 +53,10 @@ def _explain_one(detail: ErrorDetails, walk: SchemaWalk, tree: Any) -> Iterator[
             yield Finding(loc, unknown("key", str(loc[-1]), parent.fields() if parent else ()), at_key=True)
         case "union_tag_invalid":
             key = str(context["discriminator"]).strip("'")
-            yield Finding((*loc, key), unknown(str(loc[-1]), str(context["tag"]), [*node.members()] if node else []))
+            what = loc[-1] if loc and isinstance(loc[-1], str) else key
+            yield Finding((*loc, key), unknown(what, str(context["tag"]), [*node.members()] if node else []))
         case "union_tag_not_found":
-            key = str(context["discriminator"]).strip("'")
-            yield Finding((*loc, key), f"missing; must be {node.names()}" if node else "missing", at_key=True)
+            yield _without_name(loc, value, node, str(context["discriminator"]).strip("'"))
         case "domain":
             yield Finding(loc, _not_a_domain(detail["msg"], value))
         case "value_error":
@@ -71,9 +71,16 @@ def _explain_one(detail: ErrorDetails, walk: SchemaWalk, tree: Any) -> Iterator[
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """Returns the message for a name that is none of `known`."""
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"; did you mean `{near[0]}`?" if near else ";"
     return f"unknown {what} `{name}`{hint} allowed: {', '.join(sorted(known)) or 'none'}"
+
+
+def _without_name(loc: Loc, value: Any, node: Node | None, key: str) -> Finding:
+    near = difflib.get_close_matches(key, [*value] if isinstance(value, Mapping) else [], n=1)
+    if near:
+        return Finding((*loc, near[0]), f"unknown key `{near[0]}`; did you mean `{key}`?", at_key=True)
+    return Finding((*loc, key), f"missing; must be {node.names()}" if node else "missing", at_key=True)
 
 
 def _not_a_component(value: Any, node: Node) -> str:

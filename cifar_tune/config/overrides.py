@@ -30,6 +30,7 @@ def apply(document: Document, overrides: Sequence[str]) -> None:
     for text in overrides:
         key, equals, written = text.partition("=")
         source = f"--set {text}"
+        document.overrides.append(source)
         if not equals or not key.strip():
             document.problems.append(Problem(source, None, None, "", "must be KEY=VALUE, such as trial.epochs=5"))
             continue
@@ -48,6 +49,8 @@ def of_trial(overrides: Sequence[str]) -> list[str]:
 
 def _put(document: Document, path: str, new: Any, source: str) -> None:
     head, _, rest = path.partition(".")
+    if head in TrialConfig.model_fields and head not in SweepConfig.model_fields:
+        raise LookupError(f"unknown key `{head}`; did you mean `trial.{path}`?")
     if head not in SweepConfig.model_fields:
         raise LookupError(unknown("key", head, [*SweepConfig.model_fields]))
     if head in KEYED_BY_PATH and rest:

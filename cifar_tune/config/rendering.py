@@ -19,7 +19,8 @@ PLAIN_TEXT = re.compile(r"[A-Za-z_][\w./-]*")
 def render(value: Any) -> str:
     """Returns a value as text: `adamw(lr=0.01)` for a component, `flip,crop(padding=4)` for a list of them.
 
-    Options of a validated component that are at their default are left out. Different values give different texts.
+    Options of a validated component that are at their default are left out. Values of one field that differ have
+    different texts.
     """
     match value:
         case BaseModel():
@@ -37,8 +38,8 @@ def render(value: Any) -> str:
         case list() | tuple():
             return ",".join(_nested(item) for item in value) or "none"
         case Mapping():
-            name = render(value["name"]) if "name" in value else ""
-            options = ",".join(f"{key}={_nested(item)}" for key, item in value.items() if key != "name")
+            name = render(value["name"]) if isinstance(value.get("name"), str) else ""
+            options = ",".join(f"{key}={_nested(item)}" for key, item in value.items() if key != "name" or not name)
             return f"{name}({options})" if options or not name else name
         case _:
             return repr(value)

@@ -66,8 +66,11 @@ class Space:
         self._broken: list[frozenset[Loc]] = []
         self._known: tuple[Finding, ...] = ()
         self._validated = 0
-        self._allows(())
-        self._known, self._broken, self.findings = tuple(self.findings), [], []
+        trial = self._validate(())
+        if isinstance(trial, TrialConfig):
+            self.trials[trial] = ()
+        else:
+            self._known = tuple(trial)
 
         locs = dict(self._locate(grid, search))
         axes = [self._axis(path, values, locs[path]) for path, values in grid.items() if path in locs]
@@ -82,14 +85,15 @@ class Space:
             try:
                 loc = locate(self._baseline, path)
             except LookupError as error:
-                self._find((part, path), str(error.args[0]))
+                if not any(_leads_through(path, known.loc) for known in self._known):
+                    self._find((part, path), str(error.args[0]))
                 continue
             refused = NOT_VARIED.get(path) or (NOT_SEARCHED.get(path) if part == "search" else None)
             clash = next((other for other in taken if other[: len(loc)] == loc[: len(other)]), None)
             if refused:
                 self._find((part, path), f"cannot be varied here: {refused}")
             elif clash is not None:
-                self._find((part, path), _clash(path, loc, taken[clash], clash))
+                self._find((part, path), _clash(f"{part}.{path}", loc, taken[clash], clash))
             else:
                 taken[loc] = f"{part}.{path}"
                 yield path, loc
@@ -107,7 +111,15 @@ class Space:
             if isinstance(one.value, Mapping) and DOMAIN_KEYS & one.value.keys():
                 self._find(one.where, "a range cannot be a value of the grid; put it under `search`", at_key=False)
                 return []
+        self._check_twins(axis)
         return axis
+
+    def _check_twins(self, axis: Sequence[Varied]) -> None:
+        made: dict[TrialConfig, Varied] = {}
+        for one in axis:
+            trial = self._validate([one])
+            if isinstance(trial, TrialConfig) and (twin := made.setdefault(trial, one)) is not one:
+                self._find(one.where, f"{render(one.value)} makes the same trial as {render(twin.value)}", at_key=False)
 
     def _range(self, path: str, domain: Domain, loc: Loc) -> list[Varied]:
         return [Varied(path, loc, value, ("search", path, *inner)) for inner, value in probes(domain)]
@@ -118,10 +130,7 @@ class Space:
             self._find(("grid",), f"the grid has {cells:,} cells; at most {MOST_CELLS:,} are allowed")
             return
         for cell in _cells(axes):
-            before = self.trials.copy() if cell else {}
-            trial = self._allows(cell)
-            if trial is not None and (twin := before.get(trial)):
-                self._find(cell[-1].where, f"{cell[-1]} makes the same trial as {_listed(twin)}", at_key=False)
+            self._allows(cell)
 
     def _check_ranges(self, axes: Sequence[Sequence[Varied]], ranges: Sequence[Sequence[Varied]]) -> None:
         """Puts each value of each range, then each pair of two ranges' values, into every cell that is sound itself."""
@@ -143,19 +152,36 @@ class Space:
         if self._validated >= MOST_VALIDATED or self._is_broken(varied):
             return None
         self._validated += 1
+        trial = self._validate(varied)
+        if isinstance(trial, TrialConfig):
+            self.trials.setdefault(trial, varied)
+            return trial
+        for finding in trial:
+            culprits = self._culprits(finding, varied)
+            self._broken.append(frozenset(one.where for one in culprits))
+            blamed = _blame(finding, culprits)
+            if blamed not in self.findings:
+                self.findings.append(blamed)
+        return None
+
+    def _validate(self, varied: Sequence[Varied]) -> TrialConfig | list[Finding]:
+        """Returns the trial with these values, or what is wrong with it that is not wrong with the baseline."""
         tree = self._baseline
         for one in varied:
             tree = replace(tree, one.loc, one.value)
         try:
-            trial = TrialConfig.model_validate(tree)
+            return TrialConfig.model_validate(tree)
         except ValidationError as error:
-            new = [finding for finding in explain(error, TrialConfig, tree) if finding not in self._known]
-            if new or not varied:
-                self._broken.append(frozenset(one.where for one in varied))
-            self.findings += [found for finding in new if (found := _blame(finding, varied)) not in self.findings]
-            return None
-        self.trials.setdefault(trial, varied)
-        return trial
+            return [finding for finding in explain(error, TrialConfig, tree) if finding not in self._known]
+
+    def _culprits(self, finding: Finding, varied: tuple[Varied, ...]) -> tuple[Varied, ...]:
+        """Returns the fewest of these values that still give the finding."""
+        for one in varied:
+            fewer = tuple(other for other in varied if other is not one)
+            trial = self._validate(fewer)
+            if not isinstance(trial, TrialConfig) and finding in trial:
+                varied = fewer
+        return varied
 
     def _find(self, loc: Loc, message: str, at_key: bool = True) -> None:
         self.findings.append(Finding(loc, message, at_key))
@@ -183,8 +209,6 @@ def _cells(axes: Sequence[Sequence[Varied]]) -> Iterator[tuple[Varied, ...]]:
 
 def _blame(finding: Finding, varied: Sequence[Varied]) -> Finding:
     """Returns the finding at the value in the sweep file that caused it."""
-    if not varied:
-        return finding
     for one in reversed(varied):
         inner = finding.loc[len(one.loc) :]
         if finding.loc[: len(one.loc)] == one.loc and (inner or not finding.at_key):
@@ -193,12 +217,14 @@ def _blame(finding: Finding, varied: Sequence[Varied]) -> Finding:
             return Finding(one.where[:2], finding.message, at_key=True)
         if one.loc[-1] == "name" and finding.loc[: len(one.loc) - 1] == one.loc[:-1]:
             whole = dotted(one.loc[:-1])
-            message = (
-                f"{one} does not take the baseline's other options; vary `{whole}` as a whole, with all its options"
-            )
-            return Finding(one.where, f"{message} ({finding.loc[-1]}: {finding.message})")
+            message = f"{one} does not take all options of the baseline's; vary `{whole}` as a whole, options and all"
+            return Finding(one.where, message)
     others = f" (with {_listed(varied)})" if len(varied) > 1 else ""
     return Finding(varied[-1].where, finding.message + others)
+
+
+def _leads_through(path: str, loc: Loc) -> bool:
+    return f"{path}.".startswith(f"{dotted(loc)}.")
 
 
 def _listed(varied: Sequence[Varied]) -> str:

@@ -145,7 +145,7 @@ def filled_in(data: Any) -> Any:
     trial, scheduler = data.get("trial"), data.get("scheduler", {"name": "asha"})
     if isinstance(trial, Mapping):
         seed = data.get("seed", 0)
-        filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) else trial
+        filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
         epochs = trial.get("epochs")
         if isinstance(scheduler, Mapping) and scheduler.get("name") == "asha" and isinstance(epochs, int):
             filled["scheduler"] = {"grace_epochs": max(1, epochs // 10), **scheduler}
