@@ -61,7 +61,7 @@ def has_test_folder(folder: Path) -> bool:
     train = folder / "train"
     if (folder / "test").is_dir() and train.is_dir():
         return True
-    if train.is_dir() and any(entry.is_dir() for entry in os.scandir(train)):
+    if train.is_dir() and any(entry.is_dir() for entry in train.iterdir()):
         raise DatasetError(
             f"{folder} has a folder `train` of class folders but no `test`: add one (a held-out folder `val` serves, "
             f"renamed), or name {train} itself as `path`, of which test_fraction is then kept for the test"

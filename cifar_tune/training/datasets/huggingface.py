@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.dataset import Split
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from datasets import Dataset as Table
+
+
+SplitName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+"""One split whole: the library's expressions, such as train+test, could mix what must stay apart."""
 
 
 class HuggingFace(Photographs):
@@ -34,12 +38,19 @@ class HuggingFace(Photographs):
     """A commit or tag on the hub; pin it, and the images cannot change under a sweep."""
     image_column: str = "image"
     label_column: str = "label"
-    train_split: str = "train"
-    test_split: str | None = "test"
+    train_split: SplitName = "train"
+    test_split: SplitName | None = "test"
     """null where there is none: then `test_fraction` of every class is kept for the test."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     test_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Draws that share; apart from `split_seed`, so that the test images stay the same whatever a search varies."""
+
+    @model_validator(mode="after")
+    def _test_images_are_not_trained_on(self) -> HuggingFace:
+        # "all" is the library's word for every split together.
+        if self.train_split in ("all", self.test_split):
+            raise ValueError(f"train_split {self.train_split} would train on the test images")
+        return self
 
     def listing(self, root: Path, split: Split) -> Listing:
         library = import_datasets()
