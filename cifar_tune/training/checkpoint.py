@@ -1,0 +1,175 @@
+"""A trial on disk: written whole or not at all, verified when read, and never unpickled.
+
+<checkpoints>/last/      after the last epoch          model.safetensors  the weights that validation scored
+<checkpoints>/previous/  after the one before          state.pt           what else training needs to go on
+<checkpoints>/best/      after the best one            trial.json         the trial's configuration
+                                                       manifest.json      format, data set, checksums
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from cifar_tune.errors import CheckpointError
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.state import TrainingState
+from cifar_tune.training.trial import TrialConfig
+
+FORMAT = 1
+MODEL, TRAINING, TRIAL, MANIFEST = "model.safetensors", "state.pt", "trial.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's folder holds, on the CPU.
+
+    weights: of the model that validation scored. training: see `packed`.
+    """
+
+    folder: Path
+    trial: TrialConfig
+    info: DatasetInfo
+    weights: Mapping[str, Tensor]
+    training: Mapping[str, Any]
+
+    @property
+    def history(self) -> list[EpochMetrics]:
+        return [EpochMetrics(**record) for record in self.training["history"]]
+
+    def model(self, device: torch.device) -> nn.Module:
+        """Returns the network that validation scored, ready to be evaluated."""
+        network = self.trial.model.build(self.info)
+        network.load_state_dict(self.weights)
+        layout = torch.channels_last if self.trial.channels_last else torch.contiguous_format
+        return network.to(device).to(memory_format=layout).eval()
+
+
+class CorruptCheckpointError(CheckpointError):
+    """A file of the checkpoint is missing or not what was written; an older checkpoint may be whole."""
+
+
+def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[str, bytes]:
+    """Returns every file of a checkpoint by name; the manifest is the last."""
+    scored = state.scored_model(trial)
+    training = {
+        "epoch": state.epoch,
+        "step": state.step,
+        "history": [asdict(metrics) for metrics in state.history],
+        "optimizer": state.optimizer.state_dict(),
+        "scaler": None if state.scaler is None else state.scaler.state_dict(),
+        "model": None if scored is state.model else state.model.state_dict(),
+        "average": None if state.average is None or scored is not state.model else state.average.model.state_dict(),
+    }
+    stream = BytesIO()
+    torch.save(training, stream)
+    weights = {name: tensor.contiguous() for name, tensor in scored.state_dict().items()}
+    files = {
+        MODEL: safetensors.torch.save(weights),
+        TRAINING: stream.getvalue(),
+        TRIAL: trial.model_dump_json(indent=2).encode(),
+    }
+    manifest = {
+        "format": FORMAT,
+        "epoch": state.epoch,
+        "dataset": asdict(info),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    return {**files, MANIFEST: json.dumps(manifest, indent=2).encode()}
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Returns the checkpoint in `folder`, every checksum verified.
+
+    Raises:
+        CheckpointError: It is corrupt, or was written in another format.
+    """
+    manifest = _manifest(folder)
+    content = {name: _verified(folder / name, manifest["files"].get(name)) for name in (MODEL, TRAINING, TRIAL)}
+    try:
+        trial = TrialConfig.model_validate_json(content[TRIAL])
+    except ValidationError as error:
+        raise CheckpointError(f"{folder / TRIAL}: not a trial of this version of cifar_tune: {error}") from None
+    training = torch.load(BytesIO(content[TRAINING]), map_location="cpu", weights_only=True)
+    weights = safetensors.torch.load(content[MODEL])
+    return Checkpoint(folder, trial, _dataset_info(manifest["dataset"]), weights, training)
+
+
+def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) -> None:
+    """Brings a new state of `trial` to where the checkpoint was taken.
+
+    Epochs, schedule and learning rate may differ from the checkpoint's; what its tensors belong to may not.
+
+    Raises:
+        CheckpointError: It is of another model, data set or optimizer.
+    """
+    _refuse_other_trial(trial, checkpoint)
+    training = checkpoint.training
+    scored = state.scored_model(trial)
+    scored.load_state_dict(checkpoint.weights)
+    if scored is not state.model:
+        state.model.load_state_dict(training["model"])
+    elif state.average is not None:
+        state.average.model.load_state_dict(training["average"])
+    state.optimizer.load_state_dict(training["optimizer"])
+    if state.scaler is not None and training["scaler"] is not None:
+        state.scaler.load_state_dict(training["scaler"])
+    state.epoch, state.step, state.history = training["epoch"], training["step"], checkpoint.history
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+        version = manifest["format"]
+    except FileNotFoundError:
+        raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint") from None
+    except (ValueError, TypeError, KeyError):
+        raise CorruptCheckpointError(f"{path} is corrupt") from None
+    if version != FORMAT:
+        raise CheckpointError(f"{folder} is in checkpoint format {version}; this version of cifar_tune reads {FORMAT}")
+    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("dataset"), dict):
+        raise CorruptCheckpointError(f"{path} is corrupt")
+    return dict(manifest)
+
+
+def _verified(path: Path, checksum: object) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise CorruptCheckpointError(f"{path} is missing") from None
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise CorruptCheckpointError(f"{path} is corrupt: its checksum is not that of {MANIFEST}")
+    return content
+
+
+def _dataset_info(values: Mapping[str, Any]) -> DatasetInfo:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return DatasetInfo(**fields)
+
+
+def _refuse_other_trial(trial: TrialConfig, checkpoint: Checkpoint) -> None:
+    theirs = checkpoint.trial
+    parts = {
+        "model": (trial.model, theirs.model),
+        "dataset": (trial.dataset, theirs.dataset),
+        "optimizer": (trial.optimizer.name, theirs.optimizer.name),
+        "ema": (trial.ema is not None, theirs.ema is not None),
+        "evaluation.weights": (trial.evaluation.weights, theirs.evaluation.weights),
+    }
+    for path, (wanted, found) in parts.items():
+        if wanted != found:
+            raise CheckpointError(
+                f"{checkpoint.folder} is of another trial: its {path} is {found!r}, and {wanted!r} is wanted"
+            )
