@@ -50,11 +50,7 @@ def operated(images: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
     """
     if images.is_floating_point():
         return operated((images * 255).round_().to(torch.uint8), operations, magnitudes) / 255
-    for first, last, change in (
-        ("shear_x", "rotate", _moved),
-        ("brightness", "invert", _mapped),
-        ("color", "sharpness", _blended),
-    ):
+    for first, last, change in STAGES:
         here = (operations >= INDEX[first]) & (operations <= INDEX[last])
         images = _changed(here, change, images, operations, magnitudes)
     return images
@@ -74,6 +70,8 @@ def _changed(
     if images.device.type != "cpu":
         return torch.where(here[:, None, None, None], change(images, operations, magnitudes), images)
     rows = here.nonzero()[:, 0]
+    if not len(rows):
+        return images
     return images.index_copy(0, rows, change(images[rows], operations[rows], magnitudes[rows]))
 
 
@@ -168,3 +166,7 @@ def _smooth(pixels: Tensor) -> Tensor:
     result = pixels.clone()
     result[..., 1:-1, 1:-1] = ((around + 4 * inner) / 13).round_()
     return result
+
+
+STAGES = (("shear_x", "rotate", _moved), ("brightness", "invert", _mapped), ("color", "sharpness", _blended))
+"""The first and the last operation that each function computes."""
