@@ -32,6 +32,8 @@ def worker_log(pid: int) -> Path | None:
     import ray
 
     node: Any = ray._private.worker.global_worker.node
+    if node is None:
+        return None
     return next(Path(node.get_session_dir_path(), "logs").glob(f"worker-*-{pid}.err"), None)
 
 

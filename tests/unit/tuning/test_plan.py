@@ -1,0 +1,98 @@
+"""What `--plan` promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.config.load import load_sweep
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.tuning.devices import Machine, trial_resources
+from cifar_tune.tuning.plan import plan, planned_epochs, rungs
+
+SWEEP = """
+name: small
+trial:
+  dataset: {name: digits}
+  model: {name: mininet, width: 4}
+  optimizer: {name: sgd, lr: 0.1}
+  epochs: 30
+grid:
+  model.activation: [relu, mish]
+search:
+  optimizer.lr: {float: [0.01, 1.0], log: true}
+scheduler: {name: asha, grace_epochs: 3, reduction_factor: 3}
+trials_per_study: 27
+"""
+LAPTOP = Machine(cores=2, memory_bytes=16 * 10**9, gpus=())
+
+
+def sweep_with(tmp_path: Path, *overrides: str) -> SweepConfig:
+    path = tmp_path / "small.yaml"
+    path.write_text(SWEEP)
+    return load_sweep(path, overrides)
+
+
+def test_rungs_grow_by_the_reduction_factor_and_end_before_the_last_epoch(tmp_path: Path) -> None:
+    assert rungs(sweep_with(tmp_path)) == (3, 9, 27)
+    assert rungs(sweep_with(tmp_path, "trial.epochs=27")) == (3, 9)
+    assert rungs(sweep_with(tmp_path, "scheduler={name: none}")) == ()
+
+
+def test_likely_epochs_are_those_of_synchronous_halving(tmp_path: Path) -> None:
+    """27 trials a study: 27 train 3 epochs, 9 of them 6 more, 3 of those 18 more, 1 the last 3."""
+    halving = 27 * 3 + 9 * 6 + 3 * 18 + 1 * 3
+    epochs = planned_epochs(sweep_with(tmp_path))
+    assert (epochs.least, epochs.likely, epochs.most) == (54 * 3, 2 * halving, 54 * 30)
+
+
+def test_without_a_scheduler_the_number_of_epochs_is_known(tmp_path: Path) -> None:
+    epochs = planned_epochs(sweep_with(tmp_path, "scheduler={name: none}"))
+    assert epochs.least == epochs.likely == epochs.most == 54 * 30
+
+
+def test_a_plan_names_studies_trials_rungs_time_disk_and_devices(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path)
+    text = plan(
+        sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
+    )
+    for part in (
+        "small: 54 trials",
+        "2: model.activation (2)",
+        "27 in each study by tpe, 2 at once",
+        "optimizer.lr",
+        "after 3, 9, 27 of 30 epochs (asha)",
+        "162 to 1,620, likely about 384",
+        "images/s of the baseline alone",
+        f"free at {tmp_path}",
+        "of 16.0 GB in this machine",
+        "2 CPU cores, 16 GB of memory, no GPU",
+        "1 CPU core, 1 thread, no GPU",
+        "there and whole",
+    ):
+        assert part in text
+
+
+def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "trial.dataset={name: cifar10}")
+    tiny = Machine(cores=2, memory_bytes=10**8, gpus=())
+    text = plan(
+        sweep, root=tmp_path, folder=tmp_path / "r", machine=tiny, resources=trial_resources(sweep.resources, tiny)
+    )
+    assert "of 100 MB in this machine; DOES NOT FIT" in text
+    assert "NOT READY: " in text
+    assert "cifar-10-batches-py" in text
+
+
+@pytest.mark.parametrize("model", ["{name: resnet18, width: 4}", "{name: mininet, width: 4}"])
+def test_a_probe_knows_the_size_of_the_checkpoints(tmp_path: Path, model: str) -> None:
+    from cifar_tune.tuning.probe import probe
+
+    trial = sweep_with(tmp_path, "grid={}", f"trial.model={model}").trial
+    info = trial.dataset.info(tmp_path)
+    found = probe(trial, info, device="cpu", threads=1)
+    weights = sum(value.nbytes for value in trial.model.build(info).state_dict().values())
+    parameters = 4 * sum(parameter.numel() for parameter in trial.model.build(info).parameters())
+    assert found.checkpoint_bytes == 2 * weights + parameters
+    assert found.images_per_second > 0

@@ -1,0 +1,75 @@
+"""What the user sees while a sweep runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cifar_tune.tuning.progress import Best, Running, Screen, View, duration, line_of
+
+BEST = Best("t0003", "validation_accuracy", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
+VIEW = View(
+    name="quickstart",
+    planned=20,
+    counts={"completed": 3, "stopped": 4, "failed": 1, "diverged": 0},
+    epochs=1234,
+    running=(Running("t0009", 2, 9, 0.5), Running("t0010", 0, 9, None)),
+    best=BEST,
+    seconds=75.0,
+    seconds_left=61.0,
+)
+
+
+def test_a_line_says_how_far_the_sweep_is_and_what_was_best() -> None:
+    assert line_of(VIEW) == (
+        "8/20 trials, 1,234 epochs; 2 running, 3 completed, 4 stopped, 1 failed; best validation_accuracy 0.9568 in "
+        "epoch 7 of t0003 (optimizer.lr=0.1235, model=mininet), about 1:01 left"
+    )
+
+
+def test_before_the_first_epoch_a_line_promises_nothing() -> None:
+    view = View("x", 20, {}, 0, (), None, 0.0, None)
+    assert line_of(view) == "0/20 trials, 0 epochs; 0 running"
+
+
+def test_without_a_terminal_lines_come_at_intervals_and_only_if_something_changed() -> None:
+    out = io.StringIO()
+    with Screen(Console(file=out, force_terminal=False)) as screen:
+        assert screen.due
+        screen.show(VIEW)
+        assert not screen.due
+        screen.show(VIEW)
+    assert out.getvalue().count("8/20 trials") == 1
+    assert out.getvalue().startswith("[1:15] ")
+    assert "\x1b" not in out.getvalue()
+
+
+def test_on_a_terminal_one_screen_is_updated_in_place_and_gone_at_the_end() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=30)
+    with Screen(console) as screen:
+        screen.show(VIEW)
+        screen.show(VIEW)
+    text = out.getvalue()
+    assert text.count("8 of 20 trials") >= 2
+    lines = text.rsplit("8 of 20 trials", 1)[-1].count("\n")
+    assert text.endswith("\x1b[1A\x1b[2K" * lines)
+    for shown in ("quickstart", "t0009", "2/9", "0.5000", "best", "1:01 left", "Ctrl-C"):
+        assert shown in text
+
+
+def test_a_screen_shows_at_most_a_dozen_running_trials() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=60)
+    view = View("x", 99, {}, 0, tuple(Running(f"t{n:04}", 0, 9, None) for n in range(40)), None, 1.0, None)
+    with Screen(console) as screen:
+        screen.show(view)
+    assert "and 28 more" in out.getvalue()
+    assert "t0012" not in out.getvalue()
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (725, "12:05"), (11525, "3:12:05")])
+def test_times_read_as_on_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
