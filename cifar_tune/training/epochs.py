@@ -14,7 +14,7 @@ from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.state import create_state
 from cifar_tune.training.stopping import is_best
-from cifar_tune.training.storage import keep_best, newest, save
+from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
 
 
@@ -38,15 +38,15 @@ def trial_epochs(
     reset_peak_memory(device)
     data = load_data(trial.dataset, root, device)
     state = create_state(trial, data.info, device)
-    checkpoint = None if checkpoints is None else newest(checkpoints)
-    if checkpoints is not None and checkpoint is not None:
+    folder = None if checkpoints is None else CheckpointFolder(checkpoints)
+    if folder is not None and (checkpoint := folder.newest()) is not None:
         restore(state, trial, checkpoint)
         if is_best(state.history):
-            keep_best(checkpoints, checkpoint.folder)
+            folder.keep_best(checkpoint.folder)
         yield from list(state.history)
     for metrics in train_epochs(state, data, trial):
-        if checkpoints is not None:
-            last = save(checkpoints, packed(state, trial, data.info))
+        if folder is not None:
+            folder.save(packed(state, trial, data.info))
             if is_best(state.history):
-                keep_best(checkpoints, last)
+                folder.keep_best(folder.last)
         yield metrics
