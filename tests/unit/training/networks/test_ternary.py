@@ -50,7 +50,7 @@ def test_twns_gradient_passes_straight_through() -> None:
     torch.testing.assert_close(convolution.weight.grad, gradient_by(convolution, images))
 
 
-def test_ttqs_gradients_are_those_of_the_paper() -> None:
+def test_ttqs_scales_receive_the_mean_gradient_of_their_weights() -> None:
     convolution, images = made(TtqConvolution), torch.randn(2, 4, 5, 5)
     assert isinstance(convolution, TtqConvolution)
     with torch.no_grad():
@@ -61,11 +61,21 @@ def test_ttqs_gradients_are_those_of_the_paper() -> None:
     threshold = 0.05 * latent.abs().max()
     positive, negative = latent > threshold, latent < -threshold
     convolution(images).square().sum().backward()
-    torch.testing.assert_close(convolution.positive_scale.grad, gradient[positive].sum())
-    torch.testing.assert_close(convolution.negative_scale.grad, -gradient[negative].sum())
-    gain = torch.ones_like(latent)
-    gain[positive], gain[negative] = 0.3, 0.2
-    torch.testing.assert_close(convolution.weight.grad, gain * gradient)
+    torch.testing.assert_close(convolution.positive_scale.grad, gradient[positive].sum() / latent.numel())
+    torch.testing.assert_close(convolution.negative_scale.grad, -gradient[negative].sum() / latent.numel())
+    torch.testing.assert_close(convolution.weight.grad, gradient)
+
+
+def test_ttqs_weights_keep_their_signs_whatever_the_scales() -> None:
+    convolution = made(TtqConvolution)
+    assert isinstance(convolution, TtqConvolution)
+    before = convolution.ternary_weight().sign()
+    with torch.no_grad():
+        convolution.positive_scale.fill_(-0.3)
+        convolution.negative_scale.fill_(-0.2)
+    after = convolution.ternary_weight()
+    assert torch.equal(after.sign(), before)
+    assert sorted(after.unique().tolist()) == pytest.approx([-0.2, 0.0, 0.3])
 
 
 @pytest.mark.parametrize("method", CONVOLUTIONS)
