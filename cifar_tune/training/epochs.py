@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from cifar_tune.training.check import check_trial
 from cifar_tune.training.checkpoint import packed, restore
-from cifar_tune.training.data import load_data
+from cifar_tune.training.data import TrainingData, load_data
 from cifar_tune.training.device import find_device, reset_peak_memory
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.training.state import create_state
+from cifar_tune.training.state import TrainingState, create_state
 from cifar_tune.training.stopping import is_best
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
 
 
-def trial_epochs(
-    trial: TrialConfig, *, root: Path, device: str | torch.device = "auto", checkpoints: Path | None = None
-) -> Iterator[EpochMetrics]:
-    """Yields a record for every epoch: those of the newest whole checkpoint as they were recorded, then new ones.
+@dataclass(frozen=True)
+class OpenTrial:
+    """A trial with its data at hand and its state where the newest whole checkpoint left it."""
 
-    Each new epoch is on disk before it is yielded.
+    trial: TrialConfig
+    data: TrainingData
+    state: TrainingState
+    folder: CheckpointFolder | None
+
+    def epochs(self) -> Iterator[EpochMetrics]:
+        """Yields a record for every epoch that is still to do; each is on disk before it is yielded.
+
+        Raises:
+            Diverged: The loss is no longer finite.
+        """
+        for metrics in train_epochs(self.state, self.data, self.trial):
+            if self.folder is not None:
+                self.folder.save(packed(self.state, self.trial, self.data.info))
+                if is_best(self.state.history):
+                    self.folder.keep_best(self.folder.last)
+            yield metrics
+
+
+def open_trial(
+    trial: TrialConfig, *, root: Path, device: str | torch.device = "auto", checkpoints: Path | None = None
+) -> OpenTrial:
+    """Returns the trial, ready to go on.
 
     root: folder of the data sets. checkpoints: the trial's own folder; None keeps nothing.
 
@@ -32,8 +55,8 @@ def trial_epochs(
         DatasetError: A file of the data set is missing or corrupt.
         DeviceError: There is no such device.
         CheckpointError: The checkpoints are of another trial or format.
-        Diverged: The loss is no longer finite.
     """
+    check_trial(trial, trial.dataset.info(root))
     device = find_device(device)
     reset_peak_memory(device)
     data = load_data(trial.dataset, root, device)
@@ -43,10 +66,16 @@ def trial_epochs(
         restore(state, trial, checkpoint)
         if is_best(state.history):
             folder.keep_best(checkpoint.folder)
-        yield from list(state.history)
-    for metrics in train_epochs(state, data, trial):
-        if folder is not None:
-            folder.save(packed(state, trial, data.info))
-            if is_best(state.history):
-                folder.keep_best(folder.last)
-        yield metrics
+    return OpenTrial(trial, data, state, folder)
+
+
+def trial_epochs(
+    trial: TrialConfig, *, root: Path, device: str | torch.device = "auto", checkpoints: Path | None = None
+) -> Iterator[EpochMetrics]:
+    """Yields a record for every epoch: those of the newest whole checkpoint as they were recorded, then new ones.
+
+    Raises: what `open_trial` and `OpenTrial.epochs` raise.
+    """
+    opened = open_trial(trial, root=root, device=device, checkpoints=checkpoints)
+    yield from list(opened.state.history)
+    yield from opened.epochs()

@@ -18,14 +18,20 @@ Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 
 
 class Sam(Strict):
-    """Sharpness-aware minimisation around the optimizer. Source: Foret et al. 2021 (arXiv:2010.01412); adaptive: Kwon et al. 2021 (arXiv:2102.11600)."""
+    """Sharpness-aware minimisation around the optimizer.
+
+    Source: Foret et al. 2021 (arXiv:2010.01412); adaptive: Kwon et al. 2021 (arXiv:2102.11600).
+    """
 
     rho: NonNegative = 0.05
     adaptive: bool = False
 
 
 class Ema(Strict):
-    """Exponential moving average of weights and BatchNorm statistics; after step t the decay is min(decay, (1 + t) / (10 + t))."""
+    """Exponential moving average of weights and BatchNorm statistics.
+
+    After step t the decay is min(decay, (1 + t) / (10 + t)).
+    """
 
     decay: OpenFraction = 0.999
 

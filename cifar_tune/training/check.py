@@ -1,0 +1,47 @@
+"""Whether a trial and a data set suit each other, known before any work and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cifar_tune.errors import ConfigError, DatasetError, Problem
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.datasets.split import split_sizes
+from cifar_tune.training.trial import TrialConfig
+
+
+def check_trial(trial: TrialConfig, info: DatasetInfo) -> None:
+    """Returns if every part of the trial can work with the data set.
+
+    Raises:
+        ConfigError: with one problem for each part that cannot.
+    """
+    parts: list[tuple[str, Callable[[], None]]] = [
+        ("batch_size", lambda: _check_batch(trial, info)),
+        ("model", lambda: trial.model.check(info)),
+        *(
+            (f"augmentations[{place}]", lambda augmentation=augmentation: augmentation.check(info))
+            for place, augmentation in enumerate(trial.augmentations)
+        ),
+        ("loss", lambda: trial.loss.check(info)),
+    ]
+    problems = [problem for path, check in parts if (problem := _problem(path, check)) is not None]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _problem(path: str, check: Callable[[], None]) -> Problem | None:
+    try:
+        check()
+    except DatasetError as error:
+        return Problem("", None, None, f"trial.{path}", str(error))
+    return None
+
+
+def _check_batch(trial: TrialConfig, info: DatasetInfo) -> None:
+    images, _ = split_sizes(info.train_images, info.classes, trial.dataset)
+    if trial.batch_size > images:
+        raise DatasetError(
+            f"a batch of {trial.batch_size} images is larger than the training split of "
+            f"{images} images; at most {images} is allowed"
+        )

@@ -1,0 +1,70 @@
+"""What a model makes of images that it does not train on. N images, K classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cifar_tune.training.data import ImageSource
+from cifar_tune.training.precision import FLOAT32, Arithmetic
+from cifar_tune.training.preparation import Normalization
+
+
+@dataclass(frozen=True)
+class Score:
+    """loss: mean cross-entropy in nats. accuracy: share of images whose likeliest class is theirs, in [0, 1]."""
+
+    loss: float
+    accuracy: float
+
+
+def evaluate(
+    model: nn.Module,
+    source: ImageSource,
+    normalize: Normalization,
+    *,
+    batch_size: int = 256,
+    mirror: bool = False,
+    arithmetic: Arithmetic = FLOAT32,
+) -> Score:
+    """Returns the score over all images of the source, unaugmented. Leaves the model in evaluation mode."""
+    found = log_probabilities(model, source, normalize, batch_size=batch_size, mirror=mirror, arithmetic=arithmetic)
+    loss = -found.gather(1, source.labels[:, None]).mean()
+    right = (found.argmax(1) == source.labels).sum()
+    return Score(float(loss), int(right) / len(source))
+
+
+@torch.inference_mode()
+def log_probabilities(
+    model: nn.Module,
+    source: ImageSource,
+    normalize: Normalization,
+    *,
+    batch_size: int = 256,
+    mirror: bool = False,
+    arithmetic: Arithmetic = FLOAT32,
+) -> Tensor:
+    """Returns (N, K) float32 log-probabilities of all images in order; with `mirror`, of the mean of both views."""
+    model.eval()
+    order = torch.arange(len(source), device=source.device)
+    found = []
+    for pixels in source.batches(order, batch_size):
+        images = normalize(pixels)
+        views = (images, images.flip(3)) if mirror else (images,)
+        found.append(_mean_log_probabilities([_forward(model, view, arithmetic, source.device) for view in views]))
+    return torch.cat(found)
+
+
+def _forward(model: nn.Module, images: Tensor, arithmetic: Arithmetic, device: torch.device) -> Tensor:
+    with arithmetic.casting(device):
+        logits: Tensor = model(images)
+    return logits.float().log_softmax(1)
+
+
+def _mean_log_probabilities(views: list[Tensor]) -> Tensor:
+    if len(views) == 1:
+        return views[0]
+    return torch.stack(views).logsumexp(0) - math.log(len(views))

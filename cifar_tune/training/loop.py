@@ -1,0 +1,142 @@
+"""The training loop: one pass over the images, one record of what it gave."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cifar_tune.training.backward import BackwardPass
+from cifar_tune.training.batch import Batch
+from cifar_tune.training.check import check_trial
+from cifar_tune.training.compilation import compile_if_repaid
+from cifar_tune.training.data import TrainingData
+from cifar_tune.training.device import peak_memory_bytes
+from cifar_tune.training.evaluate import Score, evaluate
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.optimizers.setting import apply_setting
+from cifar_tune.training.precision import kernels
+from cifar_tune.training.preparation import Normalization, augmented
+from cifar_tune.training.randomness import epoch_seeds, global_draws
+from cifar_tune.training.state import TrainingState
+from cifar_tune.training.steps import sam_step, sgd_step
+from cifar_tune.training.stopping import patience_is_over
+from cifar_tune.training.trial import TrialConfig
+
+EVALUATION_BATCHES = 4
+"""Images scored at once, in micro-batches: ResNet-18 keeps 18 feature maps an image with a backward pass, 4 without."""
+
+
+class Diverged(Exception):  # noqa: N818 -- a result of the trial, not an error
+    """The loss is no longer finite. `step` counts optimizer steps from the first of the trial, which is 1."""
+
+    def __init__(self, epoch: int, step: int, lr: float, loss: str = "training loss") -> None:
+        self.epoch, self.step, self.lr = epoch, step, lr
+        super().__init__(f"{loss} is not finite in epoch {epoch}, at step {step} with lr {lr:.3g}")
+
+
+def train_epochs(state: TrainingState, data: TrainingData, trial: TrialConfig) -> Iterator[EpochMetrics]:
+    """Yields one record an epoch, from the epoch after `state.epoch` to the last or to the end of patience.
+
+    The state is whole whenever a record is yielded: it can be saved, scored, or dropped.
+
+    Raises:
+        ConfigError: The trial and the data set do not suit each other.
+        Diverged: The loss is no longer finite; the state is then of no use.
+    """
+    check_trial(trial, data.info)
+    normalize = Normalization(data.info, state.device, channels_last=trial.channels_last)
+    backward = BackwardPass(state, trial.loss.build(data.info, state.device), trial.accumulation)
+    compiled = compile_if_repaid(state, trial, epoch_seconds=0)
+    while state.epoch < trial.epochs and not patience_is_over(state.history, trial.early_stopping):
+        metrics = _run_epoch(state, data, trial, backward, normalize)
+        compiled = compiled or compile_if_repaid(state, trial, metrics.epoch_seconds)
+        yield metrics
+
+
+def _run_epoch(
+    state: TrainingState, data: TrainingData, trial: TrialConfig, backward: BackwardPass, normalize: Normalization
+) -> EpochMetrics:
+    epoch, first_step = state.epoch + 1, state.step
+    data_seed, network_seed = epoch_seeds(trial.seed, epoch)
+    generator = torch.Generator(state.device).manual_seed(data_seed)
+    started = time.perf_counter()
+    with kernels(state.arithmetic, trial.deterministic, state.device), global_draws(network_seed, state.device):
+        outcomes = _train(state, data, trial, backward, normalize, generator)
+        losses, correct = torch.stack([torch.stack(part) for part in zip(*outcomes, strict=True)]).tolist()
+        trained = time.perf_counter()
+        _refuse_non_finite(losses, epoch, first_step, trial)
+        score = _validate(state, data, trial, normalize) if _is_due(epoch, trial) else None
+    images, lr = len(losses) * trial.batch_size, state.optimizer.param_groups[0]["lr"]
+    if score is not None and not math.isfinite(score.loss):
+        raise Diverged(epoch, state.step, lr, "validation loss")
+    state.epoch = epoch
+    state.history.append(
+        EpochMetrics(
+            epoch=epoch,
+            train_loss=math.fsum(losses) / len(losses),
+            train_accuracy=math.fsum(correct) / images,
+            validation_loss=None if score is None else score.loss,
+            validation_accuracy=None if score is None else score.accuracy,
+            lr=lr,
+            epoch_seconds=time.perf_counter() - started,
+            images_per_second=images / (trained - started),
+            peak_memory_bytes=peak_memory_bytes(state.device),
+        )
+    )
+    return state.history[-1]
+
+
+def _train(
+    state: TrainingState,
+    data: TrainingData,
+    trial: TrialConfig,
+    backward: BackwardPass,
+    normalize: Normalization,
+    generator: torch.Generator,
+) -> list[tuple[Tensor, Tensor]]:
+    """Takes every step of one epoch; returns each one's loss and number of right answers, still on the device."""
+    images, size = data.train, trial.batch_size
+    steps = len(images) // size
+    order = torch.randperm(len(images), generator=generator, device=state.device)[: steps * size]
+    weights = torch.ones(size, 1, device=state.device)
+    take_step = sgd_step if trial.sam is None else partial(sam_step, sam=trial.sam)
+    outcomes = []
+    state.model.train()
+    for positions, pixels in zip(torch.split(order, size), images.batches(order, size), strict=True):
+        apply_setting(state.optimizer, trial.schedule.at(state.step, steps * trial.epochs, steps))
+        drawn = Batch(pixels, images.labels[positions, None], weights, positions, state.epoch + 1)
+        batch = augmented(drawn, trial.augmentations, generator)
+        outcome = take_step(state, backward, normalize(batch.images), batch, trial.clip)
+        outcomes.append((outcome.loss, outcome.correct))
+        state.step += 1
+        if state.average is not None:
+            state.average.update(state.step)
+    return outcomes
+
+
+def _refuse_non_finite(losses: list[float], epoch: int, first_step: int, trial: TrialConfig) -> None:
+    for step, loss in enumerate(losses, first_step):
+        if not math.isfinite(loss):
+            steps = len(losses)
+            factor = trial.schedule.at(step, steps * trial.epochs, steps).lr_factor
+            raise Diverged(epoch, step + 1, trial.optimizer.lr * factor)
+
+
+def _is_due(epoch: int, trial: TrialConfig) -> bool:
+    return epoch % trial.evaluation.every == 0 or epoch == trial.epochs
+
+
+def _validate(state: TrainingState, data: TrainingData, trial: TrialConfig, normalize: Normalization) -> Score:
+    return evaluate(
+        state.scored_model(trial),
+        data.validation,
+        normalize,
+        batch_size=EVALUATION_BATCHES * trial.micro_batch_size,
+        mirror=trial.evaluation.mirror,
+        arithmetic=state.arithmetic,
+    )

@@ -1,0 +1,85 @@
+"""In which numbers a trial computes, and by which kernels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.trial import Precision
+
+TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
+"""Compute capability of Ampere. Source: CUDA C++ Programming Guide, table of features by compute capability."""
+
+TENSOR_CORES_WITH_FLOAT16 = (7, 0)
+"""Compute capability of Volta; Turing has 7.5. Source: the same."""
+
+CPU_BFLOAT16_RESOLUTION = 16
+"""Least height and width at which bfloat16 is worth it on a CPU with matrix units (benchmarks/cpu_precision.py)."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """autocast: what matrix products and convolutions compute in; None is the tensors' own float32.
+
+    scaled: the loss is scaled, so that float16 gradients do not vanish. tf32: float32 products round to 10 bits.
+    """
+
+    autocast: torch.dtype | None = None
+    scaled: bool = False
+    tf32: bool = False
+
+    def casting(self, device: torch.device) -> AbstractContextManager[object]:
+        """Returns the context in which a forward pass computes so."""
+        return nullcontext() if self.autocast is None else torch.autocast(device.type, self.autocast)
+
+
+FLOAT32 = Arithmetic()
+
+
+def arithmetic_of(precision: Precision, device: torch.device, info: DatasetInfo) -> Arithmetic:
+    """Returns what `precision` means on this device; `auto` depends on the device and the images, never on a clock."""
+    if precision == "auto":
+        precision = _fastest(device, info)
+    return {
+        "float32": FLOAT32,
+        "tf32": Arithmetic(tf32=True),
+        "bfloat16": Arithmetic(torch.bfloat16, tf32=True),
+        "float16": Arithmetic(torch.float16, scaled=True, tf32=True),
+    }[precision]
+
+
+def _fastest(device: torch.device, info: DatasetInfo) -> Precision:
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= TENSOR_CORES_WITH_BFLOAT16:
+            return "bfloat16"
+        return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
+    has_matrix_units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if has_matrix_units and info.resolution >= CPU_BFLOAT16_RESOLUTION else "float32"
+
+
+@contextmanager
+def kernels(arithmetic: Arithmetic, deterministic: bool, device: torch.device) -> Iterator[None]:
+    """Chooses CUDA's kernels, the fastest or those that repeat bit for bit; restores the choice afterwards."""
+    if device.type != "cuda":
+        yield
+        return
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32, convolutions.benchmark, convolutions.deterministic
+    strict = torch.are_deterministic_algorithms_enabled()
+    if deterministic:
+        # cuBLAS reads it once. Source: PyTorch, Reproducibility.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    products.allow_tf32 = convolutions.allow_tf32 = arithmetic.tf32
+    convolutions.benchmark, convolutions.deterministic = not deterministic, deterministic
+    torch.use_deterministic_algorithms(deterministic)
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32, convolutions.benchmark, convolutions.deterministic = before
+        torch.use_deterministic_algorithms(strict)

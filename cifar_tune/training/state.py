@@ -1,0 +1,58 @@
+"""All that a trial carries from one epoch to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.ema import MovingAverage
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.precision import Arithmetic, arithmetic_of
+from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
+from cifar_tune.training.trial import TrialConfig
+
+
+@dataclass
+class TrainingState:
+    """A trial between two epochs. What is not here follows from the trial's configuration and `epoch`.
+
+    average: where the trial has `ema`. scaler: where gradients are float16.
+    epoch, step: epochs and optimizer steps done. history: a record of each epoch done; early stopping follows from it.
+    """
+
+    device: torch.device
+    arithmetic: Arithmetic
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: MovingAverage | None
+    scaler: torch.amp.GradScaler | None
+    epoch: int = 0
+    step: int = 0
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    def scored_model(self, trial: TrialConfig) -> nn.Module:
+        """Returns the model that validation scores, and that a checkpoint offers for use."""
+        if self.average is None or trial.evaluation.weights == "raw":
+            return self.model
+        return self.average.model
+
+
+def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device) -> TrainingState:
+    """Returns the state before the first epoch; the seed alone determines the weights, on every device."""
+    _, seed = epoch_seeds(trial.seed, BEFORE_THE_FIRST_EPOCH)
+    with global_draws(seed, torch.device("cpu")):
+        model = trial.model.build(info)
+    layout = torch.channels_last if trial.channels_last else torch.contiguous_format
+    model = model.to(device).to(memory_format=layout)
+    arithmetic = arithmetic_of(trial.precision, device, info)
+    return TrainingState(
+        device=device,
+        arithmetic=arithmetic,
+        model=model,
+        optimizer=trial.optimizer.build(model),
+        average=None if trial.ema is None else MovingAverage(model, trial.ema.decay),
+        scaler=torch.amp.GradScaler(device.type) if arithmetic.scaled else None,
+    )
