@@ -1,0 +1,21 @@
+"""What the search wants trained next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cifar_tune.training.trial import TrialConfig
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One trial to start, or to continue from its last checkpoint.
+
+    trial_id: `t0001` for the sweep's first. study: the grid cell, such as `model.activation=relu`; `all` without a grid.
+    baseline: the sweep file's own `trial`, which every study runs first.
+    """
+
+    trial_id: str
+    study: str
+    trial: TrialConfig
+    baseline: bool

@@ -1,0 +1,1 @@
+"""When a trial is stopped early: pure functions of what was reported."""
