@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from cifar_tune.training.losses.cross_entropy import CrossEntropy
+from cifar_tune.training.losses.distillation import Distillation
 from cifar_tune.training.losses.hierarchical import Hierarchical
 from cifar_tune.training.losses.loss import Loss, LossFunction
 
-AnyLoss = Annotated[CrossEntropy | Hierarchical, Field(discriminator="name")]
+AnyLoss = Annotated[CrossEntropy | Hierarchical | Distillation, Field(discriminator="name")]
 
 __all__ = ["AnyLoss", "CrossEntropy", "Loss", "LossFunction"]

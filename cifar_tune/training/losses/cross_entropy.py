@@ -25,9 +25,9 @@ class CrossEntropy(Loss):
     label_smoothing: OpenFraction = 0.0
 
     def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
-        return self.compute
+        return self._compute
 
-    def compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = model(images).float()
         return cross_entropy(logits, batch, self.label_smoothing), logits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from cifar_tune.schema import Strict
@@ -27,15 +28,6 @@ class Loss(Strict):
     def check(self, info: DatasetInfo) -> None:
         """Raises DatasetError where the loss needs what the data set lacks. Imports no torch."""
 
+    @abstractmethod
     def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
-        """Returns the loss for this data set on this device; every loss overrides it."""
-        self.prepare(info, str(device))
-        return self.compute
-
-    def prepare(self, info: DatasetInfo, device: str) -> None:
-        """Superseded by `check` and `build`; goes once every caller has moved."""
-        self.check(info)
-
-    def compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Superseded by what `build` returns; goes once every caller has moved."""
-        raise NotImplementedError
+        """Returns the loss for this data set on this device."""
