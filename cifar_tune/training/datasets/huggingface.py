@@ -31,7 +31,7 @@ class HuggingFace(Photographs):
 
     name: Literal["huggingface"] = "huggingface"
     path: Annotated[str, Field(min_length=1)]
-    """A folder, absolute or below the data root, where there is one of that name; else a name on the hub."""
+    """A folder, absolute or below the data root, or where there is none of that name, owner/name on the hub."""
     subset: str | None = None
     """The configuration, where the set has several."""
     revision: str | None = None
@@ -78,6 +78,11 @@ class HuggingFace(Photographs):
             DatasetError: The set or the split is not there, cannot be reached, or lacks a column.
         """
         folder = root / Path(self.path).expanduser()
+        # Offline, the library takes a bare name for any set it once read from a folder of that name.
+        if not folder.exists() and "/" not in self.path:
+            raise DatasetError(
+                f"data set huggingface: there is no folder {folder.absolute()}; sets on the hub are named owner/name"
+            )
         try:
             if (folder / split / "state.json").is_file():
                 table = library.load_from_disk(str(folder / split))

@@ -105,6 +105,7 @@ def test_the_cache_is_used_again(pictures: Path) -> None:
             {"test_split": "val"},
             r"has no split val; its splits are .*\. Set test_split to one of them, or to null",
         ),
+        ({"path": "missing"}, r"there is no folder .*/missing; sets on the hub are named owner/name"),
         ({"train_split": "more"}, r"cannot load split more of pictures: Unknown split \"more\""),
         (
             {"path": "no/such"},
