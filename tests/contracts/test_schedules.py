@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 from cifar_tune.training.schedules import AnySchedule
 
 SCHEDULE = TypeAdapter(AnySchedule)
-REQUIRED = {"step": {"every": 2}}
+ACTIVE = {"step": {"every": 2}}
 NAMES = [member.model_fields["name"].default for member in typing.get_args(typing.get_args(AnySchedule)[0])]
 
 
 def schedule(name, **options):
-    return SCHEDULE.validate_python({"name": name, **REQUIRED.get(name, {}), **options})
+    return SCHEDULE.validate_python({"name": name, **ACTIVE.get(name, {}), **options})
 
 
 @pytest.mark.parametrize("name", NAMES)

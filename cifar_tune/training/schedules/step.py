@@ -10,6 +10,10 @@ from cifar_tune.schema import Count, ListOf
 from cifar_tune.training.schedules.schedule import Schedule, Setting
 
 
+DEFAULT_EVERY = 30
+"""Source: He et al. 2016 (arXiv:1512.03385), as in torchvision's reference training of ResNets."""
+
+
 class Step(Schedule):
     """Multiplies the lr by `gamma` after every so many epochs, or after the epochs listed.
 
@@ -18,20 +22,20 @@ class Step(Schedule):
     """
 
     name: Literal["step"] = "step"
-    every: Count | None = None
+    every: Count = DEFAULT_EVERY
     milestones: ListOf[Count] = ()
-    """Finished epochs after which the lr falls, in rising order."""
+    """Finished epochs after which the lr falls, in rising order, in place of `every`."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Step:
-        if (self.every is None) == (not self.milestones):
-            raise ValueError("schedule step takes exactly one of `every` and `milestones`")
+    def _milestones_rise_alone(self) -> Step:
+        if self.milestones and self.every != DEFAULT_EVERY:
+            raise ValueError("every has no effect with milestones; leave it out")
         if any(later <= earlier for earlier, later in zip(self.milestones, self.milestones[1:], strict=False)):
             raise ValueError(f"milestones must rise: {', '.join(map(str, self.milestones))}")
         return self
 
     def shape(self, step: int, total_steps: int, steps_per_epoch: int) -> Setting:
         finished = (step + self.warmup_steps(steps_per_epoch)) // steps_per_epoch
-        falls = finished // self.every if self.every else sum(milestone <= finished for milestone in self.milestones)
-        return Setting(self.gamma**falls)
+        past = [milestone for milestone in self.milestones if milestone <= finished]
+        return Setting(self.gamma ** (len(past) if self.milestones else finished // self.every))

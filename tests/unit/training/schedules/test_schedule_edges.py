@@ -54,8 +54,7 @@ def test_a_trial_refuses_a_warm_up_that_fills_it(warmup_epochs, shown):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"name": "step"}, "takes exactly one of `every` and `milestones`"),
-        ({"name": "step", "every": 3, "milestones": [4]}, "takes exactly one of `every` and `milestones`"),
+        ({"name": "step", "every": 3, "milestones": [4]}, "every has no effect with milestones; leave it out"),
         ({"name": "step", "milestones": [4, 4]}, "milestones must rise: 4, 4"),
         ({"name": "step", "every": 3, "gamma": 1.5}, "less than or equal to 1"),
         ({"name": "onecycle", "start_divisor": 2.0, "final_divisor": 0.1}, "would end above the lr"),
