@@ -9,9 +9,8 @@ from pydantic import Field, model_validator
 from cifar_tune.schema import Count, ListOf
 from cifar_tune.training.schedules.schedule import Schedule, Setting
 
-
 DEFAULT_EVERY = 30
-"""Source: He et al. 2016 (arXiv:1512.03385), as in torchvision's reference training of ResNets."""
+"""As in torchvision's reference training of ResNets."""
 
 
 class Step(Schedule):
