@@ -1,0 +1,183 @@
+"""What two parameters do to a metric: trials in cells, compared at an equal epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from cifar_tune.analysis.axis import Axis, make_axis, no_axis
+from cifar_tune.analysis.budget import final_epoch, measured_by_epoch, reached_epochs, values_at
+from cifar_tune.analysis.naming import metric as known_metric
+from cifar_tune.analysis.naming import more_is_better, parameter
+from cifar_tune.errors import AnalysisError
+from cifar_tune.results.columns import COMPLETED
+
+Aggregate = Literal["best", "mean", "median"]
+AGGREGATES: tuple[Aggregate, ...] = ("best", "mean", "median")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: as in the frames of `Heatmap`, None instead of NaN."""
+
+    row: int
+    column: int
+    value: float | None
+    n: int
+    spread: float | None
+    trials: int
+    furthest: float | None
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Cells by y (rows) and x (columns); all frames have the same index and columns.
+
+    epoch: the epoch at which all trials are compared; None: at the end of each completed trial.
+    value: the metric, best, mean or median over the trials that count; NaN where none does.
+    n: trials that count. spread: their sample standard deviation; NaN for fewer than two.
+    trials: all trials of the cell. stopped: True where there are trials, but none got to the epoch.
+    furthest: the last epoch that any trial of the cell reached; NaN where that is not known.
+    """
+
+    x: Axis
+    y: Axis
+    metric: str
+    aggregate: Aggregate
+    epoch: int | None
+    value: pd.DataFrame
+    n: pd.DataFrame
+    spread: pd.DataFrame
+    trials: pd.DataFrame
+    stopped: pd.DataFrame
+    furthest: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Names the heat map among others of its sweep, as part of a file's name."""
+        parts = [self.metric, *(axis.name for axis in (self.y, self.x) if axis.parameter)]
+        return "-".join(part.replace("/", "_") for part in parts)
+
+    def cells(self) -> Iterator[Cell]:
+        """Yields the cells row by row."""
+        for row, column in np.ndindex(self.value.shape):
+            yield Cell(
+                row,
+                column,
+                value=_at(self.value, row, column),
+                n=int(_at(self.n, row, column) or 0),
+                spread=_at(self.spread, row, column),
+                trials=int(_at(self.trials, row, column) or 0),
+                furthest=_at(self.furthest, row, column),
+            )
+
+
+def _at(frame: pd.DataFrame, row: int, column: int) -> float | None:
+    number = float(frame.to_numpy(float).item(row, column))
+    return None if math.isnan(number) else number
+
+
+def heatmap(
+    trials: pd.DataFrame,
+    x: str,
+    y: str | None = None,
+    metric: str = "validation_accuracy",
+    *,
+    epochs: pd.DataFrame | None = None,
+    aggregate: Aggregate = "best",
+    at_epoch: int | None = None,
+    bins: int | None = None,
+) -> Heatmap:
+    """A metric over one parameter or two, named with or without `trial.`.
+
+    epochs: the epochs table. With it all trials are compared at one epoch, `at_epoch` or else the last that all
+    completed trials reached (while none has completed: that some trial of every cell reached). Without it, or for a
+    metric that the epochs do not hold, only completed trials count.
+
+    Raises:
+        AnalysisError: no such parameter or metric, the same parameter twice, or an epoch that cannot be compared at.
+    """
+    metric = known_metric(trials, metric)
+    x_column, y_column = parameter(trials, x), None if y is None else parameter(trials, y)
+    if x_column == y_column:
+        raise AnalysisError(f"x and y are both `{x}`; name two parameters, or x alone")
+    if aggregate not in AGGREGATES:
+        raise AnalysisError(f"`{aggregate}` is no way to aggregate; there are {', '.join(AGGREGATES)}")
+    x_axis = make_axis(trials[x_column], bins=bins)
+    y_axis = make_axis(trials[y_column], bins=bins) if y_column else no_axis(len(trials))
+    cells = y_axis.places * len(x_axis.values) + x_axis.places
+    furthest = reached_epochs(trials, epochs) if epochs is not None else _epochs_trained(trials)
+
+    epoch = None
+    if epochs is not None and measured_by_epoch(epochs, metric):
+        epoch = _matched_epoch(trials, epochs, cells) if at_epoch is None else _given_epoch(at_epoch, furthest)
+        values = values_at(trials, epochs, metric, epoch) if epoch else pd.Series(np.nan, trials.index)
+    elif at_epoch is not None:
+        why = "the epochs table was not given" if epochs is None else f"`{metric}` is not measured by epoch"
+        raise AnalysisError(f"trials cannot be compared at epoch {at_epoch}: {why}")
+    else:
+        completed = trials["status"] == COMPLETED if "status" in trials.columns else pd.Series(True, trials.index)
+        values = trials[metric].astype(float).where(completed)
+    return _aggregated(x_axis, y_axis, metric, aggregate, epoch, cells, values, furthest)
+
+
+def _aggregated(
+    x: Axis,
+    y: Axis,
+    metric: str,
+    aggregate: Aggregate,
+    epoch: int | None,
+    cells: Any,
+    values: pd.Series[float],
+    furthest: pd.Series[Any],
+) -> Heatmap:
+    def frame(cell_values: Any, fill: float = np.nan) -> pd.DataFrame:
+        full = pd.Series(cell_values).reindex(range(len(x.values) * len(y.values)), fill_value=fill)
+        return pd.DataFrame(full.to_numpy().reshape(len(y.values), len(x.values)), y.index(), x.index())
+
+    by_cell: Any = values.groupby(cells)
+    best: Callable[[], Any] = by_cell.max if more_is_better(metric) else by_cell.min
+    aggregates: dict[Aggregate, Callable[[], Any]] = {"best": best, "mean": by_cell.mean, "median": by_cell.median}
+    n, all_trials = frame(by_cell.count(), 0), frame(by_cell.size(), 0)
+    return Heatmap(
+        x=x,
+        y=y,
+        metric=metric,
+        aggregate=aggregate,
+        epoch=epoch,
+        value=frame(aggregates[aggregate]()),
+        n=n,
+        spread=frame(by_cell.std()),
+        trials=all_trials,
+        stopped=(all_trials > 0) & (n == 0),
+        furthest=frame(furthest.groupby(cells).max()),
+    )
+
+
+def _matched_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, cells: Any) -> int:
+    """The last epoch at which all completed trials, or at least one trial of each cell, can be compared; 0 if none."""
+    final = final_epoch(trials, epochs) if "status" in trials.columns else None
+    if final is not None:
+        return final
+    furthest = reached_epochs(trials, epochs).groupby(cells).max()
+    begun = furthest[furthest > 0]
+    return int(begun.min()) if len(begun) else 0
+
+
+def _given_epoch(at_epoch: int, furthest: pd.Series[Any]) -> int:
+    most = int(furthest.max()) if len(furthest) else 0
+    if not 1 <= at_epoch <= most:
+        reached = f"trials reached epochs 1 to {most}" if most else "no trial has finished an epoch"
+        raise AnalysisError(f"no trial can be compared at epoch {at_epoch}; {reached}")
+    return at_epoch
+
+
+def _epochs_trained(trials: pd.DataFrame) -> pd.Series[Any]:
+    if "epochs_trained" in trials.columns:
+        return trials["epochs_trained"]
+    return pd.Series(np.nan, trials.index)

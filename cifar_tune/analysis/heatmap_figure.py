@@ -1,0 +1,158 @@
+"""A heat map as a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cifar_tune.analysis.files import save_figure
+from cifar_tune.analysis.heatmap import Cell, Heatmap
+from cifar_tune.analysis.naming import more_is_better, title, written
+from cifar_tune.analysis.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, TEXT_SIZE, Theme, head, new_figure, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
+CELL_WIDTH, CELL_HEIGHT = 1.05, 0.62
+"""Inches: two lines of text fit in."""
+MOST_ANNOTATED = 400
+"""Cells; beyond, they are too small to hold text."""
+BRIGHT = 0.45
+"""Luminance above which a cell takes dark text. Weights of the channels: ITU-R BT.709."""
+WIDEST = 13
+"""Characters of a label that fit below a cell; longer ones are turned."""
+LARGEST = 22.0
+"""Inches along either side."""
+
+
+def draw_heatmap(heatmap: Heatmap, path: Path, theme: Theme = LIGHT) -> None:
+    """Writes the heat map as an image; the format follows from the ending (png, svg, pdf).
+
+    Raises:
+        ResultsError: the place cannot be written to.
+    """
+    save_figure(heatmap_figure(heatmap, theme), path)
+
+
+def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:
+    """The heat map with value, n and spread in each cell; cells without a value hatched, empty ones blank."""
+    rows, columns = heatmap.value.shape
+    width = min(LARGEST, max(5.2, 2.4 + CELL_WIDTH * columns))
+    height = min(LARGEST, 1.75 + CELL_HEIGHT * rows)
+    figure, axes = new_figure(width, height, theme)
+    mesh = _colours(axes, heatmap, theme)
+    _hatching(axes, heatmap, theme)
+    if rows * columns <= MOST_ANNOTATED:
+        _annotations(axes, heatmap, mesh, theme)
+    _ticks(axes, heatmap)
+    if heatmap.value.notna().to_numpy().any():
+        bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=max(6, 5 * rows))
+        bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
+        bar.ax.yaxis.set_major_formatter(lambda value, _: written(heatmap.metric, value))
+        bar.outline.set_visible(False)
+    head(axes, f"{heatmap.aggregate.capitalize()} {title(heatmap.metric)}", subtitle(heatmap), theme)
+    return figure
+
+
+def subtitle(heatmap: Heatmap) -> str:
+    """At which epoch trials are compared, how many count, and what the cells show."""
+    counted, known = int(heatmap.n.to_numpy().sum()), int(heatmap.trials.to_numpy().sum())
+    when = f"at epoch {heatmap.epoch}" if heatmap.epoch else "completed trials only"
+    parts = [f"{when}: {counted} of {known} trials"]
+    if heatmap.n.to_numpy().max(initial=0) > 1:
+        parts.append("± standard deviation of n trials")
+    if heatmap.stopped.to_numpy().any():
+        parts.append("hatched: ended before" if heatmap.epoch else "hatched: none completed")
+    if (heatmap.trials == 0).to_numpy().any():
+        parts.append("blank: no trial")
+    return " · ".join(parts)
+
+
+def _colours(axes: Axes, heatmap: Heatmap, theme: Theme) -> QuadMesh:
+    values = heatmap.value.to_numpy(float)
+    colours = SEQUENTIAL if more_is_better(heatmap.metric) else f"{SEQUENTIAL}_r"
+    known = values[~np.isnan(values)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5 * abs(low or 1), high + 0.5 * abs(high or 1)
+    masked = np.ma.masked_invalid(values)
+    rows, columns = values.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    mesh = axes.pcolormesh(*edges, masked, cmap=colours, vmin=low, vmax=high)
+    axes.hlines(edges[1], -0.5, columns - 0.5, colors=theme.background, linewidth=2)
+    axes.vlines(edges[0], -0.5, rows - 0.5, colors=theme.background, linewidth=2)
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim((-0.5, rows - 0.5) if heatmap.y.numeric else (rows - 0.5, -0.5))
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return mesh
+
+
+def _hatching(axes: Axes, heatmap: Heatmap, theme: Theme) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    for mask, hatch, face in ((heatmap.stopped, "////", theme.blocked), (heatmap.trials == 0, None, "none")):
+        cells = [Rectangle((column - 0.47, row - 0.46), 0.94, 0.92) for row, column in np.argwhere(mask.to_numpy())]
+        if cells:
+            patches = PatchCollection(cells, facecolor=face, edgecolor=theme.faint, hatch=hatch, linewidth=0.8)
+            axes.add_collection(patches)
+
+
+def _annotations(axes: Axes, heatmap: Heatmap, mesh: QuadMesh, theme: Theme) -> None:
+    for cell in heatmap.cells():
+        where = (cell.column, cell.row)
+        if cell.value is not None:
+            ink = _ink(mesh, cell.value)
+            text = written(heatmap.metric, cell.value)
+            axes.text(*where, text, ha="center", va="bottom", color=ink, fontsize=TEXT_SIZE + 1)
+            axes.annotate(
+                _count(heatmap, cell),
+                where,
+                xytext=(0, -3),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                color=ink,
+                fontsize=SMALL_SIZE - 1,
+            )
+        elif cell.trials:
+            patch = {"facecolor": theme.blocked, "edgecolor": "none", "pad": 1.5}
+            text = _ended(cell)
+            axes.text(
+                *where, text, ha="center", va="center", color=theme.foreground, fontsize=SMALL_SIZE - 1, bbox=patch
+            )
+
+
+def _ink(mesh: QuadMesh, value: float) -> str:
+    """Black or white, whichever can be read on the value's colour."""
+    red, green, blue = mesh.to_rgba(np.array([value]))[0, :3]
+    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"
+
+
+def _count(heatmap: Heatmap, cell: Cell) -> str:
+    return f"n={cell.n}" + (f" ±{written(heatmap.metric, cell.spread)}" if cell.spread is not None else "")
+
+
+def _ended(cell: Cell) -> str:
+    """How many trials the cell has, and how far they got."""
+    many = f"{cell.trials} trial" + ("s" if cell.trials > 1 else "")
+    return many if cell.furthest is None else f"{many}\nto epoch {cell.furthest:.0f}"
+
+
+def _ticks(axes: Axes, heatmap: Heatmap) -> None:
+    x_labels = [shortened(label) for label in heatmap.x.labels]
+    axes.set_xticks(range(len(x_labels)), x_labels)
+    if max((len(label) for label in x_labels), default=0) > WIDEST:
+        axes.tick_params(axis="x", labelrotation=30)
+        for tick in axes.get_xticklabels():
+            tick.set_horizontalalignment("right")
+            tick.set_rotation_mode("anchor")
+    axes.set_yticks(range(len(heatmap.y.values)), [shortened(label) for label in heatmap.y.labels])
+    axes.set_xlabel(shortened(heatmap.x.name, 60) + (" (bins even in the logarithm)" if heatmap.x.log else ""))
+    axes.set_ylabel(shortened(heatmap.y.name, 40) + (" (log bins)" if heatmap.y.log else ""))
+    axes.tick_params(length=0)

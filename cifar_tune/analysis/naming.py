@@ -1,0 +1,90 @@
+"""Names of parameters and metrics: found in the tables, told apart when misspelt, written for people."""
+
+from __future__ import annotations
+
+import difflib
+
+import pandas as pd
+
+from cifar_tune.errors import AnalysisError
+from cifar_tune.results.columns import CONFIGURATION_PREFIX, EPOCH_COLUMNS, TRIAL_COLUMNS
+
+UNITS = {column.name: column.unit for column in (*EPOCH_COLUMNS, *TRIAL_COLUMNS)}
+MORE_IS_BETTER = ("accuracy", "images_per_second")
+"""Parts of the names of metrics that are to be large; of all others less is better."""
+
+
+def parameter(trials: pd.DataFrame, name: str) -> str:
+    """The column of a parameter, given with or without `trial.`; other columns, such as `device_name`, may serve too.
+
+    Raises:
+        AnalysisError: no such column; suggests one.
+    """
+    for column in (CONFIGURATION_PREFIX + name, name):
+        if column in trials.columns:
+            return column
+    known = [label(column) for column in trials.columns if column.startswith(CONFIGURATION_PREFIX)]
+    raise AnalysisError(f"no parameter `{name}`; {_suggest(name, known)}")
+
+
+def metric(trials: pd.DataFrame, name: str) -> str:
+    """The name itself, if it is a numeric column of results.
+
+    Raises:
+        AnalysisError: no such column, or none with numbers; suggests one.
+    """
+    known = [
+        column
+        for column in trials.columns
+        if not column.startswith(CONFIGURATION_PREFIX)
+        and pd.api.types.is_numeric_dtype(trials[column])
+        and not pd.api.types.is_bool_dtype(trials[column])
+    ]
+    if name not in known:
+        what = "holds no numbers" if name in trials.columns else "is no metric"
+        raise AnalysisError(f"`{name}` {what}; {_suggest(name, known)}")
+    return name
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    """The known name that was meant: one that ends in this, else one spelt like it, whole or in its last part."""
+    ends = [full for full in known if full.endswith((f".{name}", f"_{name}"))]
+    last_parts = {full.rsplit(".", 1)[-1]: full for full in reversed(known)}
+    alike = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, last_parts, n=1)
+    if ends or alike:
+        return f"did you mean `{(ends or [last_parts.get(alike[0], alike[0])])[0]}`?"
+    return f"there are {', '.join(known)}" if known else "the table has none"
+
+
+def label(column: str) -> str:
+    """A parameter's column as a person calls it: without `trial.`."""
+    return column.removeprefix(CONFIGURATION_PREFIX)
+
+
+def title(name: str) -> str:
+    """A metric in words, with its unit: `validation accuracy (%)`."""
+    unit = {"fraction": "%", "": ""}.get(UNITS.get(name, ""), UNITS.get(name, ""))
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+
+
+def more_is_better(name: str) -> bool:
+    """Whether a larger value of a metric is the better one."""
+    return any(part in name for part in MORE_IS_BETTER)
+
+
+def written(name: str, value: float) -> str:
+    """A metric's value for people: fractions in percent with one decimal, others to three digits."""
+    if pd.isna(value):
+        return "–"
+    if UNITS.get(name) == "fraction":
+        return f"{100 * value:.1f}"
+    return short_number(value)
+
+
+def short_number(value: object) -> str:
+    """A parameter's value in few characters."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e5:
+        return str(int(value))
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")

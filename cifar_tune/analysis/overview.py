@@ -1,0 +1,114 @@
+"""What a sweep came to, in the terminal: how many trials of which kind, the best of them, and the first heat map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+
+from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
+from cifar_tune.analysis.heatmap_text import heatmap_text
+from cifar_tune.analysis.parameters import default_axes
+from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
+from cifar_tune.analysis.tables_text import counts_text, table_text
+from cifar_tune.results.columns import INTERRUPTED, RUNNING, STOPPED
+from cifar_tune.results.lock import read_driver
+
+REASONS_SHOWN = 3
+"""Different messages of failed and diverged trials, the most frequent."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a report is asked for; None: what suits the sweep."""
+
+    x: str | None = None
+    y: str | None = None
+    metric: str | None = None
+    aggregate: Aggregate = "best"
+    at_epoch: int | None = None
+    top: int = 10
+
+
+def chosen_heatmap(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile, choice: Choice) -> Heatmap | None:
+    """The heat map that was asked for, or that suits the sweep; None where no parameter differs between trials.
+
+    Raises:
+        AnalysisError: no such parameter, metric or epoch.
+    """
+    x, y = default_axes(trials, sweep)
+    if choice.x or choice.y:
+        x, y = (choice.x, choice.y) if choice.x else (choice.y, None)
+    if x is None:
+        return None
+    metric = choice.metric or sweep.metric
+    return heatmap(trials, x, y, metric, epochs=epochs, aggregate=choice.aggregate, at_epoch=choice.at_epoch)
+
+
+def print_overview(
+    console: Console, folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice: Choice | None = None
+) -> Heatmap | None:
+    """Prints how the sweep stands, its best trials and a heat map; returns the heat map.
+
+    Raises:
+        AnalysisError: the choice names what the tables do not have.
+    """
+    choice = choice or Choice()
+    sweep = read_sweep_file(folder)
+    metric = choice.metric or sweep.metric
+    drawn = chosen_heatmap(trials, epochs, sweep, choice)
+    counts = status_counts(trials)
+    console.print(f"[bold]{escape(_name(folder, trials))}[/]: {counts_text(counts)}")
+    _print_standing(console, folder, counts)
+    _print_reasons(console, trials)
+    console.print()
+    _print_best(console, trials, metric, choice.top, sweep)
+    if drawn is not None:
+        console.print()
+        console.print(heatmap_text(drawn, console.width))
+    return drawn
+
+
+def _name(folder: Path, trials: pd.DataFrame) -> str:
+    return str(trials["sweep"].iloc[0]) if len(trials) else folder.resolve().name
+
+
+def _print_standing(console: Console, folder: Path, counts: dict[str, int]) -> None:
+    """Whether the sweep is under way, unfinished, or empty."""
+    driver = read_driver(folder)
+    unfinished = counts.get(RUNNING, 0) + counts.get(INTERRUPTED, 0)
+    if driver is not None and driver.alive:
+        where = f"process {driver.pid} on {driver.node}"
+        console.print(f"The sweep is running ({where}); {counts.get(RUNNING, 0)} trials are being trained now.")
+    elif unfinished:
+        console.print(f"The sweep is not running and {unfinished} trials are unfinished: `sweep ... --resume` goes on.")
+    elif not counts:
+        console.print("No trial has been started yet.")
+
+
+def _print_reasons(console: Console, trials: pd.DataFrame) -> None:
+    for row in failures(trials).head(REASONS_SHOWN).itertuples():
+        where = f"{row.trials} {row.status}" + (f", {row.trial_id} first" if row.trials != 1 else f", {row.trial_id}")
+        console.print(f"[yellow]{escape(where)}[/]: {escape(str(row.message))}", highlight=False)
+
+
+def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, sweep: SweepFile) -> None:
+    best = ranking(trials, metric, top=top, sweep=sweep)
+    stopped = int((trials["status"] == STOPPED).sum())
+    if len(best):
+        console.print("[bold]Best completed trials[/]")
+        console.print(table_text(best))
+        if stopped:
+            text = f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
+            console.print(text, style="dim", highlight=False)
+        return
+    far = furthest(trials, metric, top=top, sweep=sweep)
+    if len(far):
+        console.print("[bold]No trial has completed.[/] Those that got furthest, without rank:")
+        console.print(table_text(far))
+    elif len(trials):
+        console.print("No trial has finished an epoch.")

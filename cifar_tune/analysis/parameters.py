@@ -1,0 +1,54 @@
+"""Which parameters a sweep varied, and which of them a heat map should show first."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.results.columns import CONFIGURATION_PREFIX
+
+SEEDS = (f"{CONFIGURATION_PREFIX}seed",)
+"""Differ between trials without being a choice."""
+
+
+def varied_parameters(trials: pd.DataFrame, sweep: SweepFile | None = None) -> list[str]:
+    """Columns of the parameters that differ between trials: grid axes first, then searched ones, then others.
+
+    Fields of a component that only follow from its name (the width that every MiniNet of the sweep has) are left out.
+    """
+    differing = [
+        column
+        for column in trials.columns
+        if column.startswith(CONFIGURATION_PREFIX) and column not in SEEDS and _differs(trials, column)
+    ]
+    if sweep is None:
+        return differing
+    paths = [*sweep.grid, *sweep.search]
+    return sorted(differing, key=lambda column: _rank(column.removeprefix(CONFIGURATION_PREFIX), paths))
+
+
+def default_axes(trials: pd.DataFrame, sweep: SweepFile | None = None) -> tuple[str | None, str | None]:
+    """x and y of the first heat map: of one grid axis and a searched parameter, the grid axis is y.
+
+    None for what there is not: y where one parameter differs, both where none does.
+    """
+    first, second, *_ = [*varied_parameters(trials, sweep), None, None]
+    return (first, None) if second is None else (second, first)
+
+
+def _differs(trials: pd.DataFrame, column: str) -> bool:
+    """True if the column has several values among trials that share the component it is a field of."""
+    component = column.rpartition(".")[0] + ".name"
+    if component == column or component not in trials.columns or trials[component].nunique(dropna=False) < 2:
+        return bool(trials[column].nunique(dropna=False) > 1)
+    return bool((trials.groupby(component, observed=True)[column].nunique(dropna=False) > 1).any())
+
+
+def _rank(path: str, paths: list[str]) -> int:
+    """The place among `paths` of the path, of what holds it or of what it holds; after all of them if it has none."""
+    places = [
+        place
+        for place, varied in enumerate(paths)
+        if f"{path}.".startswith(f"{varied}.") or varied.startswith(f"{path}.")
+    ]
+    return places[0] if places else len(paths)

@@ -1,0 +1,62 @@
+"""The best trials, and how many there are of each kind."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cifar_tune.analysis.naming import metric as known_metric
+from cifar_tune.analysis.naming import more_is_better
+from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, STATUSES
+
+
+def ranking(
+    trials: pd.DataFrame, metric: str = "validation_accuracy", *, top: int | None = None, sweep: SweepFile | None = None
+) -> pd.DataFrame:
+    """The completed trials, best first: rank, trial, metric, epochs, seconds, and the parameters that vary.
+
+    Only completed trials rank: one that was stopped has the value of an earlier epoch. Equal values share a rank.
+    metric: as it stands at the last epoch, unless it is a `best_` one.
+
+    Raises:
+        AnalysisError: no such metric.
+    """
+    metric = known_metric(trials, metric)
+    completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
+    rank = completed[metric].rank(method="min", ascending=not more_is_better(metric)).astype(int)
+    ordered = completed.assign(rank=rank).sort_values(["rank", "trial_id"], kind="stable")
+    several = ["sweep"] if trials["sweep"].nunique() > 1 else []
+    columns = ["rank", *several, "trial_id", metric, "epochs_trained", "train_seconds"]
+    columns += [column for column in varied_parameters(trials, sweep) if column not in columns]
+    return ordered[columns].head(len(ordered) if top is None else top).reset_index(drop=True)
+
+
+def furthest(
+    trials: pd.DataFrame, metric: str = "validation_accuracy", *, top: int, sweep: SweepFile | None = None
+) -> pd.DataFrame:
+    """The trials that got furthest, completed or not, of those at the same epoch the better first.
+
+    Raises:
+        AnalysisError: no such metric.
+    """
+    metric = known_metric(trials, metric)
+    begun = trials[(trials["epochs_trained"] > 0) & trials[metric].notna()]
+    ordered = begun.sort_values(["epochs_trained", metric], ascending=[False, not more_is_better(metric)])
+    columns = ["trial_id", "status", metric, "epochs_trained", "train_seconds", *varied_parameters(trials, sweep)]
+    return ordered[columns].head(top).reset_index(drop=True)
+
+
+def status_counts(trials: pd.DataFrame) -> dict[str, int]:
+    """How many trials there are of each status that occurs, in the order of the statuses."""
+    counts = trials["status"].value_counts()
+    return {status: int(counts[status]) for status in STATUSES if counts.get(status, 0)}
+
+
+def failures(trials: pd.DataFrame) -> pd.DataFrame:
+    """Why trials failed or diverged: status, message, how many, the first of them; the most frequent first."""
+    ended = trials[trials["status"].isin([FAILED, DIVERGED])]
+    text = ended["error"].fillna(ended["status_reason"]).fillna("no message")
+    last_line = text.astype(str).str.strip().str.rsplit("\n", n=1).str[-1]
+    grouped = ended.assign(message=last_line).groupby(["status", "message"], observed=True)["trial_id"]
+    return grouped.agg(trials="size", trial_id="first").reset_index().sort_values("trials", ascending=False)

@@ -1,0 +1,104 @@
+"""`python -m cifar_tune.report RESULTS`: the best trials and a heat map, in the terminal and as images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.errors import CifarTuneError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cifar_tune.analysis.overview import Choice
+
+DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.report results/quickstart
+  python -m cifar_tune.report results/quickstart --x optimizer.lr --y batch_size
+  python -m cifar_tune.report results/quickstart --metric validation_loss --aggregate median --at-epoch 3
+
+Trials are compared at an equal epoch: by default the last one that all completed trials reached. At an early
+one (--at-epoch 1) the trials count too that were stopped later.
+
+exit status: 0 done; 1 the sweep ended without a usable trial; 2 the input is wrong.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_tune.report",
+        description="Prints the best trials of a sweep and a heat map, and draws it; works while the sweep runs, too.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    parser.add_argument("--x", metavar="NAME", help="parameter across, such as optimizer.lr; else a searched one")
+    parser.add_argument("--y", metavar="NAME", help="parameter down, such as model.name; else an axis of the grid")
+    parser.add_argument("--metric", metavar="NAME", help="any numeric column of trials.parquet; else the objective")
+    parser.add_argument(
+        "--aggregate", choices=["best", "mean", "median"], default="best", help="of a cell's trials (default: best)"
+    )
+    parser.add_argument("--at-epoch", type=int, metavar="N", help="compare trials as they stood at this epoch")
+    parser.add_argument("--top", type=_count, default=10, metavar="N", help="trials in the ranking (default: 10)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    options = command_line().parse_args(arguments)
+    try:
+        from rich.console import Console
+
+        from cifar_tune.analysis.overview import Choice
+
+        choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
+        return report(options.results, Console(), choice)
+    except CifarTuneError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def report(folder: Path, console: Console, choice: Choice) -> int:
+    """Prints and draws the report of a results folder; returns the exit status.
+
+    Raises:
+        CifarTuneError: the folder is no sweep, or the choice names what it does not have.
+    """
+    from cifar_tune.analysis.overview import print_overview
+    from cifar_tune.results import DamagedTableWarning, load
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DamagedTableWarning)
+        trials, epochs = load(folder)
+    for warning in told:
+        console.print(str(warning.message), style="yellow", highlight=False, markup=False)
+    heatmap = print_overview(console, folder, trials, epochs, choice)
+    if heatmap is not None:
+        from cifar_tune.analysis.heatmap_figure import draw_heatmap
+
+        path = folder / "report" / f"heatmap_{heatmap.name}.png"
+        draw_heatmap(heatmap, path)
+        console.print(f"\nDrawn as {path}", markup=False, highlight=False, soft_wrap=True)
+    ended = not trials["status"].isin(["running", "interrupted"]).any()
+    usable = trials["validation_accuracy"].notna().any()
+    return NO_USABLE_TRIAL if len(trials) and ended and not usable else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
