@@ -11,7 +11,7 @@ from cifar_tune.training.trial import TrialConfig
 class Proposal:
     """One trial to start, or to continue from its last checkpoint.
 
-    trial_id: `t0001` for the sweep's first. study: the grid cell, such as `model.activation=relu`; `all` without a grid.
+    trial_id: `t0001` is the first of the sweep. study: the grid cell, `model.activation=relu`, or `all` without a grid.
     baseline: the sweep file's own `trial`, which every study runs first.
     """
 

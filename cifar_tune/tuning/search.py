@@ -210,7 +210,7 @@ class Search:
             del self._live[trial_id]
             self._counts[status] += 1
         if answers is not None:
-            outcome = _outcome(status, live.values) if ended else (None, live.values)
+            outcome = _outcome(status, live.values) if ended else (None, {})
             self._studies[study].restore(answers, *outcome)
 
     def _judge(self, live: _Live, row: Mapping[str, Any]) -> Decision:

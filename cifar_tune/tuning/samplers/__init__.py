@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import optuna
 
 from cifar_tune.config.samplers import AnySampler, Random, Tpe
@@ -9,14 +11,16 @@ from cifar_tune.config.samplers import AnySampler, Random, Tpe
 
 def build_sampler(config: AnySampler, seed: int) -> optuna.samplers.BaseSampler:
     """Returns Optuna's sampler. `seed` determines every draw that it makes."""
-    match config:
-        case Tpe():
-            return optuna.samplers.TPESampler(
-                n_startup_trials=config.startup_trials,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                seed=seed,
-            )
-        case Random():
-            return optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match config:
+            case Tpe():
+                return optuna.samplers.TPESampler(
+                    n_startup_trials=config.startup_trials,
+                    multivariate=True,
+                    group=True,
+                    constant_liar=True,
+                    seed=seed,
+                )
+            case Random():
+                return optuna.samplers.RandomSampler(seed=seed)
