@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.dataset import Dataset, DatasetInfo, Images, Split
 from cifar_tune.training.datasets.resize import resized
 
@@ -35,13 +37,28 @@ class Digits(Dataset):
         )
 
     def verify(self, root: Path, split: Split = "train") -> None:
-        """Nothing can be missing: the images are part of scikit-learn."""
+        _digits_file()
 
     def load(self, root: Path, split: Split) -> Images:
-        from sklearn.datasets import load_digits
+        # One row an image: 64 grey values of 0 to 16, then the digit. Both splits are in this one file.
+        rows = np.loadtxt(_digits_file(), delimiter=",", dtype=np.uint8)
+        rows = rows[:TRAIN_IMAGES] if split == "train" else rows[TRAIN_IMAGES:]
+        pixels = np.rint(rows[:, :64].reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+        return Images(resized(pixels, self.resolution), rows[:, 64].astype(np.int64))
 
-        # scikit-learn keeps all images in one file; this slice is where its test images end.
-        chosen = slice(None, TRAIN_IMAGES) if split == "train" else slice(TRAIN_IMAGES, None)
-        digits = load_digits()
-        pixels = np.rint(digits.images[chosen, None] * (255 / 16)).astype(np.uint8)
-        return Images(resized(pixels, self.resolution), digits.target[chosen].astype(np.int64))
+
+def _digits_file() -> Path:
+    """Returns the file that `sklearn.datasets.load_digits` reads; importing scikit-learn would take a second or more.
+
+    Raises:
+        DatasetError: scikit-learn is not installed, or keeps its digits elsewhere.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DatasetError(
+            "data set digits comes inside scikit-learn, which is not installed; pip install scikit-learn"
+        )
+    path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():
+        raise DatasetError(f"data set digits: {path} is not there; install scikit-learn 1.5 or later anew")
+    return path
