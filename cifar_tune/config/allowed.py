@@ -91,6 +91,8 @@ class Node:
         if self.schema.get("type") == "boolean":
             return ["true", "false"]
         word = WORDS.get(self.schema.get("type", ""), "a value")
+        if keys := self.schema.get("properties"):
+            word += f" ({', '.join(keys)})"
         if self.schema.get("type") == "array" and "minItems" in self.schema:
             word = f"a list of {self.schema['minItems']}"
         if "pattern" in self.schema:
@@ -117,42 +119,37 @@ class Spot(NamedTuple):
     parent: Node | None
 
 
-@dataclass(frozen=True)
-class SchemaWalk:
-    """Finds the value and the place of the schema that an error's location means."""
+@lru_cache(maxsize=4)
+def schema_of(model: type[BaseModel]) -> Node:
+    """Returns the top of a model's JSON schema."""
+    schema = model.model_json_schema()
+    return Node({}, schema.get("$defs", {})).at(schema)
 
-    root: Node
 
-    @classmethod
-    @lru_cache(maxsize=4)
-    def of(cls, model: type[BaseModel]) -> SchemaWalk:
-        """Returns the walk over a model's schema."""
-        schema = model.model_json_schema()
-        return cls(Node({}, schema.get("$defs", {})).at(schema))
+def follow(root: Node, parts: Sequence[str | int], tree: Any, missing: bool) -> Spot:
+    """Returns the spot that an error's location means.
 
-    def follow(self, parts: Sequence[str | int], tree: Any, missing: bool) -> Spot:
-        """Returns the spot that an error's location means.
-
-        Pydantic's locations also name the members of unions that it tried; those are no part of the file.
-        `missing`: the last part is a key that should be there.
-        """
-        loc: list[str | int] = []
-        node: Node | None = self.root
-        parent: Node | None = None
-        for index, part in enumerate(parts):
-            members = node.members() if node else {}
-            if node and part in members:
-                node = node.at({"$ref": members[str(part)]})
-            elif _holds(tree, part) or (isinstance(tree, Mapping) and node and part in node.fields()):
-                loc.append(part)
-                parent, node = node, node.child(part) if node else None
-                tree = tree[part] if _holds(tree, part) else None
-            elif missing and index == len(parts) - 1:
-                loc.append(part)
-                parent, node, tree = node, node.child(part) if node else None, None
-            elif node:
-                node = node.branch_of(part)
-        return Spot(tuple(loc), tree, node, parent)
+    Pydantic's locations also name the members of unions that it tried; those are no part of the file.
+    `missing`: the last part is a key that should be there.
+    """
+    loc: list[str | int] = []
+    node: Node | None = root
+    parent: Node | None = None
+    for index, part in enumerate(parts):
+        members = node.members() if node else {}
+        if node and part in members:
+            node = node.at({"$ref": members[str(part)]})
+        elif (
+            _holds(tree, part)
+            or (isinstance(tree, Mapping) and node and part in node.fields())
+            or (missing and index == len(parts) - 1)
+        ):
+            loc.append(part)
+            parent, node = node, node.child(part) if node else None
+            tree = tree[part] if _holds(tree, part) else None
+        elif node:
+            node = node.branch_of(part)
+    return Spot(tuple(loc), tree, node, parent)
 
 
 def _holds(tree: Any, part: str | int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cifar_tune.config.allowed import Node, SchemaWalk
+from cifar_tune.config.allowed import Node, schema_of
 from cifar_tune.config.domains import DOMAIN_KEYS
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.training.trial import TrialConfig
@@ -20,7 +20,7 @@ def sweep_schema() -> dict[str, Any]:
     _let_loss_go_unnamed(definitions)
     _require_names(definitions)
     _tell_domains_from_mappings(definitions)
-    paths = dict(sorted(_paths(SchemaWalk.of(TrialConfig).root, "")))
+    paths = dict(sorted(_paths(schema_of(TrialConfig), "")))
     for block in ("grid", "search"):
         entry = schema["properties"][block]
         entry["properties"] = {path: {**entry["additionalProperties"], **text} for path, text in paths.items()}

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cifar_tune.config.allowed import Node, SchemaWalk
+from cifar_tune.config.allowed import Node, follow, schema_of
 from cifar_tune.config.paths import Loc
 
 FINDINGS = "findings"
@@ -36,13 +36,13 @@ def found(findings: Sequence[Finding]) -> PydanticCustomError:
 
 def explain(error: ValidationError, schema: type[BaseModel], tree: Any) -> list[Finding]:
     """Returns what `error`, raised when `tree` was validated by `schema`, means; each thing once."""
-    walk = SchemaWalk.of(schema)
+    root = schema_of(schema)
     details = error.errors(include_url=False)
-    return list(dict.fromkeys(finding for detail in details for finding in _explain_one(detail, walk, tree)))
+    return list(dict.fromkeys(finding for detail in details for finding in _explain_one(detail, root, tree)))
 
 
-def _explain_one(detail: ErrorDetails, walk: SchemaWalk, tree: Any) -> Iterator[Finding]:
-    loc, value, node, parent = walk.follow(detail["loc"], tree, missing=detail["type"] == "missing")
+def _explain_one(detail: ErrorDetails, root: Node, tree: Any) -> Iterator[Finding]:
+    loc, value, node, parent = follow(root, detail["loc"], tree, missing=detail["type"] == "missing")
     context = detail.get("ctx", {})
     match detail["type"]:
         case "findings":

@@ -24,19 +24,16 @@ MOST_CELLS = 10_000
 """Studies of a sweep: as many as the trials that the bookkeeping is measured with."""
 MOST_VALIDATED = 2_000
 """Trials validated when a sweep is read: at 40 us each, 0.1 s. Cells come first, pairs last."""
+MOST_FINDINGS = 100
+"""More are of no help, and take 1 ms each to put into words."""
 
 NOT_VARIED = {
     "epochs": "trials of different length cannot be ranked against each other; write one sweep for each length",
     "seed": "trials get their seeds from the sweep's `seed`, so that equal configurations differ in nothing else",
 }
 OTHER_IMAGES = "scores on different validation images cannot be ranked against each other; put it under `grid`"
-NOT_SEARCHED = {
-    "dataset": OTHER_IMAGES,
-    "dataset.name": OTHER_IMAGES,
-    "dataset.train_size": OTHER_IMAGES,
-    "dataset.validation_fraction": OTHER_IMAGES,
-    "dataset.split_seed": OTHER_IMAGES,
-}
+SAME_IMAGES = {"resolution", "mean", "std"}
+"""Options of a data set that leave it the same images."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +63,7 @@ class Space:
         self._broken: list[frozenset[Loc]] = []
         self._known: tuple[Finding, ...] = ()
         self._validated = 0
-        trial = self._validate(())
-        if isinstance(trial, TrialConfig):
-            self.trials[trial] = ()
-        else:
-            self._known = tuple(trial)
+        self._known = tuple(self._problems(()))
 
         locs = dict(self._locate(grid, search))
         axes = [self._axis(path, values, locs[path]) for path, values in grid.items() if path in locs]
@@ -88,7 +81,7 @@ class Space:
                 if not any(_leads_through(path, known.loc) for known in self._known):
                     self._find((part, path), str(error.args[0]))
                 continue
-            refused = NOT_VARIED.get(path) or (NOT_SEARCHED.get(path) if part == "search" else None)
+            refused = NOT_VARIED.get(path) or (OTHER_IMAGES if part == "search" and self._changes_images(loc) else None)
             clash = next((other for other in taken if other[: len(loc)] == loc[: len(other)]), None)
             if refused:
                 self._find((part, path), f"cannot be varied here: {refused}")
@@ -97,6 +90,11 @@ class Space:
             else:
                 taken[loc] = f"{part}.{path}"
                 yield path, loc
+
+    def _changes_images(self, loc: Loc) -> bool:
+        return loc == ("dataset",) or (
+            loc[0] == "dataset" and loc[1] in self._baseline["dataset"] and loc[1] not in SAME_IMAGES
+        )
 
     def _axis(self, path: str, values: Sequence[Any], loc: Loc) -> list[Varied]:
         where = ("grid", path)
@@ -108,7 +106,7 @@ class Space:
             return []
         axis = [Varied(path, loc, value, (*where, index)) for index, value in enumerate(values)]
         for one in axis:
-            if isinstance(one.value, Mapping) and DOMAIN_KEYS & one.value.keys():
+            if isinstance(one.value, Mapping) and any(key in one.value for key in DOMAIN_KEYS):
                 self._find(one.where, "a range cannot be a value of the grid; put it under `search`", at_key=False)
                 return []
         self._check_twins(axis)
@@ -117,8 +115,11 @@ class Space:
     def _check_twins(self, axis: Sequence[Varied]) -> None:
         made: dict[TrialConfig, Varied] = {}
         for one in axis:
-            trial = self._validate([one])
-            if isinstance(trial, TrialConfig) and (twin := made.setdefault(trial, one)) is not one:
+            try:
+                twin = made.setdefault(TrialConfig.model_validate(self._tree([one])), one)
+            except ValidationError:
+                continue
+            if twin is not one:
                 self._find(one.where, f"{render(one.value)} makes the same trial as {render(twin.value)}", at_key=False)
 
     def _range(self, path: str, domain: Domain, loc: Loc) -> list[Varied]:
@@ -130,56 +131,57 @@ class Space:
             self._find(("grid",), f"the grid has {cells:,} cells; at most {MOST_CELLS:,} are allowed")
             return
         for cell in _cells(axes):
-            self._allows(cell)
+            self._check(cell)
 
     def _check_ranges(self, axes: Sequence[Sequence[Varied]], ranges: Sequence[Sequence[Varied]]) -> None:
         """Puts each value of each range, then each pair of two ranges' values, into every cell that is sound itself."""
         cells = [cell for cell in itertools.islice(_cells(axes), MOST_VALIDATED) if not self._is_broken(cell)] or [()]
         for cell in cells:
             for value in itertools.chain.from_iterable(ranges):
-                self._allows((*cell, value))
+                self._check((*cell, value))
         for cell in cells:
             for one, other in itertools.combinations(ranges, 2):
                 for pair in itertools.product(one, other):
-                    self._allows((*cell, *pair))
+                    self._check((*cell, *pair))
 
     def _is_broken(self, varied: Sequence[Varied]) -> bool:
         wheres = {one.where for one in varied}
         return any(broken <= wheres for broken in self._broken)
 
-    def _allows(self, varied: tuple[Varied, ...]) -> TrialConfig | None:
-        """Validates the baseline with these values in it; notes the trial, or what is wrong and was not so before."""
-        if self._validated >= MOST_VALIDATED or self._is_broken(varied):
-            return None
+    def _check(self, varied: tuple[Varied, ...]) -> None:
+        """Puts these values into the baseline, and what is then wrong with it to their account."""
+        enough = self._validated >= MOST_VALIDATED or len(self.findings) >= MOST_FINDINGS
+        if enough or self._is_broken(varied):
+            return
         self._validated += 1
-        trial = self._validate(varied)
-        if isinstance(trial, TrialConfig):
-            self.trials.setdefault(trial, varied)
-            return trial
-        for finding in trial:
+        findings = self._problems(varied)
+        for finding in findings:
             culprits = self._culprits(finding, varied)
             self._broken.append(frozenset(one.where for one in culprits))
             blamed = _blame(finding, culprits)
             if blamed not in self.findings:
                 self.findings.append(blamed)
-        return None
 
-    def _validate(self, varied: Sequence[Varied]) -> TrialConfig | list[Finding]:
-        """Returns the trial with these values, or what is wrong with it that is not wrong with the baseline."""
+    def _problems(self, varied: tuple[Varied, ...]) -> list[Finding]:
+        """Returns what is wrong with the trial of these values and not with the baseline; notes a sound one."""
+        tree = self._tree(varied)
+        try:
+            self.trials.setdefault(TrialConfig.model_validate(tree), varied)
+        except ValidationError as error:
+            return [finding for finding in explain(error, TrialConfig, tree) if finding not in self._known]
+        return []
+
+    def _tree(self, varied: Sequence[Varied]) -> Mapping[str, Any]:
         tree = self._baseline
         for one in varied:
             tree = replace(tree, one.loc, one.value)
-        try:
-            return TrialConfig.model_validate(tree)
-        except ValidationError as error:
-            return [finding for finding in explain(error, TrialConfig, tree) if finding not in self._known]
+        return tree
 
     def _culprits(self, finding: Finding, varied: tuple[Varied, ...]) -> tuple[Varied, ...]:
         """Returns the fewest of these values that still give the finding."""
         for one in varied:
             fewer = tuple(other for other in varied if other is not one)
-            trial = self._validate(fewer)
-            if not isinstance(trial, TrialConfig) and finding in trial:
+            if finding in self._problems(fewer):
                 varied = fewer
         return varied
 

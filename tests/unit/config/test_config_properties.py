@@ -159,7 +159,7 @@ def test_every_key_written_twice_is_reported_on_the_second_line(number: int) -> 
     assert "the key stands here twice" in broken_at(number + 1, f"{key}: 1\n{again}")
 
 
-@pytest.mark.parametrize("replacement", ["{zzz: 1}", "[[]]", "", "-7.5", "'some words'"])
+@pytest.mark.parametrize("replacement", ["{zzz: 1}", "", "-7.5"])
 @pytest.mark.parametrize("number", VALUED, ids=lambda number: LINES[number].strip())
 def test_every_value_of_another_type_is_reported_on_its_line(number: int, replacement: str) -> None:
     broken_at(number, re.sub(r": \S.*", f": {replacement}", LINES[number]))

@@ -82,7 +82,7 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
             "  precision: fp16\n  epochs: 30",
             "must be auto, float32, tf32, bfloat16 or float16, got the",
         ),
-        ("  epochs: 30", "  ema: 0.9\n  epochs: 30", "trial.ema: must be a mapping or null, got 0.9"),
+        ("  epochs: 30", "  ema: 0.9\n  epochs: 30", "trial.ema: must be a mapping (decay) or null, got 0.9"),
         (
             "  batch_size: 128",
             "  batch_size: 129",
