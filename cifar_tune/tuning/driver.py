@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cifar_tune.config.sweep_config import Resources
@@ -12,7 +12,7 @@ from cifar_tune.errors import DeviceError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.cluster import connected, largest_node, trials_at_once
 from cifar_tune.tuning.devices import Machine, device_kind, trial_resources
-from cifar_tune.tuning.dispatcher import Dispatcher
+from cifar_tune.tuning.dispatcher import Attempt, Dispatcher
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.search import Search
 
@@ -21,8 +21,6 @@ RAY_FOLDER = ".ray"
 
 CLUSTER_SECONDS = 5.0
 """How long the size of a cluster, to which others may add nodes, is believed."""
-
-Refresh = Callable[[Dispatcher], None]
 
 
 def run_trials(
@@ -34,11 +32,11 @@ def run_trials(
     machine: Machine,
     address: str | None,
     interruption: Interruption,
-    refresh: Refresh,
+    refresh: Callable[[Iterable[Attempt]], None],
 ) -> None:
     """Trains what the search proposes, until nothing is left or the user interrupts; rows and checkpoints are whole.
 
-    root: of the data. refresh: called several times a second.
+    root: of the data. refresh: called several times a second, with the trials that are at work.
 
     Raises:
         ClusterError: Ray could not be started or reached.
@@ -63,7 +61,7 @@ def run_trials(
             slots=at_once,
         )
         try:
-            fit(dispatcher, interruption, storage=folder, refresh=lambda: refresh(dispatcher))
+            fit(dispatcher, interruption, storage=folder, refresh=lambda: refresh(dispatcher.live.values()))
         finally:
             dispatcher.interrupt("the sweep was interrupted while the trial was running")
     shutil.rmtree(folder, ignore_errors=True)

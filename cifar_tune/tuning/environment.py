@@ -6,9 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
-import shlex
 import subprocess
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +15,17 @@ from typing import Any
 import cifar_tune
 from cifar_tune.tuning.devices import Machine
 
+ENVIRONMENT_NAME = "environment.json"
+
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pyarrow", "pydantic", "safetensors")
 """Those whose version can change a result or how it is read."""
 
 
-def environment(machine: Machine, command: Sequence[str]) -> dict[str, Any]:
+def environment(machine: Machine, command: str) -> dict[str, Any]:
     """Returns versions, git commit, host, devices and command line, for JSON. Imports none of the packages."""
     return {
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(command),
+        "command": command,
         "cifar_tune": cifar_tune.__version__,
         "git": _git_state(Path(cifar_tune.__file__).parent),
         "python": platform.python_version(),

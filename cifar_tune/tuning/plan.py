@@ -15,6 +15,7 @@ from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.tuning.checks import check_data
 from cifar_tune.tuning.devices import GIGABYTE, Machine, TrialResources, device_kind
+from cifar_tune.tuning.schedulers.asha import rungs
 
 if TYPE_CHECKING:
     from cifar_tune.tuning.probe import Probe
@@ -32,20 +33,17 @@ class Epochs:
     most: int
 
 
-def rungs(sweep: SweepConfig) -> tuple[int, ...]:
+def stopping_epochs(sweep: SweepConfig) -> tuple[int, ...]:
     """Returns the epochs at which weak trials are stopped."""
     if not isinstance(sweep.scheduler, Asha):
         return ()
-    factor, grace = sweep.scheduler.reduction_factor, sweep.scheduler.grace_epochs
-    return tuple(
-        itertools.takewhile(lambda epoch: epoch < sweep.trial.epochs, (grace * factor**k for k in itertools.count()))
-    )
+    return rungs(sweep.scheduler.grace_epochs, sweep.scheduler.reduction_factor, sweep.trial.epochs)
 
 
 def planned_epochs(sweep: SweepConfig) -> Epochs:
     """Returns how many epochs the sweep will train, as far as that can be known before it runs."""
     trials = planned_trials(sweep)
-    ends = (*rungs(sweep), sweep.trial.epochs)
+    ends = (*stopping_epochs(sweep), sweep.trial.epochs)
     passing = 1 / sweep.scheduler.reduction_factor if isinstance(sweep.scheduler, Asha) else 1.0
     stretches = [end - start for start, end in itertools.pairwise((0, *ends))]
     likely = sum(stretch * passing**passed for passed, stretch in enumerate(stretches))
@@ -76,7 +74,7 @@ def _trials(sweep: SweepConfig, at_once: int) -> Iterator[tuple[str, str]]:
     yield "studies", f"{len(sweep.cells())}: {axes}" if axes else "1"
     yield "trials", f"{sweep.trials_per_study} in each study by {sweep.sampler.name}, {at_once} at once"
     yield "searched", ", ".join(sweep.search) or "nothing: the trials of a study differ in their seed"
-    stops = ", ".join(map(str, rungs(sweep)))
+    stops = ", ".join(map(str, stopping_epochs(sweep)))
     yield "rungs", f"after {stops} of {sweep.trial.epochs} epochs ({sweep.scheduler.name})" if stops else "none"
     yield "epochs", f"{epochs.least:,} to {epochs.most:,}, likely about {epochs.likely:,}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.columns import RUNNING, STATUSES
+from cifar_tune.tuning.dispatcher import Attempt
+from cifar_tune.tuning.search import BestTrial, Search, SearchProgress
 
 SCREEN_SECONDS = 0.25
 """Between two updates of the screen."""
@@ -36,32 +41,56 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best trial so far. values: what the sweep varies, by dotted path."""
-
-    trial_id: str
-    metric: str
-    value: float
-    epoch: int
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class View:
-    """All that is shown. counts: trials by how they ended. done: those ended before this driver began included."""
+    """All that is shown. metric: of the best trial. seconds: since this driver began; seconds_left: None if unknown."""
 
     name: str
-    planned: int
-    counts: Mapping[str, int]
-    epochs: int
+    progress: SearchProgress
+    metric: str
     running: tuple[Running, ...]
-    best: Best | None
     seconds: float
     seconds_left: float | None
 
     @property
-    def done(self) -> int:
-        return sum(self.counts.values())
+    def ended(self) -> int:
+        """Trials that have ended."""
+        return sum(count for status, count in self.progress.counts.items() if status != RUNNING)
+
+
+class Watch:
+    """Makes views of a search and its trials at work."""
+
+    def __init__(self, sweep: SweepConfig, search: Search) -> None:
+        self._sweep = sweep
+        self._search = search
+        self._began = time.monotonic()
+        self._ended_before = self._ended()
+
+    def view(self, live: Iterable[Attempt]) -> View:
+        """Returns the state now."""
+        running = tuple(
+            Running(attempt.proposal.trial_id, attempt.epoch, attempt.proposal.trial.epochs, attempt.accuracy)
+            for attempt in live
+        )
+        seconds = time.monotonic() - self._began
+        return View(
+            name=self._sweep.name,
+            progress=self._search.progress(),
+            metric=self._sweep.objective.metric,
+            running=running,
+            seconds=seconds,
+            seconds_left=self._seconds_left(seconds),
+        )
+
+    def _ended(self) -> int:
+        return sum(count for status, count in self._search.progress().counts.items() if status != RUNNING)
+
+    def _seconds_left(self, seconds: float) -> float | None:
+        """At the rate at which trials have ended since this driver began; None before the first."""
+        ended = self._ended()
+        if ended == self._ended_before:
+            return None
+        return seconds / (ended - self._ended_before) * (self._search.progress().planned - ended)
 
 
 class Screen:
@@ -107,11 +136,13 @@ class Screen:
 
 def screen_of(view: View) -> RenderableType:
     """Returns the view for a terminal."""
-    head = Text.assemble((view.name, "bold"), f"  {view.done} of {view.planned} trials, {view.epochs:,} epochs")
-    bar = ProgressBar(total=max(1, view.planned), completed=view.done, width=60)
+    head = Text.assemble(
+        (view.name, "bold"), f"  {view.ended} of {view.progress.planned} trials, {view.progress.epochs:,} epochs"
+    )
+    bar = ProgressBar(total=max(1, view.progress.planned), completed=view.ended, width=60)
     parts: list[RenderableType] = [head, bar, Text(_counts(view))]
-    if view.best is not None:
-        parts.append(Text.assemble(("best     ", "bold"), _best(view.best)))
+    if view.progress.best is not None:
+        parts.append(Text.assemble(("best     ", "bold"), _best(view.progress.best, view.metric)))
     if view.running:
         parts.append(_running_table(view.running))
     parts.append(Text(f"{duration(view.seconds)} elapsed{_left(view)}   Ctrl-C stops and saves", style="dim"))
@@ -120,9 +151,9 @@ def screen_of(view: View) -> RenderableType:
 
 def line_of(view: View) -> str:
     """Returns the view in one line, without the time elapsed."""
-    parts = [f"{view.done}/{view.planned} trials, {view.epochs:,} epochs", _counts(view)]
-    if view.best is not None:
-        parts.append(f"best {_best(view.best)}")
+    parts = [f"{view.ended}/{view.progress.planned} trials, {view.progress.epochs:,} epochs", _counts(view)]
+    if view.progress.best is not None:
+        parts.append(f"best {_best(view.progress.best, view.metric)}")
     return "; ".join(parts) + _left(view)
 
 
@@ -134,13 +165,14 @@ def duration(seconds: float) -> str:
 
 
 def _counts(view: View) -> str:
-    ended = [f"{count} {status}" for status, count in view.counts.items() if count]
+    counts = view.progress.counts
+    ended = [f"{counts[status]} {status}" for status in STATUSES if status != RUNNING and counts.get(status)]
     return ", ".join([f"{len(view.running)} running", *ended])
 
 
-def _best(best: Best) -> str:
-    varied = ", ".join(f"{path.removeprefix('trial.')}={_short(value)}" for path, value in best.values.items())
-    what = f"{best.metric} {best.value:.4f} in epoch {best.epoch} of {best.trial_id}"
+def _best(best: BestTrial, metric: str) -> str:
+    varied = ", ".join(f"{path}={_short(value)}" for path, value in best.values.items())
+    what = f"{metric} {best.value:.4f} in epoch {best.epoch} of {best.trial_id}"
     return f"{what} ({varied})" if varied else what
 
 

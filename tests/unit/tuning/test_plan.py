@@ -9,7 +9,7 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.tuning.devices import Machine, trial_resources
-from cifar_tune.tuning.plan import plan, planned_epochs, rungs
+from cifar_tune.tuning.plan import plan, planned_epochs, stopping_epochs
 
 SWEEP = """
 name: small
@@ -35,9 +35,9 @@ def sweep_with(tmp_path: Path, *overrides: str) -> SweepConfig:
 
 
 def test_rungs_grow_by_the_reduction_factor_and_end_before_the_last_epoch(tmp_path: Path) -> None:
-    assert rungs(sweep_with(tmp_path)) == (3, 9, 27)
-    assert rungs(sweep_with(tmp_path, "trial.epochs=27")) == (3, 9)
-    assert rungs(sweep_with(tmp_path, "scheduler={name: none}")) == ()
+    assert stopping_epochs(sweep_with(tmp_path)) == (3, 9, 27)
+    assert stopping_epochs(sweep_with(tmp_path, "trial.epochs=27")) == (3, 9)
+    assert stopping_epochs(sweep_with(tmp_path, "scheduler={name: none}")) == ()
 
 
 def test_likely_epochs_are_those_of_synchronous_halving(tmp_path: Path) -> None:

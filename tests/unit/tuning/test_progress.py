@@ -7,19 +7,14 @@ import io
 import pytest
 from rich.console import Console
 
-from cifar_tune.tuning.progress import Best, Running, Screen, View, duration, line_of
+from cifar_tune.tuning.progress import Running, Screen, View, duration, line_of
+from cifar_tune.tuning.search import BestTrial, SearchProgress
 
-BEST = Best("t0003", "validation_accuracy", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
-VIEW = View(
-    name="quickstart",
-    planned=20,
-    counts={"completed": 3, "stopped": 4, "failed": 1, "diverged": 0},
-    epochs=1234,
-    running=(Running("t0009", 2, 9, 0.5), Running("t0010", 0, 9, None)),
-    best=BEST,
-    seconds=75.0,
-    seconds_left=61.0,
-)
+BEST = BestTrial("t0003", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
+COUNTS = {"running": 2, "completed": 3, "stopped": 4, "failed": 1, "diverged": 0}
+RUNNING = (Running("t0009", 2, 9, 0.5), Running("t0010", 0, 9, None))
+VIEW = View("quickstart", SearchProgress(20, COUNTS, 1234, BEST), "validation_accuracy", RUNNING, 75.0, 61.0)
+NOTHING_YET = SearchProgress(20, {"running": 0}, 0, None)
 
 
 def test_a_line_says_how_far_the_sweep_is_and_what_was_best() -> None:
@@ -30,7 +25,7 @@ def test_a_line_says_how_far_the_sweep_is_and_what_was_best() -> None:
 
 
 def test_before_the_first_epoch_a_line_promises_nothing() -> None:
-    view = View("x", 20, {}, 0, (), None, 0.0, None)
+    view = View("x", NOTHING_YET, "validation_loss", (), 0.0, None)
     assert line_of(view) == "0/20 trials, 0 epochs; 0 running"
 
 
@@ -63,7 +58,8 @@ def test_on_a_terminal_one_screen_is_updated_in_place_and_gone_at_the_end() -> N
 def test_a_screen_shows_at_most_a_dozen_running_trials() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=60)
-    view = View("x", 99, {}, 0, tuple(Running(f"t{n:04}", 0, 9, None) for n in range(40)), None, 1.0, None)
+    running = tuple(Running(f"t{n:04}", 0, 9, None) for n in range(40))
+    view = View("x", NOTHING_YET, "validation_loss", running, 1.0, None)
     with Screen(console) as screen:
         screen.show(view)
     assert "and 28 more" in out.getvalue()

@@ -1,0 +1,209 @@
+"""`python -m cifar_tune.sweep FILE`: runs the trials of a sweep."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.errors import CifarTuneError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cifar_tune.config.sweep_config import SweepConfig
+    from cifar_tune.results.store import ResultsStore
+    from cifar_tune.tuning.devices import Machine
+    from cifar_tune.tuning.dispatcher import Attempt
+    from cifar_tune.tuning.interruption import Interruption
+    from cifar_tune.tuning.opening import Mode
+    from cifar_tune.tuning.search import Search
+
+PROGRAM = "python -m cifar_tune.sweep"
+
+DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.sweep sweeps/quickstart.yaml
+  python -m cifar_tune.sweep sweeps/quickstart.yaml --plan
+  python -m cifar_tune.sweep sweeps/quickstart.yaml --set trial.epochs=3 --set trials_per_study=4 --fresh
+  python -m cifar_tune.sweep sweeps/quickstart.yaml --resume
+
+exit status: 0 done; 1 no trial gave a usable result; 2 the input is wrong; 130 interrupted after saving.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Runs the trials of a sweep file on every core and GPU of this machine, or of a Ray cluster.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a sweep file, such as sweeps/quickstart.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="replaces a value of the file; may be repeated"
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="print what would run, how long, whether it fits; run nothing"
+    )
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--resume", action="store_true", help="finish an interrupted sweep: trials go on from their last whole epoch"
+    )
+    mode.add_argument(
+        "--extend",
+        action="store_true",
+        help="add trials to a finished sweep: up to the file's new, higher trials_per_study",
+    )
+    mode.add_argument(
+        "--fresh", action="store_true", help="start over; an older results folder is renamed, nothing is deleted"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="the results folder itself (default: results/NAME, by the file's `name`)",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    parser.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = command_line().parse_args(words)
+    try:
+        return run(options, words)
+    except CifarTuneError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("\nstopped at once; every epoch that was reported is saved", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Checks everything that can be checked, then runs or plans the sweep; returns the exit status.
+
+    Raises:
+        CifarTuneError: the input is wrong.
+    """
+    from cifar_tune.config.load import load_sweep
+    from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
+    from cifar_tune.tuning.devices import this_machine, trial_resources
+    from cifar_tune.tuning.opening import check_results
+
+    sweep = load_sweep(options.file, options.set)
+    root = data_root(options.data)
+    folder = (options.results or Path("results", sweep.name)).expanduser()
+    machine = this_machine()
+    address = options.address or os.environ.get("RAY_ADDRESS")
+    if options.plan or address is None:
+        resources = trial_resources(sweep.resources, machine)
+    check_trials(sweep, root)
+    if options.plan:
+        from cifar_tune.tuning.plan import plan
+
+        print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
+        return DONE
+    mode: Mode = "resume" if options.resume else "extend" if options.extend else "fresh" if options.fresh else "new"
+    check_results(folder, mode)
+    check_data(sweep, root)
+    prepare_data(sweep, root)
+    return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+
+
+def _train(
+    sweep: SweepConfig,
+    folder: Path,
+    mode: Mode,
+    *,
+    root: Path,
+    machine: Machine,
+    address: str | None,
+    words: Sequence[str],
+) -> int:
+    from rich.console import Console
+
+    from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
+    from cifar_tune.tuning.interruption import Interruption
+    from cifar_tune.tuning.opening import open_results
+    from cifar_tune.tuning.search import Search
+
+    console = Console()
+    with Interruption() as interruption:
+        store, aside = open_results(folder, sweep, mode)
+        with store:
+            if aside is not None:
+                console.print(
+                    f"moved the sweep that was there to {aside}", soft_wrap=True, markup=False, highlight=False
+                )
+            record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
+            search = Search(sweep, store)
+            _run_trials(sweep, search, store, console, root, machine, address, interruption)
+            usable = search.progress().best is not None
+    if interruption.requested:
+        print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
+        return INTERRUPTED
+    from cifar_tune.analysis.summary import print_summary
+
+    print_summary(folder, console)
+    return DONE if usable else NO_USABLE_TRIAL
+
+
+def _run_trials(
+    sweep: SweepConfig,
+    search: Search,
+    store: ResultsStore,
+    console: Console,
+    root: Path,
+    machine: Machine,
+    address: str | None,
+    interruption: Interruption,
+) -> None:
+    from cifar_tune.tuning.driver import run_trials
+    from cifar_tune.tuning.progress import Screen, Watch
+
+    if search.exhausted and not search.unfinished():
+        console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
+        return
+    watch = Watch(sweep, search)
+    with Screen(console) as screen:
+
+        def refresh(live: Iterable[Attempt]) -> None:
+            if screen.due:
+                screen.show(watch.view(live))
+
+        run_trials(
+            search,
+            store,
+            asked=sweep.resources,
+            root=root,
+            machine=machine,
+            address=address,
+            interruption=interruption,
+            refresh=refresh,
+        )
+
+
+def resuming(words: Sequence[str]) -> str:
+    """Returns the command that goes on where the one with these words stopped."""
+    kept = [word for word in words if word not in ("--fresh", "--extend", "--resume")]
+    return f"{PROGRAM} {shlex.join([*kept, '--resume'])}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
