@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cifar_tune.errors import ConfigError, DatasetError, Problem
+from cifar_tune.errors import CheckpointError, ConfigError, DatasetError, Problem
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.training.trial import TrialConfig
@@ -33,7 +33,7 @@ def check_trial(trial: TrialConfig, info: DatasetInfo) -> None:
 def _problem(path: str, check: Callable[[], None]) -> Problem | None:
     try:
         check()
-    except DatasetError as error:
+    except (DatasetError, CheckpointError) as error:
         return Problem("", None, None, f"trial.{path}", str(error))
     return None
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.randomness import global_draws
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.trial import TrialConfig
 
@@ -50,7 +51,8 @@ class Checkpoint:
 
     def model(self, device: torch.device) -> nn.Module:
         """Returns the network that validation scored, ready to be evaluated."""
-        network = self.trial.model.build(self.info)
+        with global_draws(0, torch.device("cpu")):
+            network = self.trial.model.build(self.info)
         network.load_state_dict(self.weights)
         layout = torch.channels_last if self.trial.channels_last else torch.contiguous_format
         return network.to(device).to(memory_format=layout).eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -33,24 +33,28 @@ class Arithmetic:
     scaled: bool = False
     tf32: bool = False
 
+    @property
+    def name(self) -> Precision:
+        """The word for it in a trial file."""
+        return next(name for name, arithmetic in NAMED.items() if arithmetic == self)
+
     def casting(self, device: torch.device) -> AbstractContextManager[object]:
         """Returns the context in which a forward pass computes so."""
         return nullcontext() if self.autocast is None else torch.autocast(device.type, self.autocast)
 
 
 FLOAT32 = Arithmetic()
+NAMED: Mapping[Precision, Arithmetic] = {
+    "float32": FLOAT32,
+    "tf32": Arithmetic(tf32=True),
+    "bfloat16": Arithmetic(torch.bfloat16, tf32=True),
+    "float16": Arithmetic(torch.float16, scaled=True, tf32=True),
+}
 
 
 def arithmetic_of(precision: Precision, device: torch.device, info: DatasetInfo) -> Arithmetic:
     """Returns what `precision` means on this device; `auto` depends on the device and the images, never on a clock."""
-    if precision == "auto":
-        precision = _fastest(device, info)
-    return {
-        "float32": FLOAT32,
-        "tf32": Arithmetic(tf32=True),
-        "bfloat16": Arithmetic(torch.bfloat16, tf32=True),
-        "float16": Arithmetic(torch.float16, scaled=True, tf32=True),
-    }[precision]
+    return NAMED[_fastest(device, info) if precision == "auto" else precision]
 
 
 def _fastest(device: torch.device, info: DatasetInfo) -> Precision:

@@ -1,0 +1,155 @@
+"""`python -m cifar_tune.train FILE`: trains one trial in this process, without Ray."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.errors import CheckpointError, CifarTuneError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cifar_tune.training.epochs import OpenTrial
+
+DONE, DIVERGED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.train trials/resnet18_cifar100.yaml
+  python -m cifar_tune.train sweeps/quickstart.yaml --set epochs=3 --csv curve.csv
+  python -m cifar_tune.train sweeps/quickstart.yaml --set epochs=3 --resume
+  python -m cifar_tune.train results/quickstart/checkpoints/<trial_id>      that trial's curve again
+
+exit status: 0 done; 1 the loss is no longer finite; 2 the input is wrong; 130 interrupted after saving.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_tune.train",
+        description="Trains one trial in this process, without Ray; saves it after every epoch.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE_OR_TRIAL",
+        help="a trial file, a sweep file (its `trial:`), or results/SWEEP/TRIAL_ID to train that trial again",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="replaces a value of the trial; may be repeated"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: a GPU where there is one)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where its checkpoints go (default: results/trials/NAME OF FILE)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in the output")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard's event files there")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write one row an epoch there")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = command_line().parse_args(words)
+    try:
+        return run(options, words)
+    except CifarTuneError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("\ninterrupted before the first epoch began; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Checks the trial, then trains it; returns the exit status.
+
+    Raises:
+        CifarTuneError: the input is wrong.
+    """
+    from cifar_tune.config.load import load_trial
+    from cifar_tune.training.check import check_trial
+    from cifar_tune.training.datasets.data_root import data_root
+
+    trial = load_trial(trial_file(options.file), options.set)
+    root = data_root(options.data)
+    output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
+    check_trial(trial, trial.dataset.info(root))
+    check_output(output, resume=options.resume)
+    trial.dataset.verify(root)
+    trial.dataset.build(root)
+
+    from rich.console import Console
+
+    from cifar_tune.training.epochs import open_trial
+
+    console = Console(soft_wrap=True)
+    opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
+    again = shlex.join([*words, *([] if options.resume else ["--resume"])])
+    return train(opened, options, console, f"python -m cifar_tune.train {again}")
+
+
+def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resume: str) -> int:
+    """Trains to the end and says what came of it; returns the exit status."""
+    from cifar_tune.training.logs import TensorBoardLog, write_csv
+    from cifar_tune.training.loop import Diverged
+    from cifar_tune.training.progress import beginning, ending, saved, shown
+
+    console.print(beginning(opened), highlight=False)
+    history = opened.state.history
+    with ExitStack() as stack:
+        board = stack.enter_context(TensorBoardLog(options.tensorboard)) if options.tensorboard else None
+        if board is not None:
+            for metrics in history:
+                board.write(metrics)
+        try:
+            for metrics in shown(opened, console):
+                if options.csv:
+                    write_csv(options.csv, history)
+                if board is not None:
+                    board.write(metrics)
+        except Diverged as error:
+            console.print(f"diverged: {error}", highlight=False)
+            return DIVERGED
+        except KeyboardInterrupt:
+            console.print(f"interrupted; {saved(opened)}. Go on with:\n  {resume}", highlight=False)
+            return INTERRUPTED
+    console.print(ending(opened), highlight=False)
+    return DONE
+
+
+def trial_file(path: Path) -> Path:
+    """Returns the file that describes the trial: `path`, or the one in the checkpoints of the trial that it names."""
+    if path.is_file():
+        return path
+    folders = [path, path.parent / "checkpoints" / path.name]
+    places = [folder / part / "trial.json" for folder in folders for part in ("", "last", "previous", "best")]
+    return next((place for place in places if place.is_file()), path)
+
+
+def check_output(output: Path, *, resume: bool) -> None:
+    """Returns if the output folder is free, or holds what is to be resumed. Raises CheckpointError."""
+    holds_a_trial = any((output / name).exists() for name in ("last", "previous"))
+    if holds_a_trial and not resume:
+        raise CheckpointError(
+            f"{output} already holds a trial; --resume goes on with it, --output DIR starts another elsewhere"
+        )
+    if resume and not holds_a_trial:
+        raise CheckpointError(f"{output} holds no checkpoint to resume from; leave out --resume to start")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

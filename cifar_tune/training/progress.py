@@ -1,0 +1,105 @@
+"""One trial while it trains: a bar that moves on a terminal, a line an epoch everywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from cifar_tune.training.epochs import OpenTrial
+from cifar_tune.training.metrics import EpochMetrics
+
+BAR_WIDTH = 40
+
+
+def shown(opened: OpenTrial, console: Console) -> Iterator[EpochMetrics]:
+    """Yields the records of the epochs still to do, each after its line is on the console."""
+    live = Live(StepBar(opened), console=console, transient=True)
+    if console.is_terminal:
+        live.start()
+    try:
+        for metrics in opened.epochs():
+            console.print(line(metrics, opened.trial.epochs), highlight=False)
+            yield metrics
+    finally:
+        live.stop()
+
+
+def line(metrics: EpochMetrics, epochs: int) -> str:
+    """Returns what one epoch gave, in one line."""
+    parts = [f"epoch {metrics.epoch:>{len(str(epochs))}}/{epochs}"]
+    parts.append(f"train loss {metrics.train_loss:.4f} accuracy {metrics.train_accuracy:.4f}")
+    if metrics.validation_loss is not None and metrics.validation_accuracy is not None:
+        parts.append(f"validation loss {metrics.validation_loss:.4f} accuracy {metrics.validation_accuracy:.4f}")
+    parts.append(f"lr {metrics.lr:.2e}")
+    parts.append(f"{metrics.images_per_second:,.0f} images/s")
+    return "  ".join(parts)
+
+
+def beginning(opened: OpenTrial) -> str:
+    """Returns what is about to be trained, and from where."""
+    trial, data, state = opened.trial, opened.data, opened.state
+    parameters = sum(parameter.numel() for parameter in state.model.parameters())
+    lines = [
+        f"{trial.model.name}, {parameters:,} parameters, on {trial.dataset.name}: "
+        f"trains on {len(data.train):,} images, validates on {len(data.validation):,}; "
+        f"{state.arithmetic.name} on {state.device}"
+    ]
+    if state.epoch:
+        lines.append(f"goes on after epoch {state.epoch}")
+    return "\n".join(lines)
+
+
+def ending(opened: OpenTrial) -> str:
+    """Returns the best epoch of the trial, and where it lies."""
+    state = opened.state
+    scored = [(metrics.validation_accuracy, -metrics.epoch) for metrics in state.history]
+    accuracy, epoch = max((accuracy, epoch) for accuracy, epoch in scored if accuracy is not None)
+    early = f"stopped early after epoch {state.epoch}; " if state.epoch < opened.trial.epochs else ""
+    where = "" if opened.folder is None else f": {opened.folder.best}"
+    return f"{early}best validation accuracy {accuracy:.4f} in epoch {-epoch}{where}"
+
+
+def saved(opened: OpenTrial) -> str:
+    """Returns how much of the trial is on disk."""
+    checkpoint = None if opened.folder is None else opened.folder.newest()
+    if checkpoint is None:
+        return "no epoch was done"
+    return (
+        f"epochs up to {checkpoint.training['epoch']} of {opened.trial.epochs} are saved in {checkpoint.folder.parent}"
+    )
+
+
+class StepBar:
+    """A bar over all optimizer steps of the trial, read off its state whenever the bar is drawn."""
+
+    def __init__(self, opened: OpenTrial) -> None:
+        self._state, self._epochs, self._batch_size = opened.state, opened.trial.epochs, opened.trial.batch_size
+        self._steps = len(opened.data.train) // self._batch_size * self._epochs
+        self._began, self._first_step = time.monotonic(), opened.state.step
+
+    def __rich__(self) -> Table:
+        state = self._state
+        epoch = f"epoch {min(state.epoch + 1, self._epochs)}/{self._epochs}"
+        row = Table.grid(padding=(0, 2))
+        row.add_row(epoch, ProgressBar(self._steps, state.step, width=BAR_WIDTH), self._score(), self._speed())
+        return row
+
+    def _score(self) -> str:
+        if not self._state.history:
+            return ""
+        metrics = self._state.history[-1]
+        return f"loss {metrics.train_loss:.3f}  accuracy {metrics.train_accuracy:.3f}"
+
+    def _speed(self) -> str:
+        """Returns images a second since the bar began, validation included, and the time left at that rate."""
+        done, seconds = self._state.step - self._first_step, time.monotonic() - self._began
+        if done == 0:
+            return ""
+        left = timedelta(seconds=round((self._steps - self._state.step) * seconds / done))
+        return f"{done * self._batch_size / seconds:,.0f} images/s  {left} left"
