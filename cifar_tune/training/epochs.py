@@ -36,11 +36,18 @@ class OpenTrial:
             Diverged: The loss is no longer finite.
         """
         for metrics in train_epochs(self.state, self.data, self.trial):
-            if self.folder is not None:
-                self.folder.save(packed(self.state, self.trial, self.data.info))
-                if is_best(self.state.history):
-                    self.folder.keep_best(self.folder.last)
+            try:
+                self._save()
+            except KeyboardInterrupt:
+                self._save()  # the epoch is done, and shall not be lost for having been interrupted just now
+                raise
             yield metrics
+
+    def _save(self) -> None:
+        if self.folder is not None:
+            self.folder.save(packed(self.state, self.trial, self.data.info))
+            if is_best(self.state.history):
+                self.folder.keep_best(self.folder.last)
 
 
 def open_trial(

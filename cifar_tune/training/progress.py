@@ -14,8 +14,6 @@ from rich.table import Table
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.metrics import EpochMetrics
 
-BAR_WIDTH = 40
-
 
 def shown(opened: OpenTrial, console: Console) -> Iterator[EpochMetrics]:
     """Yields the records of the epochs still to do, each after its line is on the console."""
@@ -86,15 +84,17 @@ class StepBar:
     def __rich__(self) -> Table:
         state = self._state
         epoch = f"epoch {min(state.epoch + 1, self._epochs)}/{self._epochs}"
-        row = Table.grid(padding=(0, 2))
-        row.add_row(epoch, ProgressBar(self._steps, state.step, width=BAR_WIDTH), self._score(), self._speed())
+        row = Table.grid(padding=(0, 2), expand=True)
+        for ratio in (None, 1, None, None):
+            row.add_column(no_wrap=True, ratio=ratio)
+        row.add_row(epoch, ProgressBar(self._steps, state.step), self._score(), self._speed())
         return row
 
     def _score(self) -> str:
         if not self._state.history:
             return ""
         metrics = self._state.history[-1]
-        return f"loss {metrics.train_loss:.3f}  accuracy {metrics.train_accuracy:.3f}"
+        return f"loss {metrics.train_loss:.3f} accuracy {metrics.train_accuracy:.3f}"
 
     def _speed(self) -> str:
         """Returns images a second since the bar began, validation included, and the time left at that rate."""
