@@ -55,9 +55,7 @@ def _digits_file() -> Path:
     """
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DatasetError(
-            "data set digits comes inside scikit-learn, which is not installed; pip install scikit-learn"
-        )
+        raise DatasetError("digits come inside scikit-learn, which is not installed: pip install scikit-learn")
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if not path.is_file():
         raise DatasetError(f"data set digits: {path} is not there; install scikit-learn 1.5 or later anew")
