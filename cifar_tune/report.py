@@ -87,7 +87,7 @@ def report(folder: Path, console: Console, choice: Choice) -> int:
         warnings.simplefilter("always", DamagedTableWarning)
         trials, epochs = load(folder)
     for warning in told:
-        console.print(str(warning.message), style="yellow", highlight=False, markup=False)
+        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
     heatmap = print_overview(console, folder, trials, epochs, choice)
     if heatmap is not None:
         from cifar_tune.analysis.heatmap_figure import draw_heatmap

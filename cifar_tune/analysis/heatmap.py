@@ -13,7 +13,7 @@ import pandas as pd
 from cifar_tune.analysis.axis import Axis, make_axis, no_axis
 from cifar_tune.analysis.budget import final_epoch, measured_by_epoch, reached_epochs, values_at
 from cifar_tune.analysis.naming import metric as known_metric
-from cifar_tune.analysis.naming import more_is_better, parameter
+from cifar_tune.analysis.naming import more_is_better, parameter, title
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED
 
@@ -63,6 +63,12 @@ class Heatmap:
         parts = [self.metric, *(axis.name for axis in (self.y, self.x) if axis.parameter)]
         return "-".join(part.replace("/", "_") for part in parts)
 
+    @property
+    def title(self) -> str:
+        """What the cells show: `Mean validation accuracy (%)`."""
+        words = title(self.metric)
+        return words.capitalize() if words.startswith(self.aggregate) else f"{self.aggregate.capitalize()} {words}"
+
     def cells(self) -> Iterator[Cell]:
         """Yields the cells row by row."""
         for row, column in np.ndindex(self.value.shape):
@@ -100,8 +106,10 @@ def heatmap(
     metric that the epochs do not hold, only completed trials count.
 
     Raises:
-        AnalysisError: no such parameter or metric, the same parameter twice, or an epoch that cannot be compared at.
+        AnalysisError: no trials, no such parameter or metric, x and y the same, or an epoch that no trial reached.
     """
+    if trials.empty:
+        raise AnalysisError("there are no trials yet")
     metric = known_metric(trials, metric)
     x_column, y_column = parameter(trials, x), None if y is None else parameter(trials, y)
     if x_column == y_column:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cifar_tune.analysis.files import save_figure
 from cifar_tune.analysis.heatmap import Cell, Heatmap
-from cifar_tune.analysis.naming import more_is_better, title, written
+from cifar_tune.analysis.naming import more_is_better, written
 from cifar_tune.analysis.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, TEXT_SIZE, Theme, head, new_figure, shortened
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:
         bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
         bar.ax.yaxis.set_major_formatter(lambda value, _: written(heatmap.metric, value))
         bar.outline.set_visible(False)
-    head(axes, f"{heatmap.aggregate.capitalize()} {title(heatmap.metric)}", subtitle(heatmap), theme)
+    head(axes, heatmap.title, subtitle(heatmap), theme)
     return figure
 
 

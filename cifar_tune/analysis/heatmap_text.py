@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cifar_tune.analysis.axis import Axis
 from cifar_tune.analysis.heatmap import Cell, Heatmap
-from cifar_tune.analysis.naming import more_is_better, short_number, title, written
+from cifar_tune.analysis.naming import more_is_better, short_number, written
 from cifar_tune.analysis.theme import shortened
 
 SHADES = ("#3b528b", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
@@ -41,7 +41,7 @@ def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
     for row in reversed(rows) if heatmap.y.numeric else rows:
         table.add_row(labels[row], *cells[row], end_section=not fits)
     when = f" at epoch {heatmap.epoch}" if heatmap.epoch else " of completed trials"
-    heading = Text(f"{heatmap.aggregate.capitalize()} {title(heatmap.metric)}{when}", style="bold")
+    heading = Text(heatmap.title + when, style="bold")
     return Group(heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap))
 
 

@@ -1,0 +1,112 @@
+"""`python -m cifar_tune.report`, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.results import ResultsStore
+
+
+def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cifar_tune.report", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "s"
+    with ResultsStore.create(folder, sweep_name="s") as store:
+        for place in range(4):
+            configuration = {"optimizer.lr": 0.1 * (place % 2 + 1), "model.activation": "relu" if place < 2 else "mish"}
+            store.update_trial(f"t{place}", status="completed", configuration=configuration)
+            for epoch in (1, 2):
+                store.add_epoch(f"t{place}", epoch, validation_accuracy=(place + epoch) / 10, epoch_seconds=1.0)
+    return folder
+
+
+def test_ranking_and_heat_map_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -> None:
+    done = report(sweep)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "s: 4 trials: 4 completed" in done.stdout
+    assert "Best validation accuracy (%) at epoch 2" in done.stdout
+    drawn = sweep / "report" / "heatmap_validation_accuracy-optimizer.lr-model.activation.png"
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    assert f"Drawn as {drawn}" in done.stdout
+
+
+def test_the_options_choose_what_is_shown(sweep: Path) -> None:
+    done = report(sweep, "--x", "optimizer.lr", "--metric", "best_validation_accuracy", "--at-epoch", "1", "--top", "1")
+    assert done.returncode == 0
+    assert "\nBest validation accuracy (%) at epoch 1\n" in done.stdout
+    assert (sweep / "report" / "heatmap_best_validation_accuracy-optimizer.lr.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--x", "lrr"], "no parameter `lrr`; did you mean `optimizer.lr`?"),
+        (["--metric", "accuracy"], "`accuracy` is no metric; did you mean `validation_accuracy`?"),
+        (["--at-epoch", "7"], "no trial can be compared at epoch 7; trials reached epochs 1 to 2"),
+        (["--top", "0"], "must be a whole number of at least 1, got '0'"),
+        (["--aggregate", "max"], "invalid choice: 'max'"),
+    ],
+)
+def test_a_wrong_option_is_told_with_status_2_and_no_traceback(sweep: Path, arguments: list[str], message: str) -> None:
+    done = report(sweep, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path) -> None:
+    for folder, message in ((tmp_path, "is no results folder"), (tmp_path / "x", "there is no such folder")):
+        done = report(folder)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    assert "it holds the sweeps s: name one of them" in report(sweep.parent).stderr
+
+
+def test_a_damaged_table_is_rebuilt_and_said(tmp_path: Path) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        store.update_trial("t0", status="completed")
+        store.add_epoch("t0", 1, validation_accuracy=0.5)
+    os.truncate(tmp_path / "s" / "epochs.parquet", 100)
+    done = report(tmp_path / "s")
+    assert done.returncode == 0
+    assert "epochs.parquet is damaged or cut short; rebuilt from ledger.jsonl" in done.stdout
+
+
+def test_a_sweep_that_ended_without_a_usable_trial_gives_status_1(tmp_path: Path) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        store.update_trial("t0", status="failed", error="ValueError: no")
+    done = report(tmp_path / "s")
+    assert done.returncode == 1
+    assert "1 failed, t0: ValueError: no" in done.stdout
+
+
+def test_an_empty_sweep_and_one_under_way_give_status_0(tmp_path: Path) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        assert report(tmp_path / "s").returncode == 0
+        store.update_trial("t0", status="running")
+        store.publish(force=True)
+        done = report(tmp_path / "s")
+        assert done.returncode == 0
+        assert f"The sweep is running (process {os.getpid()}" in done.stdout
+
+
+def test_help_comes_within_a_second() -> None:
+    fastest = float("inf")
+    for _ in range(3):
+        began = time.perf_counter()
+        done = report("--help")
+        fastest = min(fastest, time.perf_counter() - began)
+        assert done.returncode == 0
+        assert "--at-epoch N" in done.stdout
+    assert fastest < 1

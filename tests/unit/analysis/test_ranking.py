@@ -1,0 +1,67 @@
+"""Rankings: completed trials only, best first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.errors import AnalysisError
+from cifar_tune.results import Frames
+
+
+def test_only_completed_trials_rank_the_best_first(frames: Frames) -> None:
+    table = ranking(frames.trials)
+    assert table["trial_id"].tolist() == ["t004", "t001", "t000"]
+    assert table["rank"].tolist() == [1, 2, 3]
+    assert table.columns.tolist() == [
+        "rank", "trial_id", "validation_accuracy", "epochs_trained", "train_seconds",
+        "trial.model.activation", "trial.optimizer.lr",
+    ]  # fmt: skip
+    assert table["train_seconds"].tolist() == [18.0] * 3
+    assert len(ranking(frames.trials, top=2)) == 2
+
+
+def test_the_lowest_loss_ranks_first_and_equal_values_share_a_rank(frames: Frames) -> None:
+    assert ranking(frames.trials, "validation_loss")["trial_id"].tolist() == ["t004", "t001", "t000"]
+    tied = frames.trials.assign(validation_accuracy=[0.5, 0.7, 0.9, 0.9, 0.7, np.nan])
+    table = ranking(tied)
+    assert list(zip(table["trial_id"], table["rank"], strict=True)) == [("t001", 1), ("t004", 1), ("t000", 3)]
+
+
+def test_a_stopped_trial_never_ranks_however_good(frames: Frames) -> None:
+    table = ranking(frames.trials.assign(validation_accuracy=[0.1, 0.1, 1.0, 1.0, 0.1, 1.0]))
+    assert set(table["trial_id"]) == {"t000", "t001", "t004"}
+
+
+def test_several_sweeps_are_named_in_the_ranking(frames: Frames) -> None:
+    several = frames.trials.assign(sweep=["a", "b"] * 3)
+    assert ranking(several).columns.tolist()[:3] == ["rank", "sweep", "trial_id"]
+
+
+def test_those_that_got_furthest_come_without_rank(frames: Frames) -> None:
+    table = furthest(frames.trials, top=4)
+    assert table["trial_id"].tolist() == ["t004", "t001", "t000", "t002"]
+    assert "rank" not in table.columns
+
+
+def test_trials_are_counted_by_status(frames: Frames) -> None:
+    assert status_counts(frames.trials) == {"completed": 3, "stopped": 2, "diverged": 1}
+    assert status_counts(frames.trials.head(0)) == {}
+
+
+def test_failures_are_grouped_by_the_last_line_of_their_message(frames: Frames) -> None:
+    trials = frames.trials.assign(
+        status=["failed", "failed", "failed", "completed", "diverged", "failed"],
+        error=["Trace\nValueError: x", "ValueError: x", "OSError: y", "ignored", None, None],
+        status_reason=[None, None, None, None, "loss not finite", None],
+    )
+    table = failures(trials)
+    assert table.iloc[0].tolist() == ["failed", "ValueError: x", 2, "t000"]
+    assert set(table["message"]) == {"ValueError: x", "OSError: y", "loss not finite", "no message"}
+    assert failures(frames.trials.head(1)).empty
+
+
+def test_a_metric_that_is_not_there_is_refused(frames: Frames) -> None:
+    with pytest.raises(AnalysisError, match="did you mean `validation_accuracy`"):
+        ranking(frames.trials, "validation_acuracy")
