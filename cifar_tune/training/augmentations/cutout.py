@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from cifar_tune.errors import DatasetError
 from cifar_tune.schema import Count, Fraction
 from cifar_tune.training.augmentations.augmentation import Augmentation
 from cifar_tune.training.augmentations.draws import chosen, integers
@@ -14,6 +15,8 @@ from cifar_tune.training.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Generator
+
+    from cifar_tune.training.datasets.dataset import DatasetInfo
 
 
 class Cutout(Augmentation):
@@ -30,6 +33,13 @@ class Cutout(Augmentation):
     fill: Literal["mean", "zero"] = "mean"
     """mean: the batch's mean colour, standing for the data set's (the paper's 0 after normalisation); zero: black."""
     moves_pixels_only: ClassVar[bool] = True
+
+    def check(self, info: DatasetInfo) -> None:
+        if self.size > info.resolution:
+            raise DatasetError(
+                f"augmentation cutout: a square of {self.size} pixels would blank whole images; "
+                f"at most the data set's resolution, {info.resolution}, is allowed"
+            )
 
     def apply(self, batch: Batch, generator: Generator) -> Batch:
         images = batch.images

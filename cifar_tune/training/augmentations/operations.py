@@ -72,7 +72,7 @@ def _changed(
     rows = here.nonzero()[:, 0]
     if not len(rows):
         return images
-    return images.index_copy(0, rows, change(images[rows], operations[rows], magnitudes[rows]))
+    return images.index_copy(0, rows, change(images.index_select(0, rows), operations[rows], magnitudes[rows]))
 
 
 def _moved(images: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:

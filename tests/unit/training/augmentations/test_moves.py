@@ -60,6 +60,15 @@ def test_reflection_wider_than_the_image_is_refused():
         Crop(padding=8, mode="reflect").check(info)
 
 
+def test_a_cutout_larger_than_the_image_is_refused():
+    info = DatasetInfo(("a", "b"), 1, 8, (0.5,), (0.5,), 100)
+    Cutout(size=8).check(info)
+    with pytest.raises(
+        DatasetError, match=r"square of 9 pixels would blank whole images; at most .* resolution, 8, is"
+    ):
+        Cutout(size=9).check(info)
+
+
 def test_flip_mirrors_its_share_and_leaves_the_rest():
     images = pictures(2000)
     result = Flip(p=0.3).apply(batch(images), seeded()).images
