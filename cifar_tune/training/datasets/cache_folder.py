@@ -13,11 +13,8 @@ def cache_folder(root: Path) -> Path:
     return Path(chosen).expanduser() if chosen else root / ".cache" / "cifar_tune"
 
 
-def write_whole(path: Path, content: bytes, required: bool = True) -> None:
-    """Writes a file that readers see whole or not at all, also after a power cut.
-
-    required: False leaves the file unwritten where the folder cannot be written to.
-    """
+def keep(path: Path, content: bytes) -> None:
+    """Writes a file that readers see whole or not at all; leaves it unwritten where the folder cannot be written to."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,5 +27,3 @@ def write_whole(path: Path, content: bytes, required: bool = True) -> None:
     except OSError:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        if required:
-            raise

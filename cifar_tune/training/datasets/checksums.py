@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cifar_tune.errors import DatasetError
-from cifar_tune.training.datasets.cache_folder import cache_folder, write_whole
+from cifar_tune.training.datasets.cache_folder import cache_folder, keep
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def check_contents(dataset: str, folder: Path, files: Mapping[str, Published], r
         new[str(path)] = stamp
     if new:
         # Two processes at once may lose each other's entries: the loser hashes once more, nothing else.
-        write_whole(record, json.dumps({**_verified(record), **new}, indent=1).encode(), required=False)
+        keep(record, json.dumps({**_verified(record), **new}, indent=1).encode())
 
 
 def md5_of(path: Path) -> str:
