@@ -13,7 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shlex
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,12 +101,19 @@ def measure(timed: dict[str, Callable[[], Any]], count: int, repetitions: int) -
 def environment(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns what the figures depend on."""
     return {
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": _commit(),
         "cpu": _cpu_name(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         **{name: getattr(arguments, name) for name in ("images", "side", "threads", "repetitions")},
     }
+
+
+def _commit() -> str | None:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return found.stdout.strip() or None
 
 
 def _cpu_name() -> str:

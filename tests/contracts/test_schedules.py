@@ -6,7 +6,7 @@ import math
 import typing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -22,6 +22,7 @@ def schedule(name, **options):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None)
 @given(
     epochs=st.integers(1, 12),
     steps_per_epoch=st.integers(1, 50),
