@@ -18,4 +18,9 @@ class Sgd(Optimizer):
 
     def rule(self, groups: list[Group]) -> torch.optim.Optimizer:
         nesterov = self.nesterov and self.momentum > 0
-        return torch.optim.SGD(groups, momentum=self.momentum, nesterov=nesterov, fused=True)
+        optimizer = torch.optim.SGD(groups, momentum=self.momentum, nesterov=nesterov, fused=True)
+        if self.momentum > 0:
+            # torch leaves them as uninitialised memory where a loss scaler skips the first step.
+            for parameter in (parameter for group in groups for parameter in group["params"]):
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return optimizer
