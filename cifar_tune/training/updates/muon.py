@@ -24,6 +24,7 @@ class MuonUpdate(torch.optim.Optimizer):
 
     def __init__(self, groups: list[dict[str, Any]], rest: torch.optim.Optimizer) -> None:
         super().__init__(groups + rest.param_groups, {})
+        self.state.update(rest.state)
         self._rest = rest
 
     @torch.no_grad()
