@@ -15,7 +15,7 @@ from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS
 from cifar_tune.results.ledger import LEDGER_NAME, Ledger, create_ledger, events, repair
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import DRIVER_DIED, Rows, replay
-from cifar_tune.results.table_file import TableFile
+from cifar_tune.results.table_file import TableFile, release_memory
 from cifar_tune.results.values import configuration_value
 
 WRITE_SHARE = 20
@@ -185,6 +185,7 @@ class ResultsStore:
             if name in self._stale:
                 file.replace(self._rows.groups(name))
                 self._stale.remove(name)
+        release_memory()
 
     def close(self) -> None:
         """Publishes, marks what is still running as interrupted, and lets another driver in. Again is harmless."""

@@ -49,26 +49,28 @@ class TableFile:
         self._start, self._end = start, len(rows)
         self._size = max(len(rows), len(present)) + len(footer)
 
-    def _present(self) -> bytes:
+    def _present(self) -> memoryview:
         """What the file holds up to the end of its rows; all of it, if another writer made it."""
         content = self._path.read_bytes() if self._path.exists() else b""
         if len(content) != self._size:
             is_parquet = content[:4] == MAGIC == content[-4:]
             self._start, self._end = 0, len(content) if is_parquet else 0
-        return content[: self._end]
+        return memoryview(content)[: self._end]
 
-    def _placed(self, present: bytes, tables: Callable[[], Iterable[pa.Table]]) -> tuple[int, bytes, bytes]:
+    def _placed(
+        self, present: memoryview, tables: Callable[[], Iterable[pa.Table]]
+    ) -> tuple[int, memoryview, memoryview]:
         """The new rows before the present ones if they fit there, else after them.
 
         Returns where they start, the file's bytes up to their end, and the footer.
         """
         if self._end - self._start <= self._start or not present:
-            rows, footer = _encode(b"", tables())
+            rows, footer = _encode(memoryview(b""), tables())
             if len(rows) <= self._start or not present:
                 return 0, rows, footer
         return self._end, *_encode(present, tables())
 
-    def _write(self, *parts: bytes) -> None:
+    def _write(self, *parts: memoryview) -> None:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
             with temporary.open("wb") as file:
@@ -82,7 +84,12 @@ class TableFile:
         sync_folder(self._path.parent)
 
 
-def _encode(before: bytes, tables: Iterable[pa.Table]) -> tuple[bytes, bytes]:
+def release_memory() -> None:
+    """Gives back what Arrow keeps for its next table: 20 MB of 90 in a driver with 10,000 trials."""
+    pa.default_memory_pool().release_unused()
+
+
+def _encode(before: memoryview, tables: Iterable[pa.Table]) -> tuple[memoryview, memoryview]:
     """`before` and the tables' row groups after it, and the footer that points to them.
 
     The writer begins with the magic, which `before` begins with too; what follows finds its place by the stream's.
@@ -97,6 +104,6 @@ def _encode(before: bytes, tables: Iterable[pa.Table]) -> tuple[bytes, bytes]:
         writer.write_table(first)
         for table in remaining:
             writer.write_table(table)
-    content = stream.getvalue().to_pybytes()
+    content = memoryview(stream.getvalue())
     footer = int.from_bytes(content[-FOOTER_TAIL:-4], "little") + FOOTER_TAIL
     return content[:-footer], content[-footer:]
