@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +24,7 @@ from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.models import AnyModel
 from cifar_tune.training.optimizers import AnyOptimizer
 from cifar_tune.training.schedules import AnySchedule
-from cifar_tune.training.state import create_state
+from cifar_tune.training.state import TrainingState, create_state
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
 
@@ -70,16 +70,25 @@ def trial(model: str = "resnet18", **changes: Any) -> TrialConfig:
     return TrialConfig.model_validate(values)
 
 
-def epochs_of(config: TrialConfig, checkpoints: Path, count: int | None = None) -> list[EpochMetrics]:
-    """Returns the records up to epoch `count`, the last by default, from where the checkpoints are; saves there."""
+def uninterrupted(config: TrialConfig, checkpoints: Path, stop: int = STOP) -> TrainingState:
+    """Returns the state after the last epoch; on its way, epoch `stop` is saved."""
     images = data()
     state = create_state(config, images.info, CPU)
-    folder = CheckpointFolder(checkpoints)
-    if (checkpoint := folder.newest()) is not None:
-        restore(state, config, checkpoint)
-    list(islice(train_epochs(state, images, config), (count or config.epochs) - state.epoch))
-    folder.save(packed(state, config, images.info))
-    return state.history
+    for metrics in train_epochs(state, images, config):
+        if metrics.epoch == stop:
+            CheckpointFolder(checkpoints).save(packed(state, config, images.info))
+    return state
+
+
+def continued(config: TrialConfig, checkpoints: Path) -> TrainingState:
+    """Returns the state after the last epoch, from a new one that begins where the checkpoint is."""
+    images = data()
+    state = create_state(config, images.info, CPU)
+    checkpoint = CheckpointFolder(checkpoints).newest()
+    assert checkpoint is not None
+    restore(state, config, checkpoint)
+    list(train_epochs(state, images, config))
+    return state
 
 
 def curve(history: list[EpochMetrics]) -> list[EpochMetrics]:
@@ -87,18 +96,14 @@ def curve(history: list[EpochMetrics]) -> list[EpochMetrics]:
     return [replace(one, epoch_seconds=0.0, images_per_second=0.0, peak_memory_bytes=0) for one in history]
 
 
-def weights(checkpoints: Path) -> dict[str, torch.Tensor]:
-    checkpoint = CheckpointFolder(checkpoints).newest()
-    assert checkpoint is not None
-    return dict(checkpoint.weights)
-
-
-def assert_resumes_exactly(config: TrialConfig, folder: Path, stop: int = STOP) -> None:
-    whole = epochs_of(config, folder / "whole")
-    epochs_of(config, folder / "parts", stop)
-    assert curve(epochs_of(config, folder / "parts")) == curve(whole)
-    in_parts = weights(folder / "parts")
-    assert all(torch.equal(tensor, in_parts[name]) for name, tensor in weights(folder / "whole").items())
+def assert_resumes_exactly(config: TrialConfig, checkpoints: Path, stop: int = STOP) -> None:
+    whole = uninterrupted(config, checkpoints, stop)
+    parts = continued(config, checkpoints)
+    assert len(parts.history) == config.epochs
+    assert curve(parts.history) == curve(whole.history)
+    assert parts.step == whole.step
+    weights = parts.scored_model(config).state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.scored_model(config).state_dict().items())
 
 
 @pytest.mark.parametrize("mixup", [False, True], ids=["plain", "mixup"])
@@ -146,16 +151,14 @@ def test_a_new_process_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
         trial("mininet", ema={"decay": 0.9}, augmentations=[{"name": "mixup"}]),
         trial("tgn", sam={"rho": 0.05}, loss={"name": "hierarchical"}),
     ]
-    whole = [epochs_of(config, tmp_path / "whole" / config.model.name) for config in configs]
-    for config in configs:
-        epochs_of(config, tmp_path / config.model.name, STOP)
+    whole = [uninterrupted(config, tmp_path / config.model.name) for config in configs]
     command = [sys.executable, __file__, str(tmp_path), *(config.model_dump_json() for config in configs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    continued = [[EpochMetrics(**record) for record in records] for records in json.loads(done.stdout)]
-    assert continued == [curve(history) for history in whole]
+    parts = [[EpochMetrics(**record) for record in records] for records in json.loads(done.stdout)]
+    assert parts == [curve(state.history) for state in whole]
 
 
 if __name__ == "__main__":
     trials = [TrialConfig.model_validate_json(text) for text in sys.argv[2:]]
-    curves = [curve(epochs_of(one, Path(sys.argv[1], one.model.name))) for one in trials]
+    curves = [curve(continued(one, Path(sys.argv[1], one.model.name)).history) for one in trials]
     print(json.dumps([[asdict(metrics) for metrics in one] for one in curves]))
