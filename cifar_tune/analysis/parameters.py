@@ -37,11 +37,14 @@ def default_axes(trials: pd.DataFrame, sweep: SweepFile | None = None) -> tuple[
 
 
 def _differs(trials: pd.DataFrame, column: str) -> bool:
-    """True if the column has several values among trials that share the component it is a field of."""
-    component = column.rpartition(".")[0] + ".name"
-    if component == column or component not in trials.columns or trials[component].nunique(dropna=False) < 2:
+    """True if the column has several values among trials that share the components it is a field of."""
+    parts = column.split(".")
+    names = [".".join([*parts[:depth], "name"]) for depth in range(2, len(parts))]
+    components = [name for name in names if name in trials.columns and name != column]
+    if not components:
         return bool(trials[column].nunique(dropna=False) > 1)
-    return bool((trials.groupby(component, observed=True)[column].nunique(dropna=False) > 1).any())
+    within = trials.groupby(components, observed=True, dropna=False)[column]
+    return bool((within.nunique(dropna=False) > 1).any())
 
 
 def _rank(path: str, paths: list[str]) -> int:

@@ -73,6 +73,6 @@ def _cell(column: str, value: Any) -> Text:
         return Text("–", style="dim")
     if column == "train_seconds":
         return Text(f"{value:,.1f}" if value < 100 else f"{value:,.0f}")
-    if column in UNITS and not isinstance(value, str) and column not in ("epochs_trained", "trial_index"):
+    if column in UNITS and not isinstance(value, str) and column != "epochs_trained":
         return Text(f"{100 * value:.2f} %" if UNITS[column] == "fraction" else written(column, value))
     return Text(shortened(short_number(value), 40))

@@ -54,7 +54,6 @@ IDENTITY_COLUMNS = (
         "name of the trial, unique in the sweep; also names its checkpoint folder",
         required=True,
     ),
-    Column("trial_index", "int", "", "0 for the sweep's first trial, in the order in which trials were proposed"),
     Column("baseline", "bool", "", "true for the `trial:` of the sweep file itself, which every study runs first"),
     Column("status", "string", "", "how the trial stands", values=STATUSES),
     Column("status_reason", "string", "", "why it was stopped, diverged, failed or was interrupted, in a sentence"),

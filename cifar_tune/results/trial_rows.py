@@ -94,9 +94,13 @@ class TrialRows:
         return [trial_id for trial_id, row in self.places.items() if column[row] == value]
 
     def to_arrow(self, derived: Mapping[str, pa.Array]) -> list[tuple[Column, pa.Array]]:
-        """Columns of the table in their order, `derived` put in their places."""
+        """Columns of the table in their order, `derived` put in their places, each component's fields together."""
         identity = [self._stored(column) for column in IDENTITY_COLUMNS]
-        configuration = [self._configured(path) for path in self._configuration]
+        first: dict[str, int] = {}
+        for path in self._configuration:
+            first.setdefault(path.split(".")[0], len(first))
+        paths = sorted(self._configuration, key=lambda path: first[path.split(".")[0]])
+        configuration = [self._configured(path) for path in paths]
         outcome = [
             (column, derived[column.name]) if column.derived else self._stored(column) for column in OUTCOME_COLUMNS
         ]

@@ -59,6 +59,7 @@ def test_fields_that_follow_from_a_components_name_are_left_out() -> None:
             "trial.model.name": ["resnet18", "resnet18", "mininet", "mininet"],
             "trial.model.width": [8, 8, 16, 16],
             "trial.model.squeeze_factor": [None, None, 8, 8],
+            "trial.model.stem.kernel": [3, 3, None, None],
             "trial.model.dropout": [None, None, 0.1, 0.2],
             "trial.ema.decay": [None, 0.9, None, 0.9],
             "trial.seed": [1, 2, 3, 4],

@@ -178,11 +178,14 @@ def test_a_configuration_column_of_mixed_kinds_is_text(folder: Path) -> None:
 
 def test_a_path_that_only_later_trials_have_is_missing_in_the_earlier(folder: Path) -> None:
     with ResultsStore.create(folder, sweep_name="s") as store:
-        store.update_trial("a", configuration={"optimizer.name": "sgd"})
+        store.update_trial("a", configuration={"optimizer.name": "sgd", "epochs": 1})
         store.update_trial("b", configuration={"optimizer.name": "adamw", "optimizer.betas": 0.9})
         store.update_trial("a", configuration={"optimizer.name": "lion"})
     frame = pd.read_parquet(folder / "trials.parquet")
     assert frame["trial.optimizer.name"].tolist() == ["lion", "adamw"]
+    assert [name for name in frame.columns if name.startswith("trial.")] == [
+        "trial.optimizer.name", "trial.optimizer.betas", "trial.epochs",
+    ]  # fmt: skip
     assert frame["trial.optimizer.betas"].isna().tolist() == [True, False]
 
 
