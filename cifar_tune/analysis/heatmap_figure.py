@@ -49,7 +49,7 @@ def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:
     if rows * columns <= MOST_ANNOTATED:
         _annotations(axes, heatmap, mesh, theme)
     _ticks(axes, heatmap)
-    if heatmap.value.notna().to_numpy().any():
+    if heatmap.value.stack().nunique() > 1:
         bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=max(6, 5 * rows))
         bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
         bar.ax.yaxis.set_major_formatter(lambda value, _: written(heatmap.metric, value))

@@ -19,7 +19,7 @@ SHADES = ("#3b528b", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5
 """Viridis without its darkest quarter, which cannot be told from a dark terminal."""
 DARK_SHADES = 2
 """So many take white text, the others black."""
-LABEL_WIDTH = 18
+LABEL_WIDTH = 14
 STOPPED, EMPTY = "//", "·"
 
 

@@ -10,6 +10,11 @@ from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, EPOCH_COLUMNS, TRIAL_COLUMNS
 
 UNITS = {column.name: column.unit for column in (*EPOCH_COLUMNS, *TRIAL_COLUMNS)}
+SHOWN_UNITS = {"fraction": "%", "bytes": "GB"}
+THOUSAND, GIGABYTE = 1000, 1e9
+LONGEST_WHOLE = 1e5
+"""Whole numbers from here on are written with an exponent, and fractions below the next."""
+SMALLEST_PLAIN = 1e-3
 MORE_IS_BETTER = ("accuracy", "images_per_second")
 """Parts of the names of metrics that are to be large; of all others less is better."""
 
@@ -62,9 +67,10 @@ def label(column: str) -> str:
 
 
 def title(name: str) -> str:
-    """A metric in words, with its unit: `validation accuracy (%)`."""
-    unit = {"fraction": "%", "": ""}.get(UNITS.get(name, ""), UNITS.get(name, ""))
-    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+    """A metric in words, with its unit where the name does not say it: `validation accuracy (%)`."""
+    unit = SHOWN_UNITS.get(UNITS.get(name, ""), UNITS.get(name, ""))
+    words = name.removesuffix("_bytes").replace("_", " ")
+    return f"{words} ({unit})" if unit and not words.endswith(unit) else words
 
 
 def more_is_better(name: str) -> bool:
@@ -73,18 +79,24 @@ def more_is_better(name: str) -> bool:
 
 
 def written(name: str, value: float) -> str:
-    """A metric's value for people: fractions in percent with one decimal, others to three digits."""
+    """A metric's value for people: fractions in percent with one decimal, bytes in GB, others to three digits."""
     if pd.isna(value):
         return "–"
-    if UNITS.get(name) == "fraction":
-        return f"{100 * value:.1f}"
-    return short_number(value)
+    match UNITS.get(name):
+        case "fraction":
+            return f"{100 * value:.1f}"
+        case "bytes":
+            return f"{value / GIGABYTE:.3g}"
+    return f"{value:,.0f}" if THOUSAND <= abs(value) < THOUSAND**3 else short_number(value)
 
 
 def short_number(value: object) -> str:
     """A parameter's value in few characters."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if float(value).is_integer() and abs(value) < 1e5:
+    if float(value).is_integer() and abs(value) < LONGEST_WHOLE:
         return str(int(value))
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    if 0 < abs(value) < SMALLEST_PLAIN:
+        digits, _, exponent = f"{value:.2e}".partition("e")
+        return f"{float(digits):g}e{int(exponent)}"
+    return f"{value:.3g}".replace("e+0", "e")

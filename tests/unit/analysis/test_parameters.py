@@ -86,7 +86,8 @@ def test_an_item_of_a_list_is_found_in_the_column_of_the_list() -> None:
     ("value", "text"),
     [
         (0.1, "0.1"),
-        (0.00012345, "0.000123"),
+        (0.00012345, "1.23e-4"),
+        (0.0032, "0.0032"),
         (1.0, "1"),
         (3e-7, "3e-7"),
         (123456, "1.23e5"),
@@ -105,5 +106,8 @@ def test_fractions_are_written_in_percent() -> None:
     assert written("train_seconds", 12.345) == "12.3"
     assert written("validation_loss", float("nan")) == "–"
     assert title("best_validation_accuracy") == "best validation accuracy (%)"
-    assert title("peak_memory_bytes") == "peak memory bytes (bytes)"
+    assert title("peak_memory_bytes") == "peak memory (GB)"
+    assert title("train_seconds") == "train seconds"
+    assert written("peak_memory_bytes", 1.25e9) == "1.25"
+    assert written("train_seconds", 7364.2) == "7,364"
     assert title("something_else") == "something else"
