@@ -28,17 +28,21 @@ LOST_BEFORE_GIVING_UP = 3
 
 @dataclass
 class Attempt:
-    """A trial that a worker has, or is about to get. seconds_before: of earlier attempts, before this driver's."""
+    """A trial that a worker has, or is about to get.
+
+    attempts, seconds_before: what the table knows of it from earlier drivers. began: when its first worker here did.
+    """
 
     proposal: Proposal
-    assigned: float
     attempts: int = 0
     seconds_before: float = 0.0
+    began: float | None = None
     epoch: int = 0
     accuracy: float | None = None
 
     def seconds_in_all(self) -> float:
-        return self.seconds_before + time.monotonic() - self.assigned
+        """Returns the wall time since its first start, without the time when no driver was at work."""
+        return self.seconds_before + (0.0 if self.began is None else time.monotonic() - self.began)
 
 
 class Dispatcher:
@@ -81,25 +85,20 @@ class Dispatcher:
             proposal = self._search.propose()
             if proposal is None:
                 return "exhausted" if self._search.exhausted else "wait"
-            attempt = Attempt(proposal, assigned=time.monotonic())
+            attempt = Attempt(proposal)
         self.live[key] = attempt
         return Assignment(
             trial_id=attempt.proposal.trial_id,
             trial_json=attempt.proposal.trial.model_dump_json(by_alias=True),
             root=str(self._root),
-            checkpoints=str(self._store.folder / CHECKPOINTS / attempt.proposal.trial_id),
+            checkpoints=str(self._store.folder.absolute() / CHECKPOINTS / attempt.proposal.trial_id),
             device=self._device,
             resources=self._resources,
         )
 
     def _again(self, proposal: Proposal) -> Attempt:
         row = self._store.trial(proposal.trial_id)
-        return Attempt(
-            proposal,
-            assigned=time.monotonic(),
-            attempts=row["attempts"] or 0,
-            seconds_before=row["wall_seconds"] or 0.0,
-        )
+        return Attempt(proposal, attempts=row["attempts"] or 0, seconds_before=row["wall_seconds"] or 0.0)
 
     def started(self, key: str) -> None:
         """A worker begins the trial, for the first time or again."""
@@ -108,9 +107,10 @@ class Dispatcher:
             return
         trial_id = attempt.proposal.trial_id
         attempt.attempts += 1
+        attempt.began = attempt.began or time.monotonic()
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
         if attempt.attempts == 1:
-            self._store.update_trial(trial_id, started_at=datetime.now(UTC))
+            self._store.update_trial(trial_id, started_at=datetime.now(UTC), checkpoint=f"{CHECKPOINTS}/{trial_id}")
 
     def receive(self, key: str, message: Message) -> bool:
         """Records the message; returns whether the trial goes on."""

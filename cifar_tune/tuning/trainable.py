@@ -72,12 +72,14 @@ class TrialRunner(tune.Trainable):
     def facts(self, assignment: Assignment) -> dict[str, Any]:
         """Returns what the table says of the trial and of the place where it trains."""
         trial = TrialConfig.model_validate_json(assignment.trial_json)
-        parameters, flops = _costs(trial.model, trial.dataset.info(Path(assignment.root)))
+        info = trial.dataset.info(Path(assignment.root))
+        parameters, flops = _costs(trial.model, info)
         return {
             "num_parameters": parameters,
             "flops_per_image": float(flops),
             "node": platform.node(),
             "micro_batch_size": trial.micro_batch_size,
+            "precision": _precision(trial, info, assignment.device),
             **_device_facts(assignment),
         }
 
@@ -116,6 +118,17 @@ def _costs(model: AnyModel, info: DatasetInfo) -> tuple[int, int]:
     from cifar_tune.training.flops import count_flops, count_parameters
 
     return count_parameters(model, info), count_flops(model, info)
+
+
+def _precision(trial: TrialConfig, info: DatasetInfo, device: str) -> str:
+    """What the trial's precision means on this device, in the words of `precision`."""
+    from cifar_tune.training.device import find_device
+    from cifar_tune.training.precision import arithmetic_of
+
+    arithmetic = arithmetic_of(trial.precision, find_device(device), info)
+    if arithmetic.autocast is not None:
+        return str(arithmetic.autocast).removeprefix("torch.")
+    return "tf32" if arithmetic.tf32 else "float32"
 
 
 def _device_facts(assignment: Assignment) -> dict[str, Any]:

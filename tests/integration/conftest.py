@@ -1,0 +1,19 @@
+"""One Ray for all tests of this folder: to start it takes as long as a small sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cifar_tune.tuning.cluster import connected
+from cifar_tune.tuning.devices import Machine
+
+ONE_CORE = Machine(cores=1, memory_bytes=8 * 10**9, gpus=())
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One core under a running Ray, so that trials follow each other in one worker, whatever this machine has."""
+    with connected(ONE_CORE, address=None, log=tmp_path_factory.mktemp("ray") / "ray.log"):
+        yield ONE_CORE

@@ -1,0 +1,157 @@
+"""Sweeps on a real Ray: what the table says of trials that end well, raise, diverge, or lose their worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from cifar_tune.config.load import load_sweep
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.dispatcher import Attempt
+from cifar_tune.tuning.driver import run_trials
+from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.search import Search
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+SWEEP = """
+name: small
+trial:
+  dataset: {name: digits, train_size: 200, validation_fraction: 0.25}
+  model: {name: mininet, width: 4}
+  augmentations: [{name: crop, padding: 1}]
+  optimizer: {name: sgd, lr: 0.1}
+  batch_size: 32
+  epochs: 3
+scheduler: {name: none}
+trials_per_study: 1
+"""
+
+Refresh = Callable[[Iterable[Attempt]], None]
+
+
+@pytest.fixture
+def run(tmp_path: Path, machine: Machine) -> Callable[..., tuple[pd.DataFrame, pd.DataFrame]]:
+    """Runs the sweep above with overrides; returns its two tables."""
+
+    def tables(*overrides: str, refresh: Refresh = lambda _: None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        (tmp_path / "small.yaml").write_text(SWEEP)
+        sweep = load_sweep(tmp_path / "small.yaml", overrides)
+        folder = tmp_path / "results"
+        with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
+            run_trials(
+                Search(sweep, store),
+                store,
+                asked=sweep.resources,
+                root=tmp_path,
+                machine=machine,
+                address=None,
+                interruption=interruption,
+                refresh=refresh,
+            )
+        trials = pd.read_parquet(folder / "trials.parquet").set_index("trial_id")
+        return trials, pd.read_parquet(folder / "epochs.parquet").set_index("trial_id")
+
+    return tables
+
+
+def workers() -> dict[int, psutil.Process]:
+    """The worker processes that hold a trial, or held one."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "TrialRunner" in " ".join(process.cmdline()):
+                found[process.pid] = process
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_a_worker_gives_a_trial_the_same_curve_whatever_it_trained_before(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+) -> None:
+    """A, B, A, B in one process: `compile` differs, which means nothing on a CPU, so that the trials are the same."""
+    seen: set[int] = set()
+
+    def refresh(_: Iterable[Attempt]) -> None:
+        seen.update(workers())
+
+    trials, epochs = run(
+        "grid={compile: [auto, false], model: [{name: mininet, width: 4, dropout: 0.25}, {name: resnet18, width: 4}]}",
+        "trial.ema={decay: 0.9}",
+        refresh=refresh,
+    )
+    assert list(trials.status) == ["completed"] * 4
+    assert len(seen) == 1
+    numbers = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr"]
+    for first, again in (("t0001", "t0003"), ("t0002", "t0004")):
+        pd.testing.assert_frame_equal(
+            epochs.loc[first, numbers].reset_index(drop=True),
+            epochs.loc[again, numbers].reset_index(drop=True),
+            check_exact=True,
+        )
+    assert epochs.loc["t0001", "train_loss"].tolist() != epochs.loc["t0002", "train_loss"].tolist()
+
+
+def test_trials_that_raise_or_diverge_become_rows_and_the_others_go_on(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+) -> None:
+    """The data of one cell is not there, which the command would have refused before Ray."""
+    trials, epochs = run(
+        "grid={dataset: [{name: digits, train_size: 200}, {name: cifar10}], optimizer.lr: [0.1, 1.0e30]}"
+    )
+    assert trials.status.to_dict() == {"t0001": "completed", "t0002": "diverged", "t0003": "failed", "t0004": "failed"}
+    assert trials.status_reason["t0002"].startswith("training loss is not finite in epoch 1, at step ")
+    assert trials.status_reason["t0003"].startswith("DatasetError: ")
+    assert "cifar-10-batches-py" in trials.error["t0003"]
+    assert "Traceback" in trials.error["t0003"]
+    assert trials.attempts.tolist() == [1, 1, 1, 1]
+    assert trials.epochs_trained.tolist() == [3, 0, 0, 0]
+    assert list(epochs.index.unique()) == ["t0001"]
+    done = trials.loc["t0001"]
+    assert done.num_parameters > 0
+    assert done.flops_per_image > 0
+    assert done.device_name == "cpu"
+    assert done.precision == "float32"
+    assert done.checkpoint == "checkpoints/t0001"
+    assert done.started_at < done.ended_at
+    assert done.train_seconds <= done.wall_seconds
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_in_another(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+) -> None:
+    killed: list[int] = []
+
+    def refresh(live: Iterable[Attempt]) -> None:
+        if not killed and any(attempt.epoch >= 2 for attempt in live):
+            killed.extend(workers())
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    trials, epochs = run("trial.epochs=20", refresh=refresh)
+    assert killed
+    row = trials.loc["t0001"]
+    assert (row.status, row.attempts, row.epochs_trained) == ("completed", 2, 20)
+    assert epochs.epoch.tolist() == list(range(1, 21))
+
+
+def test_an_error_of_the_driver_ends_the_sweep_with_that_error_and_whole_rows(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], tmp_path: Path
+) -> None:
+    def refresh(live: Iterable[Attempt]) -> None:
+        if any(attempt.epoch >= 2 for attempt in live):
+            raise RuntimeError("the screen broke")
+
+    with pytest.raises(RuntimeError, match="the screen broke"):
+        run("trial.epochs=400", refresh=refresh)
+    trials = pd.read_parquet(tmp_path / "results" / "trials.parquet")
+    assert trials.status.tolist() == ["interrupted"]
+    assert trials.epochs_trained[0] >= 2
