@@ -104,7 +104,6 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
     from cifar_tune.tuning.devices import this_machine, trial_resources
-    from cifar_tune.tuning.opening import check_results
 
     sweep = load_sweep(options.file, options.set)
     root = data_root(options.data)
@@ -119,6 +118,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
         print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
         return DONE
+    from cifar_tune.tuning.opening import check_results
+
     mode: Mode = "resume" if options.resume else "extend" if options.extend else "fresh" if options.fresh else "new"
     check_results(folder, mode)
     check_data(sweep, root)
