@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cifar_tune.training.networks.activations import activation
+from cifar_tune.training.networks.resnet import Convolution
 
 if TYPE_CHECKING:
     from cifar_tune.training.models.mininet import Activation
@@ -42,7 +43,7 @@ class Block(nn.Module):
         self.shrinks = stride == 2
         self.projection: nn.Module | None = None
         if self.projects or idle_projection:
-            self.projection = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.projection = nn.Sequential(Convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
             self.projection.requires_grad_(self.projects)
 
     def forward(self, x: Tensor) -> Tensor:

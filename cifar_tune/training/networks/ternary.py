@@ -9,7 +9,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cifar_tune.training.networks.resnet import Convolution
 
@@ -31,7 +30,7 @@ class TernaryConvolution(Convolution):
         """Returns the weights computed with: at most one negative value, zero, and at most one positive value."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.ternary_weight(), None, self.stride, self.padding)
+        return self._conv_forward(x, self.ternary_weight(), None)
 
 
 class TwnConvolution(TernaryConvolution):
