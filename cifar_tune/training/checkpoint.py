@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -103,7 +104,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         trial = TrialConfig.model_validate_json(content[TRIAL])
     except ValidationError as error:
         raise CheckpointError(f"{folder / TRIAL}: not a trial of this version of cifar_tune: {error}") from None
-    training = torch.load(BytesIO(content[TRAINING]), map_location="cpu", weights_only=True)
+    try:
+        training = torch.load(BytesIO(content[TRAINING]), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(f"{folder / TRAINING} holds more than tensors and plain values; it is not loaded") from None
     weights = safetensors.torch.load(content[MODEL])
     return Checkpoint(folder, trial, _dataset_info(manifest["dataset"]), weights, training)
 

@@ -1,0 +1,112 @@
+"""`python -m cifar_tune.train` as its user meets it; in this process where that makes no difference."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.train import main
+
+COMMAND = [sys.executable, "-m", "cifar_tune.train"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+TRIAL = """
+dataset: {name: digits, train_size: 200, validation_fraction: 0.2}
+model: {name: resnet18, width: 2}
+optimizer: {name: sgd, lr: 0.05}
+batch_size: 40
+epochs: 2
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a trial file in it."""
+    (tmp_path / "small.yaml").write_text(TRIAL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def losses(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row["train_loss"] for row in csv.DictReader(file)]
+
+
+def test_help_comes_at_once(folder: Path) -> None:
+    began = time.monotonic()
+    done = subprocess.run([*COMMAND, "--help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert "--resume" in done.stdout
+    assert time.monotonic() - began < 5, "about 0.2 s on an idle machine"
+
+
+def test_a_trial_is_trained_taken_further_and_reproduced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["small.yaml", "--csv", "first.csv", "--tensorboard", "board"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("epoch 1/2  train loss")
+    assert lines[-1].endswith("results/trials/small/best")
+    assert list((folder / "board").iterdir())
+
+    assert main(["small.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "results/trials/small already holds a trial; --resume goes on with it, --output DIR starts another elsewhere\n"
+    )
+
+    assert main(["small.yaml", "--set", "epochs=3", "--resume", "--csv", "further.csv"]) == 0
+    assert "goes on after epoch 2" in capsys.readouterr().out
+    assert losses(folder / "further.csv")[:2] == losses(folder / "first.csv")
+
+    (folder / "results" / "sweep" / "checkpoints").mkdir(parents=True)
+    (folder / "results" / "trials" / "small").rename(folder / "results" / "sweep" / "checkpoints" / "00007")
+    assert main(["results/sweep/00007", "--csv", "again.csv", "--set", "epochs=2"]) == 0
+    assert (
+        main(["results/sweep/checkpoints/00007/best", "--csv", "once.csv", "--set", "epochs=1", "--output", "o"]) == 0
+    )
+    assert losses(folder / "again.csv") == losses(folder / "first.csv")
+
+
+def test_interrupted_it_saves_and_says_how_to_go_on(folder: Path) -> None:
+    words = ["small.yaml", "--set", "epochs=100000", "--output", "left off"]
+    with subprocess.Popen([*COMMAND, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch      3/"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        ending = process.stdout.read()
+    assert process.returncode == 130
+    assert "of 100000 are saved in left off. Go on with:" in ending
+    assert ending.endswith(
+        "\n  python -m cifar_tune.train small.yaml --set epochs=100000 --output 'left off' --resume\n"
+    )
+    assert (folder / "left off" / "last" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["small.yaml", "--resume"], "results/trials/small holds no checkpoint to resume from; leave out --resume"),
+        (["small.yaml", "--set", "batch_size=500"], "larger than the training split of 160 images"),
+        (["small.yaml", "--set", "model.widht=3"], "did you mean `width`?"),
+        (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
+        (["small.yaml", "--device", "cuda:77"], "device cuda:77 is not there; this machine has cpu"),
+    ],
+    ids=["nothing to resume", "batch", "key", "file", "device"],
+)
+def test_wrong_input_is_a_message_and_status_2(
+    words: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "results").exists()
+
+
+def test_a_loss_that_is_not_finite_is_status_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["small.yaml", "--set", "optimizer.lr=1e30"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("diverged: training loss is not finite in epoch 1, at step")

@@ -1,0 +1,182 @@
+"""Saving when the process may end at any moment: before every single call to the disk, and by a real kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cifar_tune.errors import CheckpointError
+from cifar_tune.training.checkpoint import MODEL, packed
+from cifar_tune.training.data import TrainingData
+from cifar_tune.training.state import create_state
+from cifar_tune.training.storage import CheckpointFolder
+from cifar_tune.training.trial import TrialConfig
+
+Files = dict[str, bytes]
+DISK_CALLS = ("rename", "mkdir", "fsync", "link", "unlink", "rmdir")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def files(small_trial: Callable[..., TrialConfig], small_data: Callable[..., TrainingData]) -> list[Files]:
+    """The checkpoints of epochs 0, 1, 2 and 3."""
+    trial, info = small_trial(), small_data().info
+    state = create_state(trial, info, torch.device("cpu"))
+    checkpoints = []
+    for state.epoch in range(4):
+        checkpoints.append(packed(state, trial, info))
+    return checkpoints
+
+
+def newest_epoch(path: Path) -> int | None:
+    checkpoint = CheckpointFolder(path).newest()
+    return None if checkpoint is None else int(checkpoint.training["epoch"])
+
+
+def test_the_newest_checkpoint_is_the_one_saved_last(files: list[Files], tmp_path: Path) -> None:
+    assert newest_epoch(tmp_path) is None
+    folder = CheckpointFolder(tmp_path)
+    for epoch in range(4):
+        folder.save(files[epoch])
+        assert newest_epoch(tmp_path) == epoch
+    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous"}
+
+
+@pytest.mark.parametrize("sync_seconds", [0.0, 1e9], ids=["always synced", "synced once"])
+def test_the_best_stays_while_others_come(sync_seconds: float, files: list[Files], tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, sync_seconds)
+    for epoch in range(4):
+        folder.save(files[epoch])
+        if epoch == 1:
+            folder.keep_best(folder.last)
+    assert {name: (folder.best / name).read_bytes() for name in files[1]} == files[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous", "best"}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "folder gone"])
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
+    damage: str, files: list[Files], tmp_path: Path
+) -> None:
+    folder = CheckpointFolder(tmp_path, sync_seconds=0)
+    for epoch in range(3):
+        folder.save(files[epoch])
+    if damage == "folder gone":
+        folder.last.rename(tmp_path / "elsewhere")
+        assert newest_epoch(tmp_path) == 1
+        return
+    path = folder.last / MODEL
+    if damage == "missing":
+        path.unlink()
+    else:
+        os.truncate(path, 100)
+    message = r"model\.safetensors is .*; put aside as last\.corrupt, going on from the checkpoint before"
+    with pytest.warns(UserWarning, match=message):
+        assert newest_epoch(tmp_path) == 1
+    assert newest_epoch(tmp_path) == 1, "asked again, there is nothing to warn of"
+    CheckpointFolder(tmp_path).save(files[2])
+    assert newest_epoch(tmp_path) == 2
+
+
+def test_another_format_is_no_damage_and_stays(files: list[Files], tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    folder.save({**files[0], "manifest.json": b'{"format": 99}'})
+    with pytest.raises(CheckpointError, match="format 99"):
+        folder.newest()
+    assert folder.last.exists()
+
+
+def test_only_a_synced_checkpoint_is_kept_as_the_one_before(files: list[Files], tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, sync_seconds=1e9)
+    for epoch in range(4):
+        folder.save(files[epoch])
+    folder.last.rename(tmp_path / "lost with the machine")
+    assert newest_epoch(tmp_path) == 0
+
+
+@pytest.mark.parametrize("sync_seconds", [0.0, 1e9], ids=["always synced", "synced once"])
+def test_ending_before_any_call_to_the_disk_leaves_a_whole_checkpoint(
+    sync_seconds: float, files: list[Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried for every call of two epochs' saving, each of which is the best so far."""
+    made = 0
+    limit = 0
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            nonlocal made
+            if made >= limit:
+                raise Killed
+            made += 1
+            return function(*arguments, **options)
+
+        return wrapper
+
+    def save_two_more(folder: CheckpointFolder) -> int:
+        """Returns the epoch up to which all was saved."""
+        done = 1
+        with monkeypatch.context() as patch:
+            for name in DISK_CALLS:
+                patch.setattr(os, name, counted(getattr(os, name)))
+            try:
+                for epoch in (2, 3):
+                    folder.save(files[epoch])
+                    folder.keep_best(folder.last)
+                    done = epoch
+            except Killed:
+                pass
+        return done
+
+    for limit in range(200):
+        path = tmp_path / str(limit)
+        folder = CheckpointFolder(path, sync_seconds)
+        folder.save(files[0])
+        folder.save(files[1])
+        folder.keep_best(folder.last)
+        made = 0
+        done = save_two_more(folder)
+        newest = newest_epoch(path)
+        assert newest is not None
+        assert newest >= (done if sync_seconds == 0 else 0), f"before call {limit}"
+        assert folder.best.exists(), "a new process has put the best one back"
+        assert (folder.best / "manifest.json").read_bytes() in [one["manifest.json"] for one in files[1:]]
+        if done == 3:
+            break
+    assert limit > 10
+
+
+SAVES_FOR_EVER = """
+import sys
+from itertools import count
+from pathlib import Path
+from cifar_tune.training.storage import CheckpointFolder
+
+files = {path.name: path.read_bytes() for path in Path(sys.argv[1]).iterdir()}
+folder = CheckpointFolder(Path(sys.argv[2]), sync_seconds=0)
+for epoch in count():
+    folder.save(files)
+    folder.keep_best(folder.last)
+    print(epoch, flush=True)
+"""
+
+
+def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(files: list[Files], tmp_path: Path) -> None:
+    source = CheckpointFolder(tmp_path / "source")
+    source.save(files[0])
+    arguments = [sys.executable, "-c", SAVES_FOR_EVER, str(source.last), str(tmp_path / "target")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert newest_epoch(tmp_path / "target") == 0
