@@ -39,7 +39,7 @@ def losses(path: Path) -> list[str]:
         return [row["train_loss"] for row in csv.DictReader(file)]
 
 
-def test_help_comes_at_once(folder: Path) -> None:
+def test_help_comes_at_once() -> None:
     began = time.monotonic()
     done = subprocess.run([*COMMAND, "--help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert "--resume" in done.stdout
@@ -106,7 +106,8 @@ def test_wrong_input_is_a_message_and_status_2(
     assert not (folder / "results").exists()
 
 
-def test_a_loss_that_is_not_finite_is_status_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_loss_that_is_not_finite_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["small.yaml", "--set", "optimizer.lr=1e30"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("diverged: training loss is not finite in epoch 1, at step")
