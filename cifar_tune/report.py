@@ -1,4 +1,4 @@
-"""`python -m cifar_tune.report RESULTS`: the best trials and a heat map, in the terminal and as images."""
+"""`python -m cifar_tune.report RESULTS`: the findings of a sweep, in the terminal and as a page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command_line() -> argparse.ArgumentParser:
     """Returns the parser of this command's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m cifar_tune.report",
-        description="Prints the best trials of a sweep and a heat map, and draws it; works while the sweep runs, too.",
+        description="Prints the best trials and a heat map; writes them and more into report/. Works mid-sweep, too.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,12 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(folder: Path, console: Console, choice: Choice) -> int:
-    """Prints and draws the report of a results folder; returns the exit status.
+    """Prints and writes the report of a results folder; returns the exit status.
 
     Raises:
         CifarTuneError: the folder is no sweep, or the choice names what it does not have.
     """
     from cifar_tune.analysis.overview import print_overview
+    from cifar_tune.analysis.write_report import write_report
     from cifar_tune.results import DamagedTableWarning, load
 
     with warnings.catch_warnings(record=True) as told:
@@ -88,13 +89,11 @@ def report(folder: Path, console: Console, choice: Choice) -> int:
         trials, epochs = load(folder)
     for warning in told:
         console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
-    heatmap = print_overview(console, folder, trials, epochs, choice)
-    if heatmap is not None:
-        from cifar_tune.analysis.heatmap_figure import draw_heatmap
-
-        path = folder / "report" / f"heatmap_{heatmap.name}.png"
-        draw_heatmap(heatmap, path)
-        console.print(f"\nDrawn as {path}", markup=False, highlight=False, soft_wrap=True)
+    print_overview(console, folder, trials, epochs, choice)
+    files = write_report(folder, trials, epochs, choice)
+    console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)
+    for file in files[1:]:
+        console.print(f"         {file}", markup=False, highlight=False, soft_wrap=True)
     ended = not trials["status"].isin(["running", "interrupted"]).any()
     usable = trials["validation_accuracy"].notna().any()
     return NO_USABLE_TRIAL if len(trials) and ended and not usable else DONE

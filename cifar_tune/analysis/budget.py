@@ -11,6 +11,11 @@ from cifar_tune.results.columns import COMPLETED
 BEST = "best_"
 
 
+def common_keys(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
+    """What names a trial in both frames; epochs.parquet itself has no `sweep`."""
+    return [key for key in ("sweep", "trial_id") if key in trials.columns and key in epochs.columns]
+
+
 def reached_epochs(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.Series[int]:
     """The last epoch of each trial, 0 before the first; indexed like `trials`."""
     last = _by_trial(trials, epochs)["epoch"].max()
@@ -39,17 +44,12 @@ def final_epoch(trials: pd.DataFrame, epochs: pd.DataFrame) -> int | None:
     return int(completed.min()) if len(completed) and completed.min() > 0 else None
 
 
-def _keys(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
-    """What names a trial in both frames; epochs.parquet itself has no `sweep`."""
-    return [key for key in ("sweep", "trial_id") if key in trials.columns and key in epochs.columns]
-
-
 def _by_trial(trials: pd.DataFrame, epochs: pd.DataFrame) -> Any:
-    return epochs.groupby(_keys(trials, epochs), observed=True)
+    return epochs.groupby(common_keys(trials, epochs), observed=True)
 
 
 def _of_trials(trials: pd.DataFrame, epochs: pd.DataFrame, values: pd.Series[Any]) -> pd.Series[Any]:
     """Values by trial, in the order and with the index of `trials`."""
-    names = list(zip(*(trials[key].astype(object) for key in _keys(trials, epochs)), strict=True))
+    names = list(zip(*(trials[key].astype(object) for key in common_keys(trials, epochs)), strict=True))
     known = {name if isinstance(name, tuple) else (name,): value for name, value in values.items()}
     return pd.Series([known.get(name) for name in names], index=trials.index, dtype=float)

@@ -12,15 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure in the format that the path ends in.
-
-    Raises:
-        ResultsError: the place cannot be written to.
-    """
+def image_of(figure: Figure, kind: str = "png") -> bytes:
+    """A figure as the content of an image file."""
     image = BytesIO()
-    figure.savefig(image, format=path.suffix.removeprefix(".").lower() or "png")
-    write_file(path, image.getvalue())
+    figure.savefig(image, format=kind)
+    return image.getvalue()
 
 
 def write_file(path: Path, content: bytes) -> None:

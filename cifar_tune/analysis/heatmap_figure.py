@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cifar_tune.analysis.files import save_figure
+from cifar_tune.analysis.files import image_of, write_file
 from cifar_tune.analysis.heatmap import Cell, Heatmap
 from cifar_tune.analysis.naming import more_is_better, written
 from cifar_tune.analysis.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, TEXT_SIZE, Theme, head, new_figure, shortened
@@ -35,7 +35,7 @@ def draw_heatmap(heatmap: Heatmap, path: Path, theme: Theme = LIGHT) -> None:
     Raises:
         ResultsError: the place cannot be written to.
     """
-    save_figure(heatmap_figure(heatmap, theme), path)
+    write_file(path, image_of(heatmap_figure(heatmap, theme), path.suffix.removeprefix(".") or "png"))
 
 
 def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:

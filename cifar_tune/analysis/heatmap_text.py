@@ -33,7 +33,7 @@ def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
     one_line = _rows(heatmap, " ")
     fits = _width(labels, heads, one_line) <= width
     cells = one_line if fits else _rows(heatmap, "\n")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, header_style="bold", show_edge=False)
     table.add_column("", no_wrap=True)
     for head in heads:
         table.add_column(head, justify="center", no_wrap=True)

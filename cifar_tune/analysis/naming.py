@@ -53,7 +53,10 @@ def metric(trials: pd.DataFrame, name: str) -> str:
 
 def _suggest(name: str, known: list[str]) -> str:
     """The known name that was meant: one that ends in this, else one spelt like it, whole or in its last part."""
-    ends = [full for full in known if full.endswith((f".{name}", f"_{name}"))]
+    ends = sorted(
+        (full for full in known if full.endswith((f".{name}", f"_{name}"))),
+        key=lambda full: not full.startswith("validation"),
+    )
     last_parts = {full.rsplit(".", 1)[-1]: full for full in reversed(known)}
     alike = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, last_parts, n=1)
     if ends or alike:

@@ -13,10 +13,10 @@ from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
 from cifar_tune.analysis.parameters import default_axes
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
-from cifar_tune.analysis.tables_text import counts_text, table_text
-from cifar_tune.results.columns import INTERRUPTED, RUNNING, STOPPED
-from cifar_tune.results.lock import read_driver
+from cifar_tune.analysis.text_table import counts_text, rich_table
+from cifar_tune.results.columns import STOPPED
 
 REASONS_SHOWN = 3
 """Different messages of failed and diverged trials, the most frequent."""
@@ -62,8 +62,9 @@ def print_overview(
     metric = choice.metric or sweep.metric
     drawn = chosen_heatmap(trials, epochs, sweep, choice)
     counts = status_counts(trials)
-    console.print(f"[bold]{escape(_name(folder, trials))}[/]: {counts_text(counts)}")
-    _print_standing(console, folder, counts)
+    console.print(f"[bold]{escape(sweep_name(folder, trials))}[/]: {counts_text(counts)}")
+    if told := standing(folder, counts):
+        console.print(told, markup=False)
     _print_reasons(console, trials)
     console.print()
     _print_best(console, trials, metric, choice.top, sweep)
@@ -71,23 +72,6 @@ def print_overview(
         console.print()
         console.print(heatmap_text(drawn, console.width))
     return drawn
-
-
-def _name(folder: Path, trials: pd.DataFrame) -> str:
-    return str(trials["sweep"].iloc[0]) if len(trials) else folder.resolve().name
-
-
-def _print_standing(console: Console, folder: Path, counts: dict[str, int]) -> None:
-    """Whether the sweep is under way, unfinished, or empty."""
-    driver = read_driver(folder)
-    unfinished = counts.get(RUNNING, 0) + counts.get(INTERRUPTED, 0)
-    if driver is not None and driver.alive:
-        where = f"process {driver.pid} on {driver.node}"
-        console.print(f"The sweep is running ({where}); {counts.get(RUNNING, 0)} trials are being trained now.")
-    elif unfinished:
-        console.print(f"The sweep is not running and {unfinished} trials are unfinished: `sweep ... --resume` goes on.")
-    elif not counts:
-        console.print("No trial has been started yet.")
 
 
 def _print_reasons(console: Console, trials: pd.DataFrame) -> None:
@@ -101,7 +85,7 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
     stopped = int((trials["status"] == STOPPED).sum())
     if len(best):
         console.print("[bold]Best completed trials[/]")
-        console.print(table_text(best))
+        console.print(rich_table(best))
         if stopped:
             text = f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
             console.print(text, style="dim", highlight=False)
@@ -109,6 +93,6 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
     far = furthest(trials, metric, top=top, sweep=sweep)
     if len(far):
         console.print("[bold]No trial has completed.[/] Those that got furthest, without rank:")
-        console.print(table_text(far))
+        console.print(rich_table(far))
     elif len(trials):
         console.print("No trial has finished an epoch.")

@@ -31,21 +31,23 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_ranking_and_heat_map_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -> None:
+def test_findings_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -> None:
     done = report(sweep)
     assert (done.returncode, done.stderr) == (0, "")
     assert "s: 4 trials: 4 completed" in done.stdout
     assert "Best validation accuracy (%) at epoch 2" in done.stdout
-    drawn = sweep / "report" / "heatmap_validation_accuracy-optimizer.lr-model.activation.png"
+    assert f"Written: {sweep / 'report' / 'index.html'}" in done.stdout
+    drawn = sweep / "report" / "heatmap_validation_accuracy-optimizer.lr-model.activation-epoch_2.png"
     assert drawn.read_bytes().startswith(b"\x89PNG")
-    assert f"Drawn as {drawn}" in done.stdout
+    assert f"<title>{sweep.name}</title>" in (sweep / "report" / "index.html").read_text()
+    assert (sweep / "report" / "report.md").read_text().startswith("# s\n")
 
 
 def test_the_options_choose_what_is_shown(sweep: Path) -> None:
     done = report(sweep, "--x", "optimizer.lr", "--metric", "best_validation_accuracy", "--at-epoch", "1", "--top", "1")
     assert done.returncode == 0
     assert "\nBest validation accuracy (%) at epoch 1\n" in done.stdout
-    assert (sweep / "report" / "heatmap_best_validation_accuracy-optimizer.lr.png").exists()
+    assert (sweep / "report" / "heatmap_best_validation_accuracy-optimizer.lr-epoch_1.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,9 @@ def test_a_sweep_under_way_says_who_is_running_it(tmp_path: Path) -> None:
         store.publish(force=True)
         text = overview(tmp_path / "s")
         assert (
-            f"The sweep is running (process {os.getpid()} on {platform.node()}); 1 trials are being trained now."
-            in text
+            f"The sweep is running (process {os.getpid()} on {platform.node()}); 1 trial is being trained now." in text
         )
-    assert "The sweep is not running and 1 trials are unfinished: `sweep ... --resume` goes on." in overview(
+    assert "The sweep is not running and 1 trial is unfinished: `sweep ... --resume` goes on." in overview(
         tmp_path / "s"
     )
 

@@ -1,0 +1,60 @@
+"""How the best value of a sweep rose, against trials, hours and GPU-hours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cifar_tune.analysis.naming import metric as known_metric
+from cifar_tune.analysis.naming import more_is_better, title, written
+from cifar_tune.analysis.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.results.columns import COMPLETED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HOUR = 3600.0
+
+
+def history(trials: pd.DataFrame, metric: str = "validation_accuracy") -> pd.DataFrame:
+    """One row a completed trial, in the order in which they ended: what the sweep had found and spent by then.
+
+    Columns: trial_id; trials: ended by then, of any status; hours: since the first trial started; gpu_hours: of all
+    trials ended; value: the trial's own; best: of all completed so far.
+
+    Raises:
+        AnalysisError: no such metric.
+    """
+    metric = known_metric(trials, metric)
+    ended = trials[trials["ended_at"].notna()].sort_values("ended_at", kind="stable")
+    hours = (ended["ended_at"] - trials["started_at"].min()).dt.total_seconds() / HOUR
+    table = pd.DataFrame(
+        {
+            "trial_id": ended["trial_id"],
+            "trials": range(1, len(ended) + 1),
+            "hours": hours,
+            "gpu_hours": ended["gpu_seconds"].fillna(0).cumsum() / HOUR,
+            "value": ended[metric].astype(float),
+        }
+    )[(ended["status"] == COMPLETED) & ended[metric].notna()]
+    table["best"] = table["value"].cummax() if more_is_better(metric) else table["value"].cummin()
+    return table.reset_index(drop=True)
+
+
+def history_figure(table: pd.DataFrame, metric: str = "validation_accuracy", theme: Theme = LIGHT) -> Figure:
+    """The best value so far, and each completed trial's, against hours, or minutes where the sweep was short."""
+    figure, axes = new_figure(7.2, 3.6, theme)
+    unit, scale = ("hours", 1.0) if table["hours"].max() >= 1 else ("minutes", 60.0)
+    times = table["hours"] * scale
+    axes.scatter(times, table["value"], s=16, color=theme.muted, alpha=0.6, linewidths=0, label="completed trial")
+    axes.step(times, table["best"], where="post", color=theme.series[0], linewidth=2, label="best so far")
+    axes.yaxis.set_major_formatter(lambda value, _: written(metric, value))
+    axes.set_xlabel(f"{unit} since the start")
+    axes.legend(loc="best", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
+    axes.margins(x=0.02)
+    last = table.iloc[-1]
+    spent = f", {last['gpu_hours']:.3g} GPU-hours" if last["gpu_hours"] > 0 else ""
+    count = f"{len(table)} completed of {int(last['trials'])} trials ended by then{spent}"
+    head(axes, f"What the search had found: {title(metric)}", count, theme)
+    return figure

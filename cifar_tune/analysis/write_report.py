@@ -1,0 +1,46 @@
+"""The files of a report: a page, Markdown, and a PNG for each figure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from cifar_tune.analysis.files import image_of, write_file
+from cifar_tune.analysis.markdown import markdown
+from cifar_tune.analysis.overview import Choice
+from cifar_tune.analysis.page import page
+from cifar_tune.analysis.sections import make_report
+from cifar_tune.analysis.theme import DARK, LIGHT
+from cifar_tune.results.columns import EPOCHS_NAME, TRIALS_NAME
+
+REPORT_FOLDER = "report"
+PAGE_NAME, MARKDOWN_NAME = "index.html", "report.md"
+LINKED = {
+    TRIALS_NAME: "trials.parquet: one row a trial",
+    EPOCHS_NAME: "epochs.parquet: one row a trial and epoch",
+    "sweep.yaml": "sweep.yaml: the sweep as it was run",
+    "environment.json": "environment.json: versions, commit, devices",
+    "checkpoints": "checkpoints: one folder a trial",
+}
+
+
+def write_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice: Choice | None = None) -> list[Path]:
+    """Writes the report of a sweep into its folder; returns the files, the page first.
+
+    Raises:
+        AnalysisError: the choice names what the tables do not have.
+        ResultsError: the folder cannot be written to.
+    """
+    report = make_report(folder, trials, epochs, choice)
+    place = folder / REPORT_FOLDER
+    drawn = {section.name: section.draw for section in report.sections if section.draw}
+    images = {name: (image_of(draw(LIGHT)), image_of(draw(DARK))) for name, draw in drawn.items()}
+    for name, (light, _) in images.items():
+        write_file(place / f"{name}.png", light)
+    links = {f"../{name}": what for name, what in LINKED.items() if (folder / name).exists()}
+    made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    write_file(place / MARKDOWN_NAME, markdown(report).encode())
+    write_file(place / PAGE_NAME, page(report, images, made_at=made_at, links=links).encode())
+    return [place / PAGE_NAME, place / MARKDOWN_NAME, *(place / f"{name}.png" for name in images)]
