@@ -10,8 +10,6 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from cifar_tune.training.trial import TrialConfig
-
 Scalar: TypeAlias = bool | int | float | str | None
 PLAIN_TEXT = re.compile(r"[A-Za-z_][\w./-]*")
 
@@ -45,7 +43,7 @@ def render(value: Any) -> str:
             return repr(value)
 
 
-def flatten(trial: TrialConfig) -> dict[str, Scalar]:
+def flatten(trial: BaseModel) -> dict[str, Scalar]:
     """Returns every configuration value of a trial by dotted path.
 
     Lists become text by `render`; the values of an optional block that is absent are None.
