@@ -52,7 +52,7 @@ def history_figure(table: pd.DataFrame, metric: str = "validation_accuracy", the
     axes.yaxis.set_major_formatter(lambda value, _: written(metric, value))
     axes.set_xlabel(f"{unit} since the start")
     axes.legend(loc="best", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
-    axes.margins(x=0.02)
+    axes.set_xlim(left=0)
     last = table.iloc[-1]
     spent = f", {last['gpu_hours']:.3g} GPU-hours" if last["gpu_hours"] > 0 else ""
     count = f"{len(table)} completed of {int(last['trials'])} trials ended by then{spent}"

@@ -24,6 +24,7 @@ HEADS = {
     "train_seconds": "seconds",
     "gpu_seconds": "GPU seconds",
     "device_name": "device",
+    "rung": "rung",
     "went_on": "went on",
 }
 WORDS = ("sweep", "trial_id", "status", "device_name", "message", "parameter")
