@@ -147,6 +147,7 @@ def test_every_model_trains_on_every_data_sets_shape_or_says_why_not(model: dict
     assert model.get("variant") == "published" or reached == before.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", [17, 24, 48])
 @every_model
 def test_every_model_trains_on_resolutions_that_no_stage_divides_evenly(model: dict[str, Any], resolution: int) -> None:
@@ -179,7 +180,9 @@ LABELS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("mixing", [None, "mixup", "cutmix"])
+@pytest.mark.parametrize(
+    "mixing", [None, *(pytest.param(name, marks=pytest.mark.slow) for name in ("mixup", "cutmix"))]
+)
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 @every_augmentation
 def test_every_augmentation_trains_with_every_kind_of_label(
