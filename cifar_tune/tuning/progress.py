@@ -17,7 +17,8 @@ from rich.text import Text
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import RUNNING, STATUSES
 from cifar_tune.tuning.dispatcher import Attempt
-from cifar_tune.tuning.search import BestTrial, Search, SearchProgress
+from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.standing import BestTrial, SearchProgress
 
 SCREEN_SECONDS = 0.25
 """Between two updates of the screen."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
 
-from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.source import TrialT
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Proposal(Generic[TrialT]):
     """One trial to start, or to continue from its last checkpoint.
 
     trial_id: `t0001` is the first of the sweep. study: the grid cell, `model.activation=relu`, or `all` without a grid.
@@ -17,5 +18,5 @@ class Proposal:
 
     trial_id: str
     study: str
-    trial: TrialConfig
+    trial: TrialT
     baseline: bool

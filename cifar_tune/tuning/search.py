@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Generic
 
-from cifar_tune.config.domains import ChoiceDomain
 from cifar_tune.config.rendering import flatten
-from cifar_tune.config.schedulers import Asha
-from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
-from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.decision import CONTINUE, Decision
+from cifar_tune.tuning.evidence import State
 from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.schedulers.asha import AshaRungs
-from cifar_tune.tuning.studies import Outcome, Point, Study
+from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
+from cifar_tune.tuning.source import Record, Source, TrialT
+from cifar_tune.tuning.standing import SearchProgress, Standing
+from cifar_tune.tuning.studies import Point, Study
 
 PROPOSED = "proposed"
 """Kind of the store's notes about proposals."""
@@ -28,61 +26,45 @@ PROPOSED = "proposed"
 MOST_REFUSED = 100
 """Proposals in a row that make no trial before a study is taken to be exhausted."""
 
-OUTCOMES: Mapping[str, Outcome] = {COMPLETED: "complete", STOPPED: "pruned", DIVERGED: "pruned", FAILED: "fail"}
-"""What Optuna is told of a trial that ended. Diverged ones are pruned without a value, which TPE ranks last."""
-
-
-@dataclass(frozen=True)
-class BestTrial:
-    """The best validated epoch so far, of any trial. values: what the sweep varies, by dotted path."""
-
-    trial_id: str
-    value: float
-    epoch: int
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class SearchProgress:
-    """Where a sweep stands. planned: trials in all. counts: trials by status. epochs: reported by all trials."""
-
-    planned: int
-    counts: Mapping[str, int]
-    epochs: int
-    best: BestTrial | None
+ENDED: Mapping[str, State] = {
+    COMPLETED: "completed",
+    STOPPED: "stopped",
+    DIVERGED: "diverged",
+    FAILED: "failed",
+}
+"""Statuses that a trial keeps. An interrupted one goes on with the next driver."""
 
 
 @dataclass
-class _Live:
-    """A trial that has not ended. study: index of its study. number: of Optuna's trial, None where Optuna made none."""
+class _Live(Generic[TrialT]):
+    """A trial that has not ended. number: in its study, None outside the search space. epoch: the last."""
 
-    proposal: Proposal
+    proposal: Proposal[TrialT]
     study: int
     number: int | None
-    values: dict[int, float] = field(default_factory=dict)
+    epoch: int = 0
 
 
-class Search:
-    """A sweep's studies, rungs and trials. They follow from the store alone: a store that has rows is continued."""
+class Search(Generic[TrialT]):
+    """A sweep's studies, schedulers and trials. They follow from the store alone: one that has rows is continued."""
 
-    def __init__(self, sweep: SweepConfig, store: ResultsStore) -> None:
+    def __init__(self, sweep: Source[TrialT], store: Record) -> None:
         self._sweep = sweep
         self._store = store
-        self._varied_paths = varied_paths(sweep)
         self._sign = 1 if sweep.objective.mode == "max" else -1
-        self._studies = [Study(sweep, index, cell) for index, cell in enumerate(sweep.cells())]
-        self._rungs = [self._new_rungs() for _ in self._studies]
+        self._studies = [self._new_study(cell) for cell in sweep.cells()]
+        self._schedulers = [self._new_scheduler() for _ in self._studies]
+        self._places = {study.name: place for place, study in enumerate(self._studies)}
         self._started = [0] * len(self._studies)
         self._barren: set[int] = set()
-        self._live: dict[str, _Live] = {}
-        self._repeats: Counter[TrialConfig] = Counter()
-        self._counts: Counter[str] = Counter()
-        self._epochs = 0
-        self._best: BestTrial | None = None
+        self._live: dict[str, _Live[TrialT]] = {}
+        self._repeats: Counter[str] = Counter()
+        self._standing = Standing(sweep)
+        known = set(store.trial_ids())
         for note in store.notes(PROPOSED):
-            self._restore(**note)
+            self._restore(known, **note)
 
-    def unfinished(self) -> tuple[Proposal, ...]:
+    def unfinished(self) -> tuple[Proposal[TrialT], ...]:
         """Returns the trials that were proposed and have not ended."""
         return tuple(live.proposal for live in self._live.values())
 
@@ -91,24 +73,26 @@ class Search:
         """Whether every trial of every study has been proposed."""
         return not self._open_studies()
 
-    def propose(self) -> Proposal | None:
+    def propose(self) -> Proposal[TrialT] | None:
         """Returns the next trial, of the study that has started the fewest; None where all have been proposed.
 
         It is noted in the store before it is returned, so that a killed driver proposes nothing twice.
         """
         while studies := self._open_studies():
-            index = min(studies, key=self._started.__getitem__)
-            live = self._baseline(index) if self._started[index] == 0 else self._sampled(index)
-            if live is not None:
-                return live.proposal
-            self._barren.add(index)
+            place = min(studies, key=self._started.__getitem__)
+            proposal = self._baseline(place) if self._started[place] == 0 else None
+            proposal = proposal or self._sampled(place)
+            if proposal is not None:
+                return proposal
+            self._barren.add(place)
         return None
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Records an epoch with its decision; an epoch that is known already gets the decision that it got then."""
         live = self._live[trial_id]
-        if known := next((row for row in self._store.epochs(trial_id) if row["epoch"] == metrics.epoch), None):
-            return _recorded(known)
+        if metrics.epoch <= live.epoch:
+            known = {row["epoch"]: row for row in self._store.epochs(trial_id)}
+            return _recorded(known[metrics.epoch]) if metrics.epoch in known else CONTINUE
         row = asdict(metrics)
         decision = self._judge(live, row)
         rung = asdict(decision)
@@ -119,69 +103,84 @@ class Search:
         """Records how a trial ended, and tells its study. An interrupted one stays unfinished."""
         self._store.update_trial(trial_id, status=status, status_reason=reason, error=error)
         if status != INTERRUPTED:
-            live = self._live.pop(trial_id)
-            self._counts[status] += 1
-            if live.number is not None:
-                self._studies[live.study].tell(live.number, *_outcome(status, live.values))
+            self._settle(trial_id, status)
 
     def progress(self) -> SearchProgress:
         """Returns where the sweep stands."""
-        planned = self._sweep.trials_per_study * len(self._studies)
-        return SearchProgress(planned, {RUNNING: len(self._live), **self._counts}, self._epochs, self._best)
+        return self._standing.progress(running=len(self._live))
 
-    def _new_rungs(self) -> AshaRungs | None:
-        scheduler = self._sweep.scheduler
-        return AshaRungs(scheduler, self._sweep.trial.epochs, self._sign) if isinstance(scheduler, Asha) else None
+    def _new_study(self, cell: Mapping[str, Any]) -> Study:
+        sweep = self._sweep
+        return Study(
+            cell,
+            search=sweep.search,
+            sampler=sweep.sampler,
+            seed=sweep.seed,
+            epochs=sweep.trial.epochs,
+            sign=self._sign,
+        )
+
+    def _new_scheduler(self) -> Scheduler:
+        return build_scheduler(self._sweep.scheduler, self._sweep.trial.epochs, self._sign)
 
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
         most = self._sweep.trials_per_study
-        return [index for index, count in enumerate(self._started) if count < most and index not in self._barren]
+        return [place for place, count in enumerate(self._started) if count < most and place not in self._barren]
 
-    def _baseline(self, index: int) -> _Live:
-        study = self._studies[index]
+    def _baseline(self, place: int) -> Proposal[TrialT] | None:
+        """Starts the sweep file's own trial; the sampler learns from it where its space holds it."""
+        study = self._studies[place]
         answers = self._sweep.baseline_point(study.cell)
-        point = study.ask(answers) if study.covers(answers) else None
-        return self._propose(index, point, self._sweep.trial_with(study.cell), baseline=True)
+        if answers is None:
+            return None
+        point = Point(answers, {}) if study.covers(answers) else None
+        return self._propose(place, point, {}, baseline=True)
 
-    def _sampled(self, index: int) -> _Live | None:
+    def _sampled(self, place: int) -> Proposal[TrialT] | None:
         """Starts what the sampler proposes; None if nothing of that makes a trial."""
-        study = self._studies[index]
+        study = self._studies[place]
         for _ in range(MOST_REFUSED):
             point = study.ask()
+            values = study.values(point)
             try:
-                trial = self._sweep.trial_with({**study.cell, **point.values})
+                return self._propose(place, point, values, baseline=False)
             except ConfigError:
-                self._store.note(PROPOSED, study=index, answers=dict(point.answers), trial=None, baseline=False)
-                study.tell(point.number, "fail", {})
-            else:
-                return self._propose(index, point, trial, baseline=False)
+                self._store.note(PROPOSED, study=study.name, **_noted(point), values=values, seed=None, baseline=False)
+                self._refuse(place, point)
         return None
 
-    def _propose(self, index: int, point: Point | None, trial: TrialConfig, *, baseline: bool) -> _Live:
-        """Notes a trial and makes its row. A configuration that was proposed before gets the next seed."""
-        trial = trial.model_copy(update={"seed": trial.seed + self._repeats[trial]})
-        self._store.note(
-            PROPOSED,
-            study=index,
-            answers=None if point is None else dict(point.answers),
-            trial=trial.model_dump(mode="json", by_alias=True),
-            baseline=baseline,
-        )
-        live = self._start(index, None if point is None else point.number, trial, baseline=baseline)
-        self._make_row(live.proposal)
-        return live
+    def _propose(
+        self, place: int, point: Point | None, values: Mapping[str, Any], *, baseline: bool
+    ) -> Proposal[TrialT]:
+        """Notes a trial and makes its row. A configuration that was proposed before gets the next seed.
 
-    def _start(self, index: int, number: int | None, trial: TrialConfig, *, baseline: bool) -> _Live:
-        self._started[index] += 1
-        self._repeats[trial.model_copy(update={"seed": self._sweep.trial.seed})] += 1
+        Raises:
+            ConfigError: the values make no trial.
+        """
+        study = self._studies[place]
+        seed = self._sweep.trial.seed + self._repeats[_key(study, point)]
+        trial = self._sweep.trial_with({**study.cell, **values}, seed)
+        self._store.note(PROPOSED, study=study.name, **_noted(point), values=values, seed=seed, baseline=baseline)
+        live = self._start(place, point, trial, baseline=baseline)
+        self._make_row(live.proposal)
+        return live.proposal
+
+    def _start(self, place: int, point: Point | None, trial: TrialT, *, baseline: bool) -> _Live[TrialT]:
+        study = self._studies[place]
+        self._started[place] += 1
+        self._repeats[_key(study, point)] += 1
         trial_id = f"t{sum(self._started):04}"
-        live = _Live(Proposal(trial_id, self._studies[index].name, trial, baseline), index, number)
+        number = None if point is None else study.add(point)
+        live = _Live(Proposal(trial_id, study.name, trial, baseline), place, number)
         self._live[trial_id] = live
         return live
 
-    def _make_row(self, proposal: Proposal) -> None:
-        """A new trial waits for its first worker: it is interrupted until one has begun it."""
+    def _refuse(self, place: int, point: Point) -> None:
+        study = self._studies[place]
+        study.end(study.add(point), "failed")
+
+    def _make_row(self, proposal: Proposal[TrialT]) -> None:
         self._store.update_trial(
             proposal.trial_id,
             configuration=flatten(proposal.trial),
@@ -191,68 +190,67 @@ class Search:
             status=RUNNING,
         )
 
-    def _restore(self, study: int, answers: Mapping[str, Any] | None, trial: Any, baseline: bool) -> None:
+    def _restore(
+        self,
+        known: set[str],
+        study: str,
+        answers: Mapping[str, Any] | None,
+        attributes: Mapping[str, Any] | None,
+        values: Mapping[str, Any],
+        seed: int | None,
+        baseline: bool,
+    ) -> None:
         """Does again what a proposal did, and all that was reported of it since."""
-        if trial is None:
-            self._studies[study].restore(answers or {}, "fail", {})
+        place = self._places[study]
+        point = None if answers is None else Point(answers, attributes or {})
+        if seed is None:
+            assert point is not None
+            self._refuse(place, point)
             return
-        config = TrialConfig.model_validate_json(json.dumps(trial))
-        number = None if answers is None else self._studies[study].size
-        live = self._start(study, number, config, baseline=baseline)
+        trial = self._sweep.trial_with({**self._studies[place].cell, **values}, seed)
+        live = self._start(place, point, trial, baseline=baseline)
         trial_id = live.proposal.trial_id
-        if trial_id not in self._store.trial_ids():
+        if trial_id not in known:
             self._make_row(live.proposal)
-        for row in self._store.epochs(trial_id):
+            return
+        rows = self._store.epochs(trial_id)
+        for row in rows:
             self._judge(live, row)
         status = self._store.trial(trial_id)["status"]
-        ended = status in OUTCOMES
-        if ended:
-            del self._live[trial_id]
-            self._counts[status] += 1
-        if answers is not None:
-            outcome = _outcome(status, live.values) if ended else (None, {})
-            self._studies[study].restore(answers, *outcome)
+        if status in ENDED:
+            self._settle(trial_id, status)
+        elif rows and rows[-1]["decision"] == "stop":
+            self.end(trial_id, STOPPED, _recorded(rows[-1]).reason)
+        elif live.epoch >= trial.epochs:
+            self.end(trial_id, COMPLETED)
 
-    def _judge(self, live: _Live, row: Mapping[str, Any]) -> Decision:
+    def _judge(self, live: _Live[TrialT], row: Mapping[str, Any]) -> Decision:
         """Takes in an epoch, new or from the store, and decides."""
-        self._epochs += 1
+        live.epoch = row["epoch"]
         value = row[self._sweep.objective.metric]
+        self._standing.trained(live.proposal, live.epoch, value)
         if value is None:
             return CONTINUE
-        live.values[row["epoch"]] = value
-        if self._best is None or self._sign * value > self._sign * self._best.value:
-            self._best = BestTrial(live.proposal.trial_id, value, row["epoch"], self._varied(live.proposal.trial))
-        rungs = self._rungs[live.study]
-        return CONTINUE if rungs is None else rungs.report(live.proposal.trial_id, row["epoch"], value)
+        if live.number is not None:
+            self._studies[live.study].report(live.number, live.epoch, value)
+        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, value)
 
-    def _varied(self, trial: TrialConfig) -> Mapping[str, Any]:
-        flat = flatten(trial)
-        return {path: flat[path] for path in self._varied_paths if flat.get(path) is not None}
-
-
-def varied_paths(sweep: SweepConfig) -> tuple[str, ...]:
-    """Returns the paths of what differs between the sweep's trials; a component counts by its name."""
-    inside = [
-        f"{path}.{inner}" if inner else path
-        for path, domain in sweep.search.items()
-        if isinstance(domain, ChoiceDomain)
-        for option in domain.options.values()
-        for inner in option.domains
-    ]
-    outside = [one for path in (*sweep.grid, *sweep.search) for one in (path, f"{path}.name")]
-    return tuple(dict.fromkeys(outside + inside))
+    def _settle(self, trial_id: str, status: str) -> None:
+        live = self._live.pop(trial_id)
+        self._standing.ended(status)
+        if live.number is not None:
+            self._studies[live.study].end(live.number, ENDED[status])
 
 
-def _outcome(status: str, values: Mapping[int, float]) -> tuple[Outcome, Mapping[int, float]]:
-    """Returns what Optuna is told of a trial.
+def _key(study: Study, point: Point | None) -> str:
+    """Returns what a configuration is known by: cell and answers; the baseline outside the space has none."""
+    return f"{study.name}|{json.dumps(None if point is None else point.answers, sort_keys=True)}"
 
-    Diverged: pruned without a value, which TPE ranks below all others. Completed without a value: failed.
-    """
-    if status == DIVERGED:
-        return "pruned", {}
-    if status == COMPLETED and not values:
-        return "fail", {}
-    return OUTCOMES[status], values
+
+def _noted(point: Point | None) -> dict[str, Any]:
+    if point is None:
+        return {"answers": None, "attributes": None}
+    return {"answers": dict(point.answers), "attributes": dict(point.attributes) or None}
 
 
 def _recorded(row: Mapping[str, Any]) -> Decision:

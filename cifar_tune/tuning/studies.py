@@ -1,33 +1,28 @@
-"""One Optuna study a grid cell: it proposes by name, is told what came of it, and can be rebuilt."""
+"""One study a grid cell: Optuna proposes, seeded by sweep, study and proposal, from the evidence there is.
+
+A proposal follows from the observations alone: a study rebuilt from the store goes on as if nothing had happened.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.study import StudyDirection
-from optuna.trial import TrialState, create_trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
 from cifar_tune.config.proposals import draw
 from cifar_tune.config.rendering import render
-from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.tuning.samplers import build_sampler
+from cifar_tune.config.samplers import AnySampler
+from cifar_tune.tuning.evidence import Evidence, Memory, Observation, State
+from cifar_tune.tuning.samplers import build_sampler, needs_of
 
 WHOLE_SWEEP = "all"
 """Name of the only study where there is no grid."""
-
-Outcome = Literal["complete", "pruned", "fail"]
-_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "fail": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -50,89 +45,92 @@ def distribution(domain: Domain) -> BaseDistribution:
 
 @dataclass(frozen=True)
 class Point:
-    """What Optuna proposed. number: of its trial. answers: by Optuna's name. values: by path into the trial."""
+    """A place in the search space. answers: by Optuna's name. attributes: what the sampler wants to find again."""
 
-    number: int
     answers: Mapping[str, Any]
-    values: Mapping[str, Any]
+    attributes: Mapping[str, Any]
 
 
-@dataclass
 class Study:
-    """A cell's proposals and outcomes. Each proposal has its own seed, so that a rebuilt study goes on alike."""
+    """A cell's proposals and what is known of them."""
 
-    sweep: SweepConfig
-    index: int
-    cell: Mapping[str, Any]
-    _study: optuna.Study = field(init=False)
+    def __init__(
+        self,
+        cell: Mapping[str, Any],
+        *,
+        search: Mapping[str, Domain],
+        sampler: AnySampler,
+        seed: int,
+        epochs: int,
+        sign: int,
+    ) -> None:
+        """seed: of the sweep. epochs: of a whole trial. sign: 1 where a higher value is better, else -1."""
+        self.cell = cell
+        self.name = study_name(cell)
+        self._search = search
+        self._sampler = sampler
+        self._needs = needs_of(sampler)
+        self._entropy = (seed, zlib.crc32(self.name.encode()))
+        self._sign = sign
+        self._memory = Memory(epochs, self._needs.most)
+        self._distributions: dict[str, BaseDistribution] = {}
+        self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
 
-    def __post_init__(self) -> None:
-        direction = StudyDirection.MAXIMIZE if self.sweep.objective.mode == "max" else StudyDirection.MINIMIZE
-        self._study = optuna.create_study(direction=direction)
-
-    @property
-    def name(self) -> str:
-        """Returns the cell in words."""
-        return study_name(self.cell)
-
-    @property
-    def size(self) -> int:
-        """Returns the number of proposals so far; Optuna numbers the next one so."""
-        return len(self._study.get_trials(deepcopy=False))
-
-    def ask(self, fixed: Mapping[str, Any] | None = None) -> Point:
-        """Returns the sampler's next proposal, or the one that `fixed` answers make."""
-        seed = np.random.SeedSequence((self.sweep.seed, self.index, self.size)).generate_state(1)[0]
-        self._study.sampler = build_sampler(self.sweep.sampler, int(seed))
-        if fixed is not None:
-            self._study.enqueue_trial(dict(fixed))
-        trial = self._study.ask()
+    def ask(self) -> Point:
+        """Returns the sampler's next proposal."""
+        storage = Evidence(self._memory.shown(settled=self._needs.settled))
+        seed = np.random.SeedSequence((*self._entropy, len(self._memory))).generate_state(1)[0]
+        study = optuna.create_study(
+            storage=storage, direction="maximize", sampler=build_sampler(self._sampler, int(seed))
+        )
+        trial = study.ask()
         answers: dict[str, Any] = {}
 
         def suggest(name: str, domain: Domain) -> Any:
             answers[name] = _suggest(trial, name, domain)
             return answers[name]
 
-        return Point(trial.number, answers, draw(self.sweep.search, suggest))
+        draw(self._search, suggest)
+        attributes = study.get_trials(deepcopy=False)[-1].system_attrs
+        return Point(answers, dict(attributes) if self._needs.settled else {})
 
     def covers(self, answers: Mapping[str, Any]) -> bool:
         """Tells whether these answers are all that a proposal asks for."""
         try:
-            draw(self.sweep.search, lambda name, _: answers[name])
+            draw(self._search, lambda name, _: answers[name])
         except KeyError:
             return False
-        return bool(answers)
+        return True
 
-    def restore(self, answers: Mapping[str, Any], outcome: Outcome | None, values: Mapping[int, float]) -> None:
-        """Adds a proposal that was made before, with its outcome; None while it is still being trained."""
-        distributions: dict[str, BaseDistribution] = {}
+    def values(self, point: Point) -> dict[str, Any]:
+        """Returns the proposal, by path into the trial."""
+        return draw(self._search, lambda name, _: point.answers[name])
 
-        def suggest(name: str, domain: Domain) -> Any:
-            distributions[name] = distribution(domain)
-            return answers[name]
+    def add(self, point: Point) -> int:
+        """Takes in a proposal, new or of old; returns its number in the study."""
+        return self._memory.add(Observation(point.answers, self._distributions_of(point.answers), point.attributes))
 
-        draw(self.sweep.search, suggest)
-        self._study.add_trial(
-            create_trial(
-                state=TrialState.RUNNING if outcome is None else _STATES[outcome],
-                value=list(values.values())[-1] if outcome == "complete" else None,
-                params=dict(answers),
-                distributions=distributions,
-                intermediate_values=dict(values),
-            )
-        )
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Takes in a trial's objective after an epoch; finite."""
+        self._memory[number].curve.add(epoch, self._sign * value)
 
-    def tell(self, number: int, outcome: Outcome, values: Mapping[int, float]) -> None:
-        """Reports what became of a proposal. values: epoch -> objective, finite.
+    def end(self, number: int, state: State) -> None:
+        """Says that a trial trains no longer."""
+        self._memory.end(number, state)
 
-        complete: the last value is its result. pruned: compared at its epoch; without a value, the worst.
-        """
-        storage_id = self._study.get_trials(deepcopy=False)[number]._trial_id
-        trial = optuna.trial.Trial(self._study, storage_id)
-        for epoch, value in values.items():
-            trial.report(value, epoch)
-        result = list(values.values())[-1] if outcome == "complete" else None
-        self._study.tell(number, result, _STATES[outcome])
+    def _distributions_of(self, answers: Mapping[str, Any]) -> Mapping[str, BaseDistribution]:
+        """The domains behind the answers' names; the same names always mean the same domains."""
+        names = tuple(answers)
+        if names not in self._by_names:
+            found: dict[str, BaseDistribution] = {}
+
+            def note(name: str, domain: Domain) -> Any:
+                found[name] = self._distributions.setdefault(name, distribution(domain))
+                return answers[name]
+
+            draw(self._search, note)
+            self._by_names[names] = found
+        return self._by_names[names]
 
 
 def _suggest(trial: optuna.trial.Trial, name: str, domain: Domain) -> Any:

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import optuna
 
 from cifar_tune.config.samplers import AnySampler, Random, Tpe
+
+MODEL_TRIALS = 200
+"""Shown to a sampler that models the trials it is shown: benchmarks/search tells what more would bring and cost."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a sampler is to be shown. most: trials. settled: only the values of trials that have ended."""
+
+    most: int = MODEL_TRIALS
+    settled: bool = False
+
+
+def needs_of(config: AnySampler) -> Needs:
+    """Returns what the sampler is to be shown."""
+    match config:
+        case Tpe():
+            return Needs()
+        case Random():
+            return Needs(most=1)
 
 
 def build_sampler(config: AnySampler, seed: int) -> optuna.samplers.BaseSampler:

@@ -1,0 +1,136 @@
+"""What a sampler is shown of the past: every trial by what it may be expected to end at.
+
+Optuna ranks any completed trial above every stopped one, and holds those that still train to be bad. Early in a sweep,
+and under early stopping all through it, the trials that train are the good ones: so here a trial counts from its first
+value on, by its expected final value. What really became of each trial stands in the results table.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from cifar_tune.tuning.forecast import Curve, expected_finals
+
+State = Literal["running", "completed", "stopped", "diverged", "failed"]
+
+BEST_SHARE = 0.25
+"""Of what a sampler is shown, kept for the best trials of all time; the rest are the latest."""
+
+NEVER = datetime(2000, 1, 1)
+"""Optuna demands a date; there is no clock here."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """A proposal and what is known of it. attributes: what the sampler wants to find again."""
+
+    answers: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    attributes: Mapping[str, Any]
+    state: State = "running"
+    curve: Curve = field(default_factory=Curve)
+
+
+class Memory:
+    """A study's observations, of which a sampler is shown no more than `most` that have ended.
+
+    A model of all pairs of trials would slow down as they become many, and old weak ones teach it nothing.
+    """
+
+    def __init__(self, epochs: int, most: int) -> None:
+        """epochs: of a whole trial."""
+        self._epochs = epochs
+        self._most = most
+        self._all: list[Observation] = []
+        self._running: dict[int, None] = {}
+        self._best: list[tuple[int, float, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getitem__(self, place: int) -> Observation:
+        return self._all[place]
+
+    def add(self, observation: Observation) -> int:
+        """Takes in a proposal; returns its place."""
+        place = len(self._all)
+        self._all.append(observation)
+        self._running[place] = None
+        return place
+
+    def end(self, place: int, state: State) -> None:
+        """Says that a trial trains no longer. Those that came furthest are remembered longest, of these the best."""
+        observation = self._all[place]
+        observation.state = state
+        del self._running[place]
+        if observation.curve.values and state in ("completed", "stopped"):
+            insort(self._best, (observation.curve.epochs[-1], observation.curve.values[-1], -place))
+            del self._best[: -max(1, round(self._most * BEST_SHARE))]
+
+    def shown(self, *, settled: bool) -> list[FrozenTrial]:
+        """Returns the past as a sampler is to see it, in order; every value is one to be maximised.
+
+        A diverged trial counts as the worst, a failed one not at all, one without a value as running.
+        settled: those that still train count as running too.
+        """
+        best = {-place for _, _, place in self._best}
+        latest = range(max(0, len(self._all) - self._most + len(best)), len(self._all))
+        places = sorted(best | set(latest) | set(self._running))
+        chosen = [self._all[place] for place in places]
+        finals = _expected(chosen, self._epochs, settled)
+        return [
+            _frozen(one, place - len(self._all), final)
+            for one, place, final in zip(chosen, places, finals, strict=True)
+            if one.state != "failed"
+        ]
+
+
+class Evidence(InMemoryStorage):
+    """An Optuna storage that begins with a given past. Numbers of past trials are negative, the latest is -1."""
+
+    def __init__(self, past: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._past = past
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Returns the past and what was proposed since."""
+        past = [trial for trial in self._past if states is None or trial.state in states]
+        return past + super().get_all_trials(study_id, deepcopy, states)
+
+
+def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -> list[float | None]:
+    """Returns each trial's expected final value, None where nothing is known."""
+    hidden = {"diverged", "failed", "running"} if settled else {"diverged", "failed"}
+    judged = [one.curve for one in observations if one.curve.values and one.state not in hidden]
+    if not judged:
+        return [None] * len(observations)
+    finals = iter(expected_finals(judged, epochs).tolist())
+    values = [next(finals) if one.curve.values and one.state not in hidden else None for one in observations]
+    worst = min(value for value in values if value is not None)
+    return [worst if one.state == "diverged" else value for one, value in zip(observations, values, strict=True)]
+
+
+def _frozen(observation: Observation, number: int, value: float | None) -> FrozenTrial:
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
+        value=value,
+        datetime_start=NEVER,
+        datetime_complete=None if value is None else NEVER,
+        params=dict(observation.answers),
+        distributions=dict(observation.distributions),
+        user_attrs={},
+        system_attrs=dict(observation.attributes),
+        intermediate_values={},
+    )
