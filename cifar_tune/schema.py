@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Strict(BaseModel):
     """A frozen record that refuses unknown keys and never converts one type into another."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Item = TypeVar("Item")

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder with CIFAR-10, CIFAR-100 and Food-101 in torchvision's layout; skips where CIFAR_TUNE_DATA names none."""
+    """The folder with the real data sets in torchvision's layout; skips where CIFAR_TUNE_DATA names none."""
     folder = os.environ.get("CIFAR_TUNE_DATA")
     if not folder or not Path(folder, "cifar-10-batches-py").is_dir():
         pytest.skip("needs real data: set CIFAR_TUNE_DATA to a folder with cifar-10-batches-py in it")
