@@ -1,4 +1,4 @@
-"""One trial at a time, in a worker process that Ray Tune keeps for the next (docs/decisions/0002-class-trainable.md).
+"""One trial at a time, in a worker process that Ray Tune keeps for the next (docs/decisions/0003-class-trainable.md).
 
 The driver imports this file to name the class, so torch is imported only where a worker needs it.
 """
@@ -27,22 +27,16 @@ if TYPE_CHECKING:
 class TrialRunner(tune.Trainable):
     """Trains the trial that it is assigned, one epoch a step. Nothing of it runs outside a call of Ray's."""
 
-    _clean: ProcessState
     _assignment: Assignment
     _epochs: Iterator[EpochMetrics]
     _facts_sent: bool
+    _clean: ProcessState | None = None
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([config[MESSAGE].resources.as_ray()])
 
     def setup(self, config: dict[str, Any]) -> None:
-        import torch
-
-        from cifar_tune.tuning.isolation import ProcessState
-
-        torch.set_num_threads(config[MESSAGE].resources.threads)
-        self._clean = ProcessState.taken()
         self._begin(config[MESSAGE])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -57,9 +51,15 @@ class TrialRunner(tune.Trainable):
         return {MESSAGE: self._next_message()}
 
     def epochs(self, assignment: Assignment) -> Iterator[EpochMetrics]:
-        """Yields the trial's epochs: those recorded with its newest whole checkpoint first, then new ones."""
-        from cifar_tune.training.epochs import trial_epochs
+        """Returns the trial's epochs: those recorded with its newest whole checkpoint first, then new ones."""
+        import torch
 
+        from cifar_tune.training.epochs import trial_epochs
+        from cifar_tune.tuning.isolation import ProcessState
+
+        if self._clean is None:
+            torch.set_num_threads(assignment.resources.threads)
+            self._clean = ProcessState.taken()
         return iter(
             trial_epochs(
                 TrialConfig.model_validate_json(assignment.trial_json),
@@ -91,26 +91,33 @@ class TrialRunner(tune.Trainable):
     def _end(self) -> None:
         """Drops the trial's generator, and with it model and optimizer, and restores the process."""
         self._epochs = iter(())
-        self._clean.restore()
+        if self._clean is not None:
+            self._clean.restore()
 
     def _next_message(self) -> Message:
-        """Trains one epoch. An error of the trial is its ending; one that leaves the GPU unusable ends the worker."""
-        from cifar_tune.training.loop import Diverged
-        from cifar_tune.tuning.isolation import spoils_the_process
-
+        """Trains one epoch."""
         try:
             facts = {} if self._facts_sent else self.facts(self._assignment)
             metrics = next(self._epochs)
         except StopIteration:
             return Ending("completed", reason="early stopping")
-        except Diverged as error:
-            return Ending("diverged", reason=str(error))
         except Exception as error:
-            if spoils_the_process(error):
-                raise
-            return Ending("failed", reason=f"{type(error).__name__}: {error}", error=traceback.format_exc())
+            return _ending_of(error)
         self._facts_sent = True
         return EpochReport(metrics, facts)
+
+
+def _ending_of(error: Exception) -> Ending:
+    """Returns how an error of the trial ends it. Raises it again if it leaves the process of no use to the next trial."""
+    from cifar_tune.training.loop import Diverged
+    from cifar_tune.tuning.isolation import spoils_the_process
+
+    if isinstance(error, Diverged):
+        return Ending("diverged", reason=str(error))
+    if spoils_the_process(error):
+        raise error
+    trace = "".join(traceback.format_exception(error))
+    return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)
 
 
 @lru_cache(maxsize=1024)
