@@ -35,6 +35,7 @@ bench: install
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/augmentations.py
+	$(BIN)/python benchmarks/results_tables.py
 
 clean:
 	rm -rf .venv build *.egg-info
