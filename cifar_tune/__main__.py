@@ -5,19 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 COMMANDS = {
     "sweep": "run the trials of a sweep file, or plan, resume, extend them",
     "train": "train one trial in this process, without Ray",
-    "confirm": "retrain the best configurations with fresh seeds and open the test split",
     "report": "tables, figures and findings of a results folder",
-    "dashboard": "the same, live, in a browser",
-    "simulate": "replay recorded curves to choose sampler and scheduler",
-    "evaluate": "metrics and confusion matrix of a checkpoint",
-    "predict": "the most likely classes of images",
-    "inspect": "filters, feature maps, Grad-CAM, loss landscape of a checkpoint",
-    "export": "a checkpoint as safetensors, ONNX or torch.export",
     "datasets": "what data is there; download, verify, decode it",
 }
 
@@ -25,10 +17,9 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the first argument names; returns its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    present = {word: what for word, what in COMMANDS.items() if Path(__file__).with_name(f"{word}.py").exists()}
-    if words and words[0] in present:
+    if words and words[0] in COMMANDS:
         return int(importlib.import_module(f"cifar_tune.{words[0]}").main(words[1:]))
-    lines = ["usage: cifar-tune COMMAND ...", "", *(f"  {word:<10} {what}" for word, what in present.items())]
+    lines = ["usage: cifar-tune COMMAND ...", "", *(f"  {word:<10} {what}" for word, what in COMMANDS.items())]
     if not words or words[0] in ("-h", "--help"):
         print("\n".join(lines))
         return 0

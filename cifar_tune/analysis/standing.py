@@ -51,7 +51,7 @@ def answer(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> str:
     if counts[COMPLETED] > 1:
         told += (
             f" It is the best of {counts[COMPLETED]} completed trials on the validation split that chose it, so its"
-            " value is optimistic; `confirm` measures it on unseen images."
+            " value is optimistic."
         )
     return told
 
