@@ -9,133 +9,103 @@ import platform
 import traceback
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from cifar_tune.training.datasets import DatasetInfo
-from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.models import AnyModel
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message
 
 if TYPE_CHECKING:
+    from cifar_tune.training.epochs import OpenTrial
     from cifar_tune.tuning.isolation import ProcessState
 
 
 class TrialRunner(tune.Trainable):
     """Trains the trial that it is assigned, one epoch a step. Nothing of it runs outside a call of Ray's."""
 
-    _assignment: Assignment
-    _epochs: Iterator[EpochMetrics]
-    _facts_sent: bool
-    _clean: ProcessState | None = None
+    _reports: Iterator[EpochReport]
+    _clean: ProcessState | None
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([config[MESSAGE].resources.as_ray()])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._begin(config[MESSAGE])
+        self._clean = self.prepare_process(config[MESSAGE])
+        self._reports = self.reports(config[MESSAGE])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._end()
-        self._begin(new_config[MESSAGE])
+        self.cleanup()
+        self._reports = self.reports(new_config[MESSAGE])
         return True
 
     def cleanup(self) -> None:
-        self._end()
+        """Drops the trial's generator, and with it model and optimizer, and restores the process."""
+        self._reports = iter(())
+        if self._clean is not None:
+            self._clean.restore()
 
     def step(self) -> dict[str, Any]:
         return {MESSAGE: self._next_message()}
 
-    def epochs(self, assignment: Assignment) -> Iterator[EpochMetrics]:
-        """Returns the trial's epochs: those recorded with its newest whole checkpoint first, then new ones."""
+    def prepare_process(self, assignment: Assignment) -> ProcessState | None:
+        """Imports what all trials need; returns what the process is to be like before each of them."""
         import torch
 
-        from cifar_tune.training.epochs import trial_epochs
+        import cifar_tune.training.epochs  # noqa: F401
         from cifar_tune.tuning.isolation import ProcessState
 
-        if self._clean is None:
-            torch.set_num_threads(assignment.resources.threads)
-            self._clean = ProcessState.taken()
-        return iter(
-            trial_epochs(
-                TrialConfig.model_validate_json(assignment.trial_json),
-                root=Path(assignment.root),
-                device=assignment.device,
-                checkpoints=Path(assignment.checkpoints),
-            )
+        torch.set_num_threads(assignment.resources.threads)
+        return ProcessState.taken()
+
+    def reports(self, assignment: Assignment) -> Iterator[EpochReport]:
+        """Yields the trial's epochs: those recorded with its newest whole checkpoint first, then new ones."""
+        from cifar_tune.training.epochs import open_trial
+
+        trial = open_trial(
+            TrialConfig.model_validate_json(assignment.trial_json),
+            root=Path(assignment.root),
+            device=assignment.device,
+            checkpoints=Path(assignment.checkpoints),
         )
-
-    def facts(self, assignment: Assignment) -> dict[str, Any]:
-        """Returns what the table says of the trial and of the place where it trains."""
-        trial = TrialConfig.model_validate_json(assignment.trial_json)
-        info = trial.dataset.info(Path(assignment.root))
-        parameters, flops = _costs(trial.model, info)
-        return {
-            "num_parameters": parameters,
-            "flops_per_image": float(flops),
-            "node": platform.node(),
-            "micro_batch_size": trial.micro_batch_size,
-            "precision": _precision(trial, info, assignment.device),
-            **_device_facts(assignment),
-        }
-
-    def _begin(self, assignment: Assignment) -> None:
-        self._assignment = assignment
-        self._facts_sent = False
-        self._epochs = self.epochs(assignment)
-
-    def _end(self) -> None:
-        """Drops the trial's generator, and with it model and optimizer, and restores the process."""
-        self._epochs = iter(())
-        if self._clean is not None:
-            self._clean.restore()
+        facts = facts_of(trial, assignment)
+        for metrics in chain(list(trial.state.history), trial.epochs()):
+            yield EpochReport(metrics, facts)
+            facts = {}
 
     def _next_message(self) -> Message:
         """Trains one epoch."""
         try:
-            facts = {} if self._facts_sent else self.facts(self._assignment)
-            metrics = next(self._epochs)
+            return next(self._reports)
         except StopIteration:
             return Ending("completed", reason="early stopping")
         except Exception as error:
-            return _ending_of(error)
-        self._facts_sent = True
-        return EpochReport(metrics, facts)
+            return ending_of(error)
 
 
-def _ending_of(error: Exception) -> Ending:
-    """Returns how an error of the trial ends it. Raises it again if it leaves the process of no use to the next trial."""
-    from cifar_tune.training.loop import Diverged
-    from cifar_tune.tuning.isolation import spoils_the_process
-
-    if isinstance(error, Diverged):
-        return Ending("diverged", reason=str(error))
-    if spoils_the_process(error):
-        raise error
-    trace = "".join(traceback.format_exception(error))
-    return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)
+def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
+    """Returns what the table says of the trial and of the place where it trains."""
+    parameters = (parameter.numel() for parameter in trial.state.model.parameters() if parameter.requires_grad)
+    return {
+        "num_parameters": sum(parameters),
+        "flops_per_image": _flops(trial.trial.model, trial.data.info),
+        "precision": trial.state.arithmetic.name,
+        "micro_batch_size": trial.trial.micro_batch_size,
+        "node": platform.node(),
+        **_device_facts(assignment),
+    }
 
 
 @lru_cache(maxsize=1024)
-def _costs(model: AnyModel, info: DatasetInfo) -> tuple[int, int]:
-    from cifar_tune.training.flops import count_flops, count_parameters
+def _flops(model: AnyModel, info: DatasetInfo) -> float:
+    from cifar_tune.training.flops import count_flops
 
-    return count_parameters(model, info), count_flops(model, info)
-
-
-def _precision(trial: TrialConfig, info: DatasetInfo, device: str) -> str:
-    """What the trial's precision means on this device, in the words of `precision`."""
-    from cifar_tune.training.device import find_device
-    from cifar_tune.training.precision import arithmetic_of
-
-    arithmetic = arithmetic_of(trial.precision, find_device(device), info)
-    if arithmetic.autocast is not None:
-        return str(arithmetic.autocast).removeprefix("torch.")
-    return "tf32" if arithmetic.tf32 else "float32"
+    return float(count_flops(model, info))
 
 
 def _device_facts(assignment: Assignment) -> dict[str, Any]:
@@ -146,3 +116,16 @@ def _device_facts(assignment: Assignment) -> dict[str, Any]:
     card = torch.cuda.get_device_properties(0)
     share = min(assignment.resources.gpus, 1.0)
     return {"device_name": card.name, "gpu_memory_reserved_bytes": int(card.total_memory * share)}
+
+
+def ending_of(error: Exception) -> Ending:
+    """Returns how an error of the trial ends it. Raises it again if no later trial could use this process."""
+    from cifar_tune.training.loop import Diverged
+    from cifar_tune.tuning.isolation import spoils_the_process
+
+    if isinstance(error, Diverged):
+        return Ending("diverged", reason=str(error))
+    if spoils_the_process(error):
+        raise error
+    trace = "".join(traceback.format_exception(error))
+    return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)
