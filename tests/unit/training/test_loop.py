@@ -109,7 +109,7 @@ def test_figures_of_an_epoch_are_those_of_a_plain_loop(small_trial: Trials, smal
 
 def test_a_model_learns(small_trial: Trials, small_data: Data) -> None:
     history = trained(small_trial(epochs=12), small_data()).history
-    assert history[-1].train_accuracy > 0.8
+    assert history[-1].validation_accuracy == 1.0
     assert history[-1].train_loss < history[0].train_loss / 2
 
 
