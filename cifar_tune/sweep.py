@@ -118,7 +118,11 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
         print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
         return DONE
+    from cifar_tune.tuning.cluster import check_address
     from cifar_tune.tuning.opening import check_results
+
+    if address is not None:
+        check_address(address)
 
     mode: Mode = "resume" if options.resume else "extend" if options.extend else "fresh" if options.fresh else "new"
     check_results(folder, mode)

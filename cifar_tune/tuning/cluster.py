@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,30 @@ longer the more trials there are (1.2 s at 10,000).
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Only configurations and metrics travel through Ray; its default is 30 % of the machine's memory."""
+
+
+CONNECT_SECONDS = 5.0
+"""Ray itself tries for minutes to reach a port where nobody listens."""
+
+
+def check_address(address: str) -> None:
+    """Returns if a cluster may be at this address: `auto`, or a port that somebody listens at.
+
+    Raises:
+        ClusterError: nobody does, or the address is none.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise ClusterError(
+            f"--address {address}: must be auto or HOST:PORT, as `ray start` prints it; Ray's client (ray://) cannot "
+            "run a sweep: run the command on a node of the cluster, or by `ray job submit`"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(f"--address {address}: no Ray cluster answers there ({error})") from error
 
 
 @contextmanager

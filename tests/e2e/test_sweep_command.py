@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -253,3 +254,34 @@ def test_sigterm_is_as_good_as_ctrl_c(file: Path) -> None:
     assert process.returncode == 130
     assert b"--resume" in said
     assert set(tables(file)[0].status) == {"interrupted"}
+
+
+CLUSTER = """
+import ray, sys
+context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_on_a_cluster_that_is_there_and_leaves_it_running(file: Path) -> None:
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert cluster.stdin is not None
+    assert cluster.stdout is not None
+    try:
+        address = cluster.stdout.readline().strip()
+        done = run(file, "--address", address, "--set", "trials_per_study=1")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert tables(file)[0].status.tolist() == ["completed"] * 2
+        host, port = address.split(":")
+        socket.create_connection((host, int(port)), timeout=5).close()
+    finally:
+        cluster.stdin.close()
+        cluster.wait(timeout=60)

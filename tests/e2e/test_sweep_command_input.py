@@ -129,6 +129,21 @@ def test_results_that_are_there_are_never_overwritten(folder: Path, capsys: pyte
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "--address 127.0.0.1:1: no Ray cluster answers there"),
+        ("ray://127.0.0.1:10001", "must be auto or HOST:PORT"),
+        ("nonsense", "must be auto or HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_refused_at_once(
+    capsys: pytest.CaptureFixture[str], address: str, message: str
+) -> None:
+    assert message in refused(capsys, "small.yaml", "--address", address)
+
+
+@pytest.mark.usefixtures("folder")
 def test_there_is_nothing_to_resume_before_a_start(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no sweep to resume" in refused(capsys, "small.yaml", "--resume")
 
