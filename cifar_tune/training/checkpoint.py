@@ -107,7 +107,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     try:
         training = torch.load(BytesIO(content[TRAINING]), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise CheckpointError(f"{folder / TRAINING} holds more than tensors and plain values; it is not loaded") from None
+        raise CheckpointError(
+            f"{folder / TRAINING} holds more than tensors and plain values; it is not loaded"
+        ) from None
     weights = safetensors.torch.load(content[MODEL])
     return Checkpoint(folder, trial, _dataset_info(manifest["dataset"]), weights, training)
 
