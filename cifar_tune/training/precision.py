@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models import Model
 from cifar_tune.training.trial import Precision
 
 TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
@@ -17,9 +18,6 @@ TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
 
 TENSOR_CORES_WITH_FLOAT16 = (7, 0)
 """Compute capability of Volta; Turing has 7.5. Source: the same."""
-
-CPU_BFLOAT16_RESOLUTION = 16
-"""Least height and width at which bfloat16 is worth it on a CPU with matrix units (benchmarks/cpu_precision.py)."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +50,19 @@ NAMED: Mapping[Precision, Arithmetic] = {
 }
 
 
-def arithmetic_of(precision: Precision, device: torch.device, info: DatasetInfo) -> Arithmetic:
-    """Returns what `precision` means on this device; `auto` depends on the device and the images, never on a clock."""
-    return NAMED[_fastest(device, info) if precision == "auto" else precision]
+def arithmetic_of(precision: Precision, model: Model, info: DatasetInfo, device: torch.device) -> Arithmetic:
+    """Returns what `precision` means on this device; `auto` is a rule and no measurement, so that trials repeat."""
+    return NAMED[_fastest(model, info, device) if precision == "auto" else precision]
 
 
-def _fastest(device: torch.device, info: DatasetInfo) -> Precision:
+def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision:
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
         if capability >= TENSOR_CORES_WITH_BFLOAT16:
             return "bfloat16"
         return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
     has_matrix_units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if has_matrix_units and info.resolution >= CPU_BFLOAT16_RESOLUTION else "float32"
+    return "bfloat16" if has_matrix_units and info.resolution >= model.cpu_bfloat16_resolution else "float32"
 
 
 @contextmanager

@@ -28,12 +28,13 @@ class Normalization:
     """(x - mean) / std per channel, in the memory layout of the network."""
 
     def __init__(self, info: DatasetInfo, device: torch.device, *, channels_last: bool) -> None:
-        self._mean = torch.tensor(info.mean, device=device).view(1, -1, 1, 1)
-        self._std = torch.tensor(info.std, device=device).view(1, -1, 1, 1)
+        mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (info.mean, info.std))
+        self._of_bytes = mean * BRIGHTEST, std * BRIGHTEST
+        self._of_shares = mean, std
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: Tensor) -> Tensor:
         """Returns (N, C, H, W) float32 of uint8 images in [0, 255] or float ones in [0, 1]."""
-        brightest = BRIGHTEST if images.dtype == torch.uint8 else 1
-        centred = images.contiguous(memory_format=self._layout) - self._mean * brightest
-        return centred.div_(self._std * brightest)
+        mean, std = self._of_bytes if images.dtype == torch.uint8 else self._of_shares
+        # The layout comes last: arithmetic by channel takes three times as long on channels_last images of 3 channels.
+        return images.to(torch.float32, copy=True).sub_(mean).div_(std).contiguous(memory_format=self._layout)

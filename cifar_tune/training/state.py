@@ -47,7 +47,7 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device) ->
         model = trial.model.build(info)
     layout = torch.channels_last if trial.channels_last else torch.contiguous_format
     model = model.to(device).to(memory_format=layout)
-    arithmetic = arithmetic_of(trial.precision, device, info)
+    arithmetic = arithmetic_of(trial.precision, trial.model, info, device)
     return TrainingState(
         device=device,
         arithmetic=arithmetic,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cifar_tune.schema import Count, OpenFraction
 from cifar_tune.training.datasets.dataset import DatasetInfo
@@ -18,6 +18,7 @@ class MiniNet(Model):
     """541,253 parameters for 101 classes; `variant: published` holds 677,573, of which 136,320 never see a gradient."""
 
     name: Literal["mininet"] = "mininet"
+    cpu_bfloat16_resolution: ClassVar[int] = 64
     variant: Literal["live", "published"] = "live"
     activation: Activation = "mish"
     squeeze_factor: Count = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.schema import Strict
@@ -21,6 +21,10 @@ class Model(Strict):
     """A network by name and its options; `build` makes it."""
 
     name: str
+
+    cpu_bfloat16_resolution: ClassVar[int] = 16
+    """Least height and width at which bfloat16 is faster than float32 on a CPU with matrix units: below, casting the
+    weights costs more than multiplying by them (benchmarks/cpu_precision.py)."""
 
     @abstractmethod
     def smallest_resolution(self) -> int:

@@ -8,24 +8,27 @@ import pytest
 import torch
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.precision import CPU_BFLOAT16_RESOLUTION, NAMED, arithmetic_of, kernels
+from cifar_tune.training.models import Model
+from cifar_tune.training.models.mininet import MiniNet
+from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.precision import NAMED, arithmetic_of, kernels
 from cifar_tune.training.trial import Precision
 
 CPU = torch.device("cpu")
-SMALL = DatasetInfo(("a",), 3, 8, (0.5,) * 3, (0.2,) * 3, 1)
-LARGE = replace(SMALL, resolution=32)
+INFO = DatasetInfo(("a",), 3, 8, (0.5,) * 3, (0.2,) * 3, 1)
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_precision_that_is_asked_for_is_given(name: Precision) -> None:
-    assert arithmetic_of(name, CPU, SMALL).name == name
+    assert arithmetic_of(name, ResNet18(), INFO, CPU).name == name
 
 
-def test_auto_on_a_cpu_is_bfloat16_where_matrix_units_have_enough_to_do() -> None:
+@pytest.mark.parametrize(("model", "enough"), [(ResNet18(), 16), (MiniNet(), 64)], ids=["resnet18", "mininet"])
+def test_auto_on_a_cpu_is_bfloat16_where_matrix_units_have_enough_to_do(model: Model, enough: int) -> None:
     has_matrix_units = torch.cpu._is_amx_tile_supported()
-    assert arithmetic_of("auto", CPU, LARGE).name == ("bfloat16" if has_matrix_units else "float32")
-    assert SMALL.resolution < CPU_BFLOAT16_RESOLUTION
-    assert arithmetic_of("auto", CPU, SMALL).name == "float32"
+    assert arithmetic_of("auto", model, replace(INFO, resolution=enough - 1), CPU).name == "float32"
+    expected = "bfloat16" if has_matrix_units else "float32"
+    assert arithmetic_of("auto", model, replace(INFO, resolution=enough), CPU).name == expected
 
 
 def test_only_float16_is_scaled() -> None:
