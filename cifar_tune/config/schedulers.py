@@ -9,6 +9,11 @@ from pydantic import Field
 from cifar_tune.schema import Count, Strict
 
 
+def default_grace(epochs: int) -> int:
+    """Returns the first rung of a sweep that does not say: a tenth of its epochs."""
+    return max(1, epochs // 10)
+
+
 class Asha(Strict):
     """Asynchronous successive halving, stopping variant. Source: Li et al. 2020 (arXiv:1810.05934)."""
 

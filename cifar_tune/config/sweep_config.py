@@ -15,7 +15,7 @@ from cifar_tune.config.objective import Objective
 from cifar_tune.config.paths import dotted, locate, replace
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
-from cifar_tune.config.schedulers import AnyScheduler, Asha
+from cifar_tune.config.schedulers import AnyScheduler, Asha, default_grace
 from cifar_tune.config.space import Space
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
@@ -148,7 +148,7 @@ def filled_in(data: Any) -> Any:
         filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
         epochs = trial.get("epochs")
         if isinstance(scheduler, Mapping) and scheduler.get("name") == "asha" and isinstance(epochs, int):
-            filled["scheduler"] = {"grace_epochs": max(1, epochs // 10), **scheduler}
+            filled["scheduler"] = {"grace_epochs": default_grace(epochs), **scheduler}
     return filled
 
 

@@ -24,15 +24,22 @@ State = Literal["running", "completed", "stopped", "diverged", "failed"]
 BEST_SHARE = 0.25
 """Of what a sampler is shown, kept for the best trials of all time; the rest are the latest."""
 
+WRECKED = ("diverged", "failed")
+"""What has no final value."""
+
 NEVER = datetime(2000, 1, 1)
 """Optuna demands a date; there is no clock here."""
 
 
 @dataclass(slots=True)
 class Observation:
-    """A proposal and what is known of it. attributes: what the sampler wants to find again."""
+    """A trial and what is known of it; its name is empty where the proposal made no trial.
 
-    answers: Mapping[str, Any]
+    answers: None outside the search space. attributes: what the sampler wants to find again.
+    """
+
+    trial_id: str
+    answers: Mapping[str, Any] | None
     distributions: Mapping[str, BaseDistribution]
     attributes: Mapping[str, Any]
     state: State = "running"
@@ -75,21 +82,38 @@ class Memory:
             insort(self._best, (observation.curve.epochs[-1], observation.curve.values[-1], -place))
             del self._best[: -max(1, round(self._most * BEST_SHARE))]
 
+    def _remembered(self) -> list[int]:
+        """The places of those that train, the best and the latest, in order."""
+        best = {-place for _, _, place in self._best}
+        latest = range(max(0, len(self._all) - self._most + len(best)), len(self._all))
+        return sorted(best | set(latest) | set(self._running))
+
+    def expected_best(self) -> tuple[float, str] | None:
+        """Returns the highest expected final value and whose it is; None before the first value."""
+        judged = [
+            one
+            for one in map(self._all.__getitem__, self._remembered())
+            if one.curve.values and one.state not in WRECKED
+        ]
+        if not judged:
+            return None
+        finals = expected_finals([one.curve for one in judged], self._epochs)
+        best = int(finals.argmax())
+        return float(finals[best]), judged[best].trial_id
+
     def shown(self, *, settled: bool) -> list[FrozenTrial]:
         """Returns the past as a sampler is to see it, in order; every value is one to be maximised.
 
         A diverged trial counts as the worst, a failed one not at all, one without a value as running.
         settled: those that still train count as running too.
         """
-        best = {-place for _, _, place in self._best}
-        latest = range(max(0, len(self._all) - self._most + len(best)), len(self._all))
-        places = sorted(best | set(latest) | set(self._running))
+        places = self._remembered()
         chosen = [self._all[place] for place in places]
         finals = _expected(chosen, self._epochs, settled)
         return [
-            _frozen(one, place - len(self._all), final)
+            _frozen(one, one.answers, place - len(self._all), final)
             for one, place, final in zip(chosen, places, finals, strict=True)
-            if one.state != "failed"
+            if one.state != "failed" and one.answers is not None
         ]
 
 
@@ -110,7 +134,7 @@ class Evidence(InMemoryStorage):
 
 def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -> list[float | None]:
     """Returns each trial's expected final value, None where nothing is known."""
-    hidden = {"diverged", "failed", "running"} if settled else {"diverged", "failed"}
+    hidden = (*WRECKED, "running") if settled else WRECKED
     judged = [one.curve for one in observations if one.curve.values and one.state not in hidden]
     if not judged:
         return [None] * len(observations)
@@ -120,7 +144,7 @@ def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -
     return [worst if one.state == "diverged" else value for one, value in zip(observations, values, strict=True)]
 
 
-def _frozen(observation: Observation, number: int, value: float | None) -> FrozenTrial:
+def _frozen(observation: Observation, answers: Mapping[str, Any], number: int, value: float | None) -> FrozenTrial:
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -128,7 +152,7 @@ def _frozen(observation: Observation, number: int, value: float | None) -> Froze
         value=value,
         datetime_start=NEVER,
         datetime_complete=None if value is None else NEVER,
-        params=dict(observation.answers),
+        params=dict(answers),
         distributions=dict(observation.distributions),
         user_attrs={},
         system_attrs=dict(observation.attributes),

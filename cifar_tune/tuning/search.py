@@ -37,11 +37,11 @@ ENDED: Mapping[str, State] = {
 
 @dataclass
 class _Live(Generic[TrialT]):
-    """A trial that has not ended. number: in its study, None outside the search space. epoch: the last."""
+    """A trial that has not ended. number: in its study. epoch: the last one reported."""
 
     proposal: Proposal[TrialT]
     study: int
-    number: int | None
+    number: int
     epoch: int = 0
 
 
@@ -109,6 +109,11 @@ class Search(Generic[TrialT]):
         """Returns where the sweep stands."""
         return self._standing.progress(running=len(self._live))
 
+    def recommend(self) -> str | None:
+        """Returns the trial that is expected to have the best value after its last epoch; None before any value."""
+        found = [best for study in self._studies if (best := study.expected_best()) is not None]
+        return max(found)[1] if found else None
+
     def _new_study(self, cell: Mapping[str, Any]) -> Study:
         sweep = self._sweep
         return Study(
@@ -171,14 +176,14 @@ class Search(Generic[TrialT]):
         self._started[place] += 1
         self._repeats[_key(study, point)] += 1
         trial_id = f"t{sum(self._started):04}"
-        number = None if point is None else study.add(point)
+        number = study.add(trial_id, point)
         live = _Live(Proposal(trial_id, study.name, trial, baseline), place, number)
         self._live[trial_id] = live
         return live
 
     def _refuse(self, place: int, point: Point) -> None:
         study = self._studies[place]
-        study.end(study.add(point), "failed")
+        study.end(study.add("", point), "failed")
 
     def _make_row(self, proposal: Proposal[TrialT]) -> None:
         self._store.update_trial(
@@ -231,15 +236,13 @@ class Search(Generic[TrialT]):
         self._standing.trained(live.proposal, live.epoch, value)
         if value is None:
             return CONTINUE
-        if live.number is not None:
-            self._studies[live.study].report(live.number, live.epoch, value)
+        self._studies[live.study].report(live.number, live.epoch, value)
         return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, value)
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
         self._standing.ended(status)
-        if live.number is not None:
-            self._studies[live.study].end(live.number, ENDED[status])
+        self._studies[live.study].end(live.number, ENDED[status])
 
 
 def _key(study: Study, point: Point | None) -> str:

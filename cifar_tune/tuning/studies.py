@@ -106,13 +106,20 @@ class Study:
         """Returns the proposal, by path into the trial."""
         return draw(self._search, lambda name, _: point.answers[name])
 
-    def add(self, point: Point) -> int:
-        """Takes in a proposal, new or of old; returns its number in the study."""
-        return self._memory.add(Observation(point.answers, self._distributions_of(point.answers), point.attributes))
+    def add(self, trial_id: str, point: Point | None) -> int:
+        """Takes in a trial, new or of old; returns its number in the study. point: None outside the search space."""
+        if point is None:
+            return self._memory.add(Observation(trial_id, None, {}, {}))
+        distributions = self._distributions_of(point.answers)
+        return self._memory.add(Observation(trial_id, point.answers, distributions, point.attributes))
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Takes in a trial's objective after an epoch; finite."""
         self._memory[number].curve.add(epoch, self._sign * value)
+
+    def expected_best(self) -> tuple[float, str] | None:
+        """Returns the highest expected final value, in the sense of higher being better, and whose it is."""
+        return self._memory.expected_best()
 
     def end(self, number: int, state: State) -> None:
         """Says that a trial trains no longer."""

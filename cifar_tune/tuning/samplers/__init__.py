@@ -9,8 +9,8 @@ import optuna
 
 from cifar_tune.config.samplers import AnySampler, Random, Tpe
 
-MODEL_TRIALS = 200
-"""Shown to a sampler that models the trials it is shown: benchmarks/search tells what more would bring and cost."""
+MODEL_TRIALS = 64
+"""Shown to a sampler that models the trials it is shown; bounds what a proposal costs in a long sweep."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""`python -m cifar_tune.simulate`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cifar_tune.simulate import main
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    lrs = np.geomspace(1e-3, 1, 30)
+    runs = [
+        pd.DataFrame(
+            {
+                "run_id": run,
+                "hp_lr": lr,
+                "max_epochs": 9,
+                "status": "ok",
+                "epoch": range(1, 10),
+                "val_acc": [(1 - abs(np.log10(lr) + 1) / 3) * (1 - 0.5 / epoch) for epoch in range(1, 10)],
+            }
+        )
+        for run, lr in enumerate(lrs)
+    ]
+    path = tmp_path / "curves.parquet"
+    pd.concat(runs).to_parquet(path)
+    return path
+
+
+def test_a_table_gives_a_regret_curve_in_terminal_and_json(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--workers", "2", "--repetitions", "3", "--budget-trials", "4", "--json", str(tmp_path / "r.json")]
+    assert main([str(table), *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "curves: 30 runs of up to 9 epochs; lr 0.001 to 1 log" in shown
+    assert "asha (grace_epochs 1, reduction_factor 3); 2 workers, 3 repetitions" in shown
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert (found["repetitions"], found["workers"], found["budget_seconds"]) == (3, 2, 18.0)
+    assert found["curve"][-1]["seconds"] == 18.0
+    assert all(one["regret_low"] <= one["regret_iqm"] <= one["regret_high"] for one in found["curve"])
+    assert found["curve"][-1]["regret_iqm"] < found["curve"][0]["regret_iqm"]
+
+
+def test_sampler_and_scheduler_come_from_the_sweep_file_or_by_name(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "x.yaml"
+    sweep.write_text(
+        "name: x\n"
+        "trial: {dataset: {name: digits}, model: {name: mininet}, optimizer: {name: sgd, lr: 0.1}, epochs: 9}\n"
+        "search: {optimizer.lr: {float: [0.01, 1.0]}}\n"
+        "sampler: {name: random}\nscheduler: {name: asha, grace_epochs: 2, reduction_factor: 2}\n"
+    )
+    few = ["--repetitions", "1", "--budget-trials", "2"]
+    assert main([str(table), "--sweep", str(sweep), *few]) == 0
+    assert "random; asha (grace_epochs 2, reduction_factor 2)" in capsys.readouterr().out
+    assert main([str(table), "--sweep", str(sweep), "--sampler", "tpe", "--scheduler", "none", *few]) == 0
+    assert "tpe (startup_trials 10); none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampler", "tpi"], "--sampler: there is no `tpi`; allowed are tpe, random"),
+        (["--scheduler", "ahsa"], "--scheduler: there is no `ahsa`; allowed are asha"),
+        (["--json", "/nowhere/r.json", "--repetitions", "1"], "/nowhere/r.json: could not be written"),
+    ],
+)
+def test_wrong_input_gets_a_message_and_status_2(
+    table: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(table), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_table_gets_a_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nowhere.parquet"]) == 2
+    assert "nowhere.parquet: neither a results folder nor a table of recorded runs" in capsys.readouterr().err
