@@ -25,5 +25,7 @@ def compile_if_repaid(state: TrainingState, trial: TrialConfig, epoch_seconds: f
         return False
     # A worker's earlier trials count against dynamo's limit of recompilations, after which it falls back to eager.
     torch.compiler.reset()
-    state.model.compile()
+    # Static shapes replay as CUDA graphs. Accumulated gradients would lie in memory that the next replay overwrites.
+    uses_graphs = state.device.type == "cuda" and trial.accumulation == 1
+    state.model.compile(mode="reduce-overhead" if uses_graphs else None)
     return True
