@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print("\n".join(lines))
         return 0
-    print(f"cifar-tune: no command `{words[0]}`\n" + "\n".join(lines), file=sys.stderr)
+    nearest = difflib.get_close_matches(words[0], present, n=1)
+    hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
+    print(f"cifar-tune: no command `{words[0]}`{hint}\n" + "\n".join(lines), file=sys.stderr)
     return 2
 
 

@@ -107,7 +107,12 @@ def _init(machine: Machine, address: str | None, log: Path) -> None:
                 log_to_driver=False,
             )
     except Exception as error:
-        what = f"no Ray cluster at {address}" if address is not None else "Ray could not be started on this machine"
+        what = "Ray could not be started on this machine"
+        if address is not None:
+            what = (
+                f"the Ray cluster at {address} could not be joined; one that asks for a token, as clusters do by "
+                "default, needs RAY_AUTH_MODE=token and its token in ~/.ray/auth_token"
+            )
         raise ClusterError(f"{what}: {type(error).__name__}: {error}. Ray's log: {log}") from error
 
 

@@ -149,7 +149,7 @@ class Dispatcher:
         """
         if key not in self.live:
             return
-        self._end(key, FAILED, f"its worker failed {self.live[key].attempts} times", error)
+        self._end(key, FAILED, "no worker could finish it", error)
         self._lost += 1
         if self._lost >= LOST_BEFORE_GIVING_UP and not self._epochs:
             raise ClusterError(

@@ -265,7 +265,9 @@ sys.stdin.read()
 
 
 @pytest.mark.slow
-def test_a_sweep_runs_on_a_cluster_that_is_there_and_leaves_it_running(file: Path) -> None:
+def test_a_sweep_runs_on_a_cluster_that_is_there_and_leaves_it_running(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster = subprocess.Popen(
         [sys.executable, "-c", CLUSTER],
         stdin=subprocess.PIPE,
@@ -273,15 +275,12 @@ def test_a_sweep_runs_on_a_cluster_that_is_there_and_leaves_it_running(file: Pat
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert cluster.stdin is not None
-    assert cluster.stdout is not None
-    try:
+    with cluster, monkeypatch.context() as environment:
+        environment.setitem(ENVIRONMENT, "RAY_AUTH_MODE", "token")
+        assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
         done = run(file, "--address", address, "--set", "trials_per_study=1")
         assert (done.returncode, done.stderr) == (0, "")
         assert tables(file)[0].status.tolist() == ["completed"] * 2
         host, port = address.split(":")
         socket.create_connection((host, int(port)), timeout=5).close()
-    finally:
-        cluster.stdin.close()
-        cluster.wait(timeout=60)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tune.__main__ import main as console_script
 from cifar_tune.sweep import main
 
 REPOSITORY = Path(__file__).parents[2]
@@ -183,6 +184,15 @@ def test_wrong_input_is_found_without_torch_or_ray(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert done.stdout == "2 []\n"
     assert "a batch of 9999 images" in done.stderr
+
+
+def test_the_console_script_offers_the_same_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert console_script([]) == 0
+    assert "sweep      run the trials of a sweep file" in capsys.readouterr().out
+    assert console_script(["sweep", str(folder / "nowhere.yaml")]) == 2
+    assert "nowhere.yaml" in capsys.readouterr().err
+    assert console_script(["swep"]) == 2
+    assert "no command `swep`; did you mean `sweep`?" in capsys.readouterr().err
 
 
 def test_a_plan_starts_nothing_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

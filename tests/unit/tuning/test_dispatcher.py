@@ -155,7 +155,7 @@ def test_a_trial_that_lost_its_worker_too_often_is_a_failed_row(sweep: SweepConf
     dispatcher.lost("a", "worker process 7 died")
     row = store.trial(trial_id)
     assert (row["status"], row["attempts"], row["error"]) == ("failed", 2, "worker process 7 died")
-    assert row["status_reason"] == "its worker failed 2 times"
+    assert row["status_reason"] == "no worker could finish it"
 
 
 def test_where_no_worker_can_train_the_sweep_gives_up(sweep: SweepConfig, store: ResultsStore) -> None:
