@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print("\n".join(lines))
         return 0
-    nearest = difflib.get_close_matches(words[0], present, n=1)
+    nearest = difflib.get_close_matches(words[0], COMMANDS, n=1)
     hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
     print(f"cifar-tune: no command `{words[0]}`{hint}\n" + "\n".join(lines), file=sys.stderr)
     return 2
