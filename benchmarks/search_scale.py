@@ -2,7 +2,8 @@
 
     python benchmarks/search_scale.py [--trials 10000] [--memory]
 
-Simulated workers report curves that a formula gives; the store writes its ledger and tables as in a real sweep. Printed:
+Simulated workers report curves that a formula gives; the store writes its ledger and tables as in a real
+sweep. Printed:
 milliseconds a report by hundreds of trials, their ratio, kilobytes a trial, and seconds to continue the sweep.
 """
 
@@ -56,7 +57,7 @@ def metrics(proposal: Proposal, epoch: int) -> EpochMetrics:
     return EpochMetrics(epoch, 1.0, accuracy, 1 - accuracy, accuracy, 0.1, 1.0, 1000.0, 2**30)
 
 
-def run(search: Search, trials: int) -> list[tuple[int, float]]:
+def run(search: Search) -> list[tuple[int, float]]:
     """Trains everything; returns reports and driver seconds of each hundred trials that ended."""
     live: list[tuple[Proposal, int]] = []
     hundreds: list[tuple[int, float]] = []
@@ -95,7 +96,7 @@ def main() -> None:
         if options.memory:
             gc.collect()
             tracemalloc.start()
-        hundreds = run(search, options.trials)
+        hundreds = run(search)
         if options.memory:
             gc.collect()
             print(f"{tracemalloc.get_traced_memory()[0] / options.trials / 1e3:.1f} kB a trial")

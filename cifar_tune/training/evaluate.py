@@ -60,7 +60,7 @@ def log_probabilities(
 
 def _forward(model: nn.Module, images: Tensor, arithmetic: Arithmetic, device: torch.device) -> Tensor:
     with arithmetic.casting(device):
-        # Not through __call__: a compiled model would be compiled a second time, and a third for the smaller last batch.
+        # Not through __call__: a compiled model would be compiled again, and once more for the smaller last batch.
         logits: Tensor = model.forward(images)
     return logits.float().log_softmax(1)
 
