@@ -1,12 +1,12 @@
-"""The samplers that a sweep may name; `tuning` builds them."""
+"""The samplers that a sweep may name; `tuning` builds them. Their options are Optuna's, by Optuna's names."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from cifar_tune.schema import Count, Strict
+from cifar_tune.schema import Count, Fraction, Positive, Strict
 
 
 class Tpe(Strict):
@@ -15,6 +15,20 @@ class Tpe(Strict):
     name: Literal["tpe"] = "tpe"
     startup_trials: Count = 10
     """Random proposals before the model is used."""
+    n_ei_candidates: Count = 24
+    """Points drawn from the model of good trials, of which the most promising is proposed."""
+    multivariate: bool = True
+    """Models parameters together, not one by one."""
+    group: bool = True
+    """Models the parameters of each branch of a conditional space together; needs `multivariate`."""
+    constant_liar: bool = True
+    """Keeps away from trials that have no value yet, so that workers do not all try the same."""
+
+    @model_validator(mode="after")
+    def _group_is_multivariate(self) -> Tpe:
+        if self.group and not self.multivariate:
+            raise ValueError("`group: true` needs `multivariate: true`; write `group: false`")
+        return self
 
 
 class Random(Strict):
@@ -23,4 +37,62 @@ class Random(Strict):
     name: Literal["random"] = "random"
 
 
-AnySampler = Annotated[Tpe | Random, Field(discriminator="name")]
+class Gp(Strict):
+    """Gaussian process with log expected improvement; for few, costly trials. Imports torch into the driver."""
+
+    name: Literal["gp"] = "gp"
+    startup_trials: Count = 10
+    """Random proposals before the model is used."""
+    deterministic_objective: bool = False
+    """Takes the objective to be without noise."""
+
+
+class CmaEs(Strict):
+    """Covariance matrix adaptation. Source: Hansen 2016 (arXiv:1604.00772). Choices are drawn at random."""
+
+    name: Literal["cmaes"] = "cmaes"
+    startup_trials: Count = 1
+    """Random proposals before the first generation."""
+    sigma0: Positive | None = None
+    """First standard deviation; null: a sixth of the narrowest range."""
+    popsize: Annotated[int, Field(ge=2)] | None = None
+    """Trials of a generation; null: 4 + 3 log(parameters)."""
+    use_separable_cma: bool = False
+    """Adapts the variances only."""
+    with_margin: bool = False
+    """Keeps whole numbers from freezing. Source: Hamano et al. 2022 (arXiv:2205.13482)."""
+    lr_adapt: bool = False
+    """Adapts the learning rate, for noisy objectives. Source: Nomura et al. 2023 (arXiv:2304.03473)."""
+
+    @model_validator(mode="after")
+    def _one_variant(self) -> CmaEs:
+        chosen = [name for name in ("use_separable_cma", "with_margin", "lr_adapt") if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(f'`{name}`' for name in chosen)} exclude each other; keep one")
+        return self
+
+
+class Qmc(Strict):
+    """A low-discrepancy sequence, more even than chance. Source: Bergstra and Bengio 2012 (JMLR 13)."""
+
+    name: Literal["qmc"] = "qmc"
+    qmc_type: Literal["sobol", "halton"] = "sobol"
+    scramble: bool = True
+    """Randomises the sequence by the sweep's seed."""
+
+
+class Nsga2(Strict):
+    """A genetic algorithm, for many trials. Source: Deb et al. 2002 (doi:10.1109/4235.996017)."""
+
+    name: Literal["nsga2"] = "nsga2"
+    population_size: Annotated[int, Field(ge=2)] = 50
+    """Trials of a generation."""
+    mutation_prob: Fraction | None = None
+    """Of each parameter; null: one in a trial."""
+    crossover_prob: Fraction = 0.9
+    """Of a trial to have two parents."""
+    swapping_prob: Fraction = 0.5
+    """Of each parameter to come from the other parent."""
+
+
+AnySampler = Annotated[Tpe | Random | Gp | CmaEs | Qmc | Nsga2, Field(discriminator="name")]

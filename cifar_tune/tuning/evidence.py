@@ -8,13 +8,13 @@ value on, by its expected final value. What really became of each trial stands i
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from cifar_tune.tuning.forecast import Curve, expected_finals
@@ -26,6 +26,9 @@ BEST_SHARE = 0.25
 
 WRECKED = ("diverged", "failed")
 """What has no final value."""
+
+UNNUMBERED = -1
+"""Until Optuna takes the trial in."""
 
 NEVER = datetime(2000, 1, 1)
 """Optuna demands a date; there is no clock here."""
@@ -107,29 +110,21 @@ class Memory:
         A diverged trial counts as the worst, a failed one not at all, one without a value as running.
         settled: those that still train count as running too.
         """
-        places = self._remembered()
-        chosen = [self._all[place] for place in places]
+        chosen = [self._all[place] for place in self._remembered()]
         finals = _expected(chosen, self._epochs, settled)
         return [
-            _frozen(one, one.answers, place - len(self._all), final)
-            for one, place, final in zip(chosen, places, finals, strict=True)
+            _frozen(one, one.answers, final)
+            for one, final in zip(chosen, finals, strict=True)
             if one.state != "failed" and one.answers is not None
         ]
 
 
-class Evidence(InMemoryStorage):
-    """An Optuna storage that begins with a given past. Numbers of past trials are negative, the latest is -1."""
+class _Past(FrozenTrial):
+    """A trial that nobody changes any more: Optuna may keep it as it is."""
 
-    def __init__(self, past: Sequence[FrozenTrial]) -> None:
-        super().__init__()
-        self._past = past
-
-    def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """Returns the past and what was proposed since."""
-        past = [trial for trial in self._past if states is None or trial.state in states]
-        return past + super().get_all_trials(study_id, deepcopy, states)
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Past:
+        """Returns a shallow copy; Optuna numbers it anew."""
+        return copy(self)
 
 
 def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -> list[float | None]:
@@ -144,10 +139,10 @@ def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -
     return [worst if one.state == "diverged" else value for one, value in zip(observations, values, strict=True)]
 
 
-def _frozen(observation: Observation, answers: Mapping[str, Any], number: int, value: float | None) -> FrozenTrial:
-    return FrozenTrial(
-        number=number,
-        trial_id=number,
+def _frozen(observation: Observation, answers: Mapping[str, Any], value: float | None) -> FrozenTrial:
+    return _Past(
+        number=UNNUMBERED,
+        trial_id=UNNUMBERED,
         state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
         value=value,
         datetime_start=NEVER,

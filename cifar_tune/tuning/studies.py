@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import InMemoryStorage
 
 from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
 from cifar_tune.config.proposals import draw
 from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
-from cifar_tune.tuning.evidence import Evidence, Memory, Observation, State
+from cifar_tune.tuning.evidence import Memory, Observation, State
 from cifar_tune.tuning.samplers import build_sampler, needs_of
 
 WHOLE_SWEEP = "all"
@@ -69,7 +70,7 @@ class Study:
         self.name = study_name(cell)
         self._search = search
         self._sampler = sampler
-        self._needs = needs_of(sampler)
+        self._needs = needs_of(sampler, len(search))
         self._entropy = (seed, zlib.crc32(self.name.encode()))
         self._sign = sign
         self._memory = Memory(epochs, self._needs.most)
@@ -78,12 +79,20 @@ class Study:
 
     def ask(self) -> Point:
         """Returns the sampler's next proposal."""
-        storage = Evidence(self._memory.shown(settled=self._needs.settled))
-        seed = np.random.SeedSequence((*self._entropy, len(self._memory))).generate_state(1)[0]
-        study = optuna.create_study(
-            storage=storage, direction="maximize", sampler=build_sampler(self._sampler, int(seed))
-        )
-        trial = study.ask()
+        sampler = build_sampler(self._sampler, self._seed(len(self._memory)), self._seed())
+        storage = InMemoryStorage()
+        study = optuna.create_study(storage=storage, direction="maximize", sampler=sampler)
+        study.add_trials(self._memory.shown(settled=self._needs.settled))
+        answers = self._answers(study.ask())
+        if self._needs.stepping:
+            answers = self._at_step(study, storage) or answers
+        attributes = study.get_trials(deepcopy=False)[-1].system_attrs
+        return Point(answers, dict(attributes) if self._needs.settled else {})
+
+    def _seed(self, *place: int) -> int:
+        return int(np.random.SeedSequence((*self._entropy, *place)).generate_state(1)[0])
+
+    def _answers(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         answers: dict[str, Any] = {}
 
         def suggest(name: str, domain: Domain) -> Any:
@@ -91,8 +100,18 @@ class Study:
             return answers[name]
 
         draw(self._search, suggest)
-        attributes = study.get_trials(deepcopy=False)[-1].system_attrs
-        return Point(answers, dict(attributes) if self._needs.settled else {})
+        return answers
+
+    def _at_step(self, study: optuna.Study, storage: InMemoryStorage) -> dict[str, Any] | None:
+        """Returns what the sampler proposes with its own count put to where it stood; None if it does not count yet.
+
+        A fresh Optuna study begins its sequence anew; the first proposal shows by what name the count is kept.
+        """
+        (identity,) = (one._study_id for one in storage.get_all_studies())
+        counts = storage.get_study_system_attrs(identity)
+        for name in counts:
+            storage.set_study_system_attr(identity, name, len(self._memory) - 1)
+        return self._answers(study.ask()) if counts else None
 
     def covers(self, answers: Mapping[str, Any]) -> bool:
         """Tells whether these answers are all that a proposal asks for."""

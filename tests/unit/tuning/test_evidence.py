@@ -46,11 +46,6 @@ def test_failed_trials_are_not_shown() -> None:
     assert [one.params for one in shown] == [{"lr": 0.01}]
 
 
-def test_the_past_is_numbered_backwards_from_the_next_trial() -> None:
-    shown = memory_of(("stopped", [0.2]), ("running", []), ("stopped", [0.4])).shown(settled=False)
-    assert [one.number for one in shown] == [-3, -2, -1]
-
-
 def test_of_many_trials_the_best_the_latest_and_those_that_train_are_shown() -> None:
     generator = random.Random(0)
     values = [generator.random() for _ in range(200)]

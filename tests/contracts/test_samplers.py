@@ -1,0 +1,124 @@
+"""What every sampler does, whatever it is."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from cifar_tune.config.domains import Domain
+from cifar_tune.config.samplers import AnySampler
+from cifar_tune.tuning.studies import Point, Study
+
+SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
+EPOCHS = 3
+FLAT = {"lr": {"float": [1e-4, 1.0], "log": True}, "width": {"int": [8, 64], "step": 8}, "drop": {"float": [0.0, 0.5]}}
+NESTED = {
+    "optimizer": {
+        "choice": [
+            {"name": "sgd", "lr": {"float": [0.01, 1.0], "log": True}, "momentum": {"choice": [0.0, 0.9]}},
+            {"name": "adamw", "lr": {"float": [1e-4, 1e-2], "log": True}},
+        ]
+    },
+    "width": {"int": [8, 64], "step": 8},
+}
+
+each_sampler = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda one: one.name)
+each_space = pytest.mark.parametrize("space", [FLAT, NESTED], ids=["flat", "nested"])
+
+
+def study_of(sampler: AnySampler, space: Mapping[str, Any], seed: int = 0) -> Study:
+    search = TypeAdapter(dict[str, Domain]).validate_python(space)
+    return Study({}, search=search, sampler=sampler, seed=seed, epochs=EPOCHS, sign=1)
+
+
+def accuracy(answers: Mapping[str, Any]) -> float:
+    """Best at a learning rate of 0.03 and the widest net."""
+    lr = next(value for name, value in answers.items() if name.endswith("lr"))
+    return math.exp(-abs(math.log(lr / 0.03))) * answers["width"] / 64
+
+
+def train(study: Study, number: int, point: Point) -> None:
+    place = study.add(f"t{number}", point)
+    for epoch in range(1, EPOCHS + 1):
+        study.report(place, epoch, accuracy(point.answers) * epoch / EPOCHS)
+    study.end(place, "completed")
+
+
+def run(study: Study, trials: int) -> list[Point]:
+    points = []
+    for number in range(trials):
+        points.append(study.ask())
+        train(study, number, points[-1])
+    return points
+
+
+def answers_of(points: list[Point]) -> list[Mapping[str, Any]]:
+    return [point.answers for point in points]
+
+
+@each_sampler
+@each_space
+def test_proposals_lie_in_the_space(sampler: AnySampler, space: Mapping[str, Any]) -> None:
+    study = study_of(sampler, space)
+    for point in run(study, 16):
+        assert study.covers(point.answers)
+        assert 8 <= point.answers["width"] <= 64
+        assert point.answers["width"] % 8 == 0
+
+
+@each_sampler
+@each_space
+def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(
+    sampler: AnySampler, space: Mapping[str, Any]
+) -> None:
+    first, again, other = (answers_of(run(study_of(sampler, space, seed), 14)) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+@each_sampler
+@each_space
+def test_a_study_rebuilt_half_way_goes_on_with_the_same_proposals(
+    sampler: AnySampler, space: Mapping[str, Any]
+) -> None:
+    whole = run(study_of(sampler, space), 16)
+    rebuilt = study_of(sampler, space)
+    for number, point in enumerate(whole[:11]):
+        train(rebuilt, number, point)
+    assert answers_of(run(rebuilt, 5)) == answers_of(whole[11:])
+
+
+@each_sampler
+def test_no_two_workers_get_the_same_proposal(sampler: AnySampler) -> None:
+    study = study_of(sampler, FLAT)
+    points = []
+    for number in range(12):
+        points.append(study.ask())
+        study.add(f"t{number}", points[-1])
+    assert len({tuple(one.answers.values()) for one in points}) == 12
+
+
+@pytest.mark.parametrize("sampler", [one for one in SAMPLERS if one.name in ("tpe", "gp")], ids=lambda one: one.name)
+def test_a_model_finds_better_points_than_chance(sampler: AnySampler) -> None:
+    late = [accuracy(point.answers) for point in run(study_of(sampler, FLAT), 40)[20:]]
+    early = [accuracy(point.answers) for point in run(study_of(sampler, FLAT), 10)]
+    assert np.mean(late) > 2 * np.mean(early)
+
+
+def test_a_low_discrepancy_sequence_fills_every_part_of_a_range() -> None:
+    (qmc,) = [one for one in SAMPLERS if one.name == "qmc"]
+    values = [point.answers["drop"] for point in run(study_of(qmc, FLAT), 33)[1:]]
+    assert np.histogram(values, bins=8, range=(0, 0.5))[0].min() >= 2
+
+
+def test_a_search_imports_neither_torch_nor_ray() -> None:
+    code = "import sys, cifar_tune.tuning.search; print({'torch', 'ray', 'scipy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
