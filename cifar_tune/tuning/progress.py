@@ -27,6 +27,8 @@ LINE_SECONDS = (2.0, 60.0)
 LINE_GROWTH = 0.1
 """Between two plain lines: a tenth of the time elapsed, at least 2 and at most 60 seconds."""
 
+BAR_WIDTH = 30
+
 MOST_RUNNING = 12
 """Running trials shown; of a rack of GPUs only their number fits a screen."""
 
@@ -140,8 +142,11 @@ def screen_of(view: View) -> RenderableType:
     head = Text.assemble(
         (view.name, "bold"), f"  {view.ended} of {view.progress.planned} trials, {view.progress.epochs:,} epochs"
     )
-    bar = ProgressBar(total=max(1, view.progress.planned), completed=view.ended, width=60)
-    parts: list[RenderableType] = [head, bar, Text(_counts(view))]
+    bar = Table.grid(padding=(0, 2))
+    bar.add_row(
+        ProgressBar(total=max(1, view.progress.planned), completed=view.ended, width=BAR_WIDTH), Text(_counts(view))
+    )
+    parts: list[RenderableType] = [head, bar]
     if view.progress.best is not None:
         parts.append(Text.assemble(("best     ", "bold"), _best(view.progress.best, view.metric)))
     if view.running:
