@@ -138,11 +138,10 @@ def _check_name(option: str, name: str | None, members: Mapping[str, Any]) -> No
 
 
 def _named_scheduler(name: str, epochs: int) -> AnyScheduler:
-    from cifar_tune.config.schedulers import AnyScheduler, default_grace
+    from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, default_grace
 
-    member = _by_name(AnyScheduler)[name]
-    grace = {"grace_epochs": default_grace(epochs)} if "grace_epochs" in member.model_fields else {}
-    scheduler: AnyScheduler = member(**grace)
+    grace = {"grace_epochs": default_grace(epochs)} if name in WITH_GRACE else {}
+    scheduler: AnyScheduler = _by_name(AnyScheduler)[name](**grace)
     return scheduler
 
 

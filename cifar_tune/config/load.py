@@ -13,8 +13,9 @@ from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.messages import FINDINGS, Finding, explain
 from cifar_tune.config.overrides import apply, of_trial
 from cifar_tune.config.paths import with_default_names
+from cifar_tune.config.schedulers import scheduler_findings
 from cifar_tune.config.space import Space
-from cifar_tune.config.sweep_config import SweepConfig, filled_in, grace_findings
+from cifar_tune.config.sweep_config import SweepConfig, filled_in
 from cifar_tune.errors import ConfigError
 from cifar_tune.schema import ListOf, Strict
 from cifar_tune.training.trial import TrialConfig
@@ -75,10 +76,9 @@ def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
     trial, scheduler = tree.get("trial"), tree.get("scheduler")
     if not isinstance(trial, Mapping):
         return
-    if isinstance(scheduler, Mapping):
-        grace, epochs = scheduler.get("grace_epochs"), trial.get("epochs")
-        if isinstance(grace, int) and isinstance(epochs, int) and epochs >= 1:
-            yield from grace_findings(grace, epochs)
+    epochs = trial.get("epochs")
+    if isinstance(scheduler, Mapping) and isinstance(epochs, int) and epochs >= 1:
+        yield from scheduler_findings(scheduler, epochs)
     grid = _sound(tree.get("grid"), TypeAdapter(ListOf[Plain], config=Strict.model_config))
     search = _sound(tree.get("search"), TypeAdapter(Domain))
     yield from Space(with_default_names(trial, TrialConfig), grid, search).findings

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from cifar_tune.config.messages import Finding
 from cifar_tune.schema import Count, Strict
+
+Factor = Annotated[int, Field(ge=2)]
+"""One trial in so many goes on."""
 
 
 def default_grace(epochs: int) -> int:
     """Returns the first rung of a sweep that does not say: a tenth of its epochs."""
     return max(1, epochs // 10)
+
+
+def rungs(grace_epochs: int, reduction_factor: int, epochs: int) -> tuple[int, ...]:
+    """Returns the epochs r * eta^k below R; at R a trial is complete, and nothing is left to stop."""
+    found = []
+    epoch = grace_epochs
+    while epoch < epochs:
+        found.append(epoch)
+        epoch *= reduction_factor
+    return tuple(found)
 
 
 class Asha(Strict):
@@ -20,7 +35,9 @@ class Asha(Strict):
     name: Literal["asha"] = "asha"
     grace_epochs: Count = 1
     """First rung: no trial is stopped before it. A sweep that does not say takes a tenth of its epochs."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: Factor = 3
+    brackets: Count = 1
+    """Groups that trials are drawn into; each has its first rung `reduction_factor` times as late as the one before."""
 
 
 class NoScheduler(Strict):
@@ -30,3 +47,26 @@ class NoScheduler(Strict):
 
 
 AnyScheduler = Annotated[Asha | NoScheduler, Field(discriminator="name")]
+
+WITH_GRACE = tuple(
+    member.model_fields["name"].default
+    for member in get_args(get_args(AnyScheduler)[0])
+    if "grace_epochs" in member.model_fields
+)
+"""Names of the schedulers that have a grace period."""
+
+
+def scheduler_findings(scheduler: Mapping[str, Any], epochs: int) -> Iterator[Finding]:
+    """Yields what of a scheduler's values, sound by themselves or not, does not suit the epochs of a trial."""
+    grace, brackets = scheduler.get("grace_epochs"), scheduler.get("brackets", 1)
+    factor = scheduler.get("reduction_factor", Asha().reduction_factor)
+    if not isinstance(grace, int) or grace < 1:
+        return
+    if grace > epochs:
+        yield Finding(("scheduler", "grace_epochs"), f"must be at most trial.epochs, which is {epochs}, got {grace}")
+    elif isinstance(brackets, int) and isinstance(factor, int) and factor >= 2:
+        most = len(levels := rungs(grace, factor, epochs)) + 1
+        told = f"rungs at epochs {', '.join(map(str, levels))}" if levels else "no rung"
+        if brackets > most:
+            message = f"must be at most {most}, one more than the rungs ({told}), got {brackets}"
+            yield Finding(("scheduler", "brackets"), message)

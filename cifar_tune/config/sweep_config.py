@@ -10,12 +10,12 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.dump import to_yaml
-from cifar_tune.config.messages import Finding, explain, found
+from cifar_tune.config.messages import explain, found
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.paths import dotted, locate, replace
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
-from cifar_tune.config.schedulers import AnyScheduler, Asha, default_grace
+from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, Asha, default_grace, scheduler_findings
 from cifar_tune.config.space import Space
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
@@ -73,8 +73,7 @@ class SweepConfig(Strict):
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
-        grace = getattr(self.scheduler, "grace_epochs", 1)
-        findings = [*grace_findings(grace, self.trial.epochs), *self._space().findings]
+        findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
         if findings:
             raise found(findings)
         return self
@@ -147,12 +146,6 @@ def filled_in(data: Any) -> Any:
         seed = data.get("seed", 0)
         filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
         epochs = trial.get("epochs")
-        if isinstance(scheduler, Mapping) and scheduler.get("name") == "asha" and isinstance(epochs, int):
+        if isinstance(scheduler, Mapping) and scheduler.get("name") in WITH_GRACE and isinstance(epochs, int):
             filled["scheduler"] = {"grace_epochs": default_grace(epochs), **scheduler}
     return filled
-
-
-def grace_findings(grace: int, epochs: int) -> list[Finding]:
-    """Returns what is wrong with a grace period."""
-    message = f"must be at most trial.epochs, which is {epochs}, got {grace}"
-    return [Finding(("scheduler", "grace_epochs"), message)] if grace > epochs else []

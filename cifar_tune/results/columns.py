@@ -160,6 +160,7 @@ EPOCH_COLUMNS = (
         "",
         "value of the objective that was needed to go on; missing while the rung has too few trials",
     ),
+    Column("bracket", "int", "", "group of trials that is compared at the rung, from 0; missing where all are"),
 )
 
 DERIVED_TRIAL_COLUMNS = tuple(column.name for column in TRIAL_COLUMNS if column.derived)

@@ -12,6 +12,7 @@ class Decision:
 
     rung: the rung's epoch; None between rungs. rung_size: trials recorded there so far, this one included.
     rung_rank: place among them, 1 for the best. rung_cutoff: value needed to go on; None while the rung has too few.
+    bracket: the group of trials that is compared there; None where all are.
     """
 
     action: Literal["continue", "stop"]
@@ -19,13 +20,16 @@ class Decision:
     rung_size: int | None = None
     rung_rank: int | None = None
     rung_cutoff: float | None = None
+    bracket: int | None = None
 
     @property
     def reason(self) -> str | None:
         """Why a trial was stopped; None for one that goes on."""
         if self.action == "continue":
             return None
-        return f"place {self.rung_rank} of {self.rung_size} at epoch {self.rung}; the cutoff was {self.rung_cutoff:.4f}"
+        group = "" if self.bracket is None else f" in bracket {self.bracket}"
+        place = f"place {self.rung_rank} of {self.rung_size} at epoch {self.rung}{group}"
+        return place if self.rung_cutoff is None else f"{place}; the cutoff was {self.rung_cutoff:.4f}"
 
 
 CONTINUE = Decision("continue")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.config.schedulers import Asha
+from cifar_tune.config.schedulers import Asha, NoScheduler, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.tuning.checks import check_data
 from cifar_tune.tuning.devices import GIGABYTE, Machine, TrialResources, device_kind
-from cifar_tune.tuning.schedulers.asha import rungs
+from cifar_tune.tuning.schedulers.asha import bracket_shares
 
 if TYPE_CHECKING:
     from cifar_tune.tuning.probe import Probe
@@ -33,21 +33,43 @@ class Epochs:
     most: int
 
 
+@dataclass(frozen=True)
+class Halving:
+    """A share of the trials, of which one in `factor` passes each rung."""
+
+    share: float
+    rungs: tuple[int, ...] = ()
+    factor: int = 1
+
+    def epochs(self, whole: int) -> float:
+        """Returns the mean epochs of a trial; whole: of one that is never stopped."""
+        stretches = [end - start for start, end in itertools.pairwise((0, *self.rungs, whole))]
+        return sum(stretch * (1 / self.factor) ** passed for passed, stretch in enumerate(stretches))
+
+
+def halvings(sweep: SweepConfig) -> tuple[Halving, ...]:
+    """Returns how the scheduler will divide and thin out the trials."""
+    match sweep.scheduler:
+        case Asha(grace_epochs=grace, reduction_factor=factor, brackets=brackets):
+            levels = rungs(grace, factor, sweep.trial.epochs)
+            shares = bracket_shares(len(levels), factor, brackets)
+            return tuple(Halving(share, levels[s:], factor) for s, share in enumerate(shares))
+        case NoScheduler():
+            return (Halving(1.0),)
+
+
 def stopping_epochs(sweep: SweepConfig) -> tuple[int, ...]:
     """Returns the epochs at which weak trials are stopped."""
-    if not isinstance(sweep.scheduler, Asha):
-        return ()
-    return rungs(sweep.scheduler.grace_epochs, sweep.scheduler.reduction_factor, sweep.trial.epochs)
+    return tuple(sorted({rung for halving in halvings(sweep) for rung in halving.rungs}))
 
 
 def planned_epochs(sweep: SweepConfig) -> Epochs:
     """Returns how many epochs the sweep will train, as far as that can be known before it runs."""
-    trials = planned_trials(sweep)
-    ends = (*stopping_epochs(sweep), sweep.trial.epochs)
-    passing = 1 / sweep.scheduler.reduction_factor if isinstance(sweep.scheduler, Asha) else 1.0
-    stretches = [end - start for start, end in itertools.pairwise((0, *ends))]
-    likely = sum(stretch * passing**passed for passed, stretch in enumerate(stretches))
-    return Epochs(trials * ends[0], round(trials * likely), trials * sweep.trial.epochs)
+    trials, whole = planned_trials(sweep), sweep.trial.epochs
+    parts = halvings(sweep)
+    least = sum(part.share * min((*part.rungs, whole)) for part in parts)
+    likely = sum(part.share * part.epochs(whole) for part in parts)
+    return Epochs(round(trials * least), round(trials * likely), trials * whole)
 
 
 def planned_trials(sweep: SweepConfig) -> int:

@@ -20,6 +20,9 @@ from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
 from cifar_tune.tuning.studies import Point, Study
 
+RUNG_COLUMNS = ("rung", "rung_size", "rung_rank", "rung_cutoff", "bracket")
+"""Of a decision, in its order."""
+
 PROPOSED = "proposed"
 """Kind of the store's notes about proposals."""
 
@@ -126,7 +129,8 @@ class Search(Generic[TrialT]):
         )
 
     def _new_scheduler(self) -> Scheduler:
-        return build_scheduler(self._sweep.scheduler, self._sweep.trial.epochs, self._sign)
+        sweep = self._sweep
+        return build_scheduler(sweep.scheduler, epochs=sweep.trial.epochs, sign=self._sign, seed=sweep.seed)
 
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
@@ -257,4 +261,4 @@ def _noted(point: Point | None) -> dict[str, Any]:
 
 
 def _recorded(row: Mapping[str, Any]) -> Decision:
-    return Decision(row["decision"], *(row[name] for name in ("rung", "rung_size", "rung_rank", "rung_cutoff")))
+    return Decision(row["decision"], *(row[name] for name in RUNG_COLUMNS))

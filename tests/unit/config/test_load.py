@@ -118,6 +118,11 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
             "  grace_epochs: 31",
             "sweep.yaml:57:17: scheduler.grace_epochs: must be at most trial.epochs, which is 30, got 31",
         ),
+        (
+            "  reduction_factor: 4",
+            "  reduction_factor: 4\n  brackets: 4",
+            "scheduler.brackets: must be at most 3, one more than the rungs (rungs at epochs 3, 12), got 4",
+        ),
         ("  name: tpe", "  name: tpee", "sampler.name: unknown sampler `tpee`; did you mean `tpe`? allowed: "),
         (
             "seed: 3\n",

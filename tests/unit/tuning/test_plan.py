@@ -9,7 +9,7 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.tuning.devices import Machine, trial_resources
-from cifar_tune.tuning.plan import plan, planned_epochs, stopping_epochs
+from cifar_tune.tuning.plan import halvings, plan, planned_epochs, stopping_epochs
 
 SWEEP = """
 name: small
@@ -45,6 +45,16 @@ def test_likely_epochs_are_those_of_synchronous_halving(tmp_path: Path) -> None:
     halving = 27 * 3 + 9 * 6 + 3 * 18 + 1 * 3
     epochs = planned_epochs(sweep_with(tmp_path))
     assert (epochs.least, epochs.likely, epochs.most) == (54 * 3, 2 * halving, 54 * 30)
+
+
+def test_each_bracket_is_given_the_same_number_of_epochs(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "scheduler.brackets=4", "trial.epochs=81")
+    parts = halvings(sweep)
+    assert [part.rungs for part in parts] == [(3, 9, 27), (9, 27), (27,), ()]
+    budgets = [part.share * part.epochs(81) for part in parts]
+    assert sum(part.share for part in parts) == pytest.approx(1)
+    assert max(budgets) < 1.4 * min(budgets)
+    assert stopping_epochs(sweep) == (3, 9, 27)
 
 
 def test_without_a_scheduler_the_number_of_epochs_is_known(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cifar_tune.config.schedulers import Asha
-from cifar_tune.tuning.schedulers.asha import AshaRungs, places, rungs
+from cifar_tune.config.schedulers import Asha, rungs
+from cifar_tune.tuning.schedulers.asha import AshaStopping, bracket_shares, places
 
 
 def test_rungs_are_the_grace_period_times_powers_of_the_factor_below_the_last_epoch() -> None:
@@ -51,7 +51,7 @@ def brute_force(history: list[tuple[str, int, float]], epochs: int, grace: int, 
 def test_every_decision_equals_that_of_a_brute_force_oracle(
     values: list[tuple[int, float]], grace: int, factor: int, sign: int, gap: int
 ) -> None:
-    study = AshaRungs(Asha(grace_epochs=grace, reduction_factor=factor), 20, sign)
+    study = AshaStopping(Asha(grace_epochs=grace, reduction_factor=factor), 20, sign, seed=0)
     epoch_of: dict[str, int] = {}
     history, decisions = [], []
     for trial, value in values:
@@ -64,7 +64,7 @@ def test_every_decision_equals_that_of_a_brute_force_oracle(
 
 
 def test_a_decision_says_where_against_how_many_and_by_what() -> None:
-    study = AshaRungs(Asha(grace_epochs=1, reduction_factor=3), 9, 1)
+    study = AshaStopping(Asha(grace_epochs=1, reduction_factor=3), 9, 1, seed=0)
     study.report("a", 1, 0.5)
     decision = study.report("b", 1, 0.25)
     assert (decision.action, decision.rung, decision.rung_size, decision.rung_rank) == ("stop", 1, 2, 2)
@@ -73,7 +73,38 @@ def test_a_decision_says_where_against_how_many_and_by_what() -> None:
 
 
 def test_the_last_epoch_is_never_a_reason_to_stop() -> None:
-    study = AshaRungs(Asha(grace_epochs=1, reduction_factor=3), 3, -1)
+    study = AshaStopping(Asha(grace_epochs=1, reduction_factor=3), 3, -1, seed=0)
     for name, loss in (("a", 0.1), ("b", 0.9)):
         study.report(name, 1, 0.1)
         assert study.report(name, 3, loss).action == "continue"
+
+
+def test_trials_are_shared_between_brackets_as_in_hyperband() -> None:
+    """R / r = 27, eta = 3: 27, 12, 6 and 4 trials, rounded up; the shares are of 27, 12, 6 and 4."""
+    assert bracket_shares(3, 3, 4) == pytest.approx([27 / 49, 12 / 49, 6 / 49, 4 / 49])
+    assert bracket_shares(3, 3, 1) == [1.0]
+
+
+def test_a_bracket_follows_from_seed_and_name_and_gets_its_share() -> None:
+    def brackets(seed: int) -> list[int]:
+        study = AshaStopping(Asha(grace_epochs=1, brackets=4), 27, 1, seed)
+        return [study.bracket(f"t{number:04}") for number in range(2000)]
+
+    assert brackets(7) == brackets(7)
+    assert brackets(7) != brackets(8)
+    counts = [brackets(7).count(s) / 2000 for s in range(4)]
+    assert counts == pytest.approx(bracket_shares(3, 3, 4), abs=0.03)
+
+
+def test_trials_are_compared_within_their_bracket_from_its_own_first_rung_on() -> None:
+    study = AshaStopping(Asha(grace_epochs=1, brackets=2), 9, 1, seed=0)
+    names = [f"t{number:04}" for number in range(1, 30)]
+    first, second = ([name for name in names if study.bracket(name) == s] for s in (0, 1))
+    for name in second:
+        assert study.report(name, 1, 0.0).rung is None
+    for place, name in enumerate(first, start=1):
+        decision = study.report(name, 1, 1 / place)
+        assert (decision.rung, decision.rung_size, decision.rung_rank, decision.bracket) == (1, place, place, 0)
+    decision = study.report(second[0], 3, 0.1)
+    assert (decision.action, decision.rung, decision.rung_size, decision.bracket) == ("continue", 3, 1, 1)
+    assert study.report(second[1], 3, 0.05).reason == "place 2 of 2 at epoch 3 in bracket 1; the cutoff was 0.1000"

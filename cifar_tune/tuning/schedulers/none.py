@@ -1,0 +1,14 @@
+"""No early stopping."""
+
+from __future__ import annotations
+
+from cifar_tune.tuning.decision import CONTINUE, Decision
+from cifar_tune.tuning.schedulers.scheduler import Scheduler
+
+
+class EveryEpoch(Scheduler):
+    """Stops nothing."""
+
+    def report(self, trial_id: str, epoch: int, value: float) -> Decision:
+        """Returns that the trial goes on."""
+        return CONTINUE
