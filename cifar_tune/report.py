@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   python -m cifar_tune.report results/quickstart
   python -m cifar_tune.report results/quickstart --x optimizer.lr --y batch_size
   python -m cifar_tune.report results/quickstart --metric validation_loss --aggregate median --at-epoch 3
+  python -m cifar_tune.report results/quickstart --why t0007
 
 Trials are compared at an equal epoch: by default the last one that all completed trials reached. At an early
 one (--at-epoch 1) the trials count too that were stopped later.
@@ -48,6 +49,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--at-epoch", type=int, metavar="N", help="compare trials as they stood at this epoch")
     parser.add_argument("--top", type=_count, default=10, metavar="N", help="trials in the ranking (default: 10)")
+    parser.add_argument("--why", metavar="TRIAL", help="only say what became of this trial, against whom and why")
     return parser
 
 
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cifar_tune.analysis.overview import Choice
 
         choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
-        return report(options.results, Console(), choice)
+        return report(options.results, Console(), choice, options.why)
     except CifarTuneError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -74,13 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def report(folder: Path, console: Console, choice: Choice) -> int:
+def report(folder: Path, console: Console, choice: Choice, trial_id: str | None = None) -> int:
     """Prints and writes the report of a results folder; returns the exit status.
+
+    trial_id: prints what became of this trial instead.
 
     Raises:
         CifarTuneError: the folder is no sweep, or the choice names what it does not have.
     """
     from cifar_tune.analysis.overview import print_overview
+    from cifar_tune.analysis.sweep_file import read_sweep_file
+    from cifar_tune.analysis.why import why
     from cifar_tune.analysis.write_report import write_report
     from cifar_tune.results import DamagedTableWarning, load
 
@@ -89,6 +95,10 @@ def report(folder: Path, console: Console, choice: Choice) -> int:
         trials, epochs = load(folder)
     for warning in told:
         console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if trial_id is not None:
+        metric = choice.metric or read_sweep_file(folder).metric
+        console.print(why(trials, epochs, trial_id, metric), markup=False, highlight=False, soft_wrap=True)
+        return DONE
     print_overview(console, folder, trials, epochs, choice)
     files = write_report(folder, trials, epochs, choice)
     console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)

@@ -67,6 +67,18 @@ def test_a_wrong_option_is_told_with_status_2_and_no_traceback(sweep: Path, argu
     assert "Traceback" not in done.stderr
 
 
+def test_why_says_what_became_of_one_trial(sweep: Path) -> None:
+    done = report(sweep, "--why", "t3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "t3 completed: it ended after epoch 2.\n"
+        "Its validation accuracy was 50.00 %, place 1 of the 4 completed trials.\n"
+    )
+    unknown = report(sweep, "--why", "t03")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == "no trial `t03`; did you mean `t3`? there are t0 to t3\n"
+
+
 def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path) -> None:
     for folder, message in ((tmp_path, "is no results folder"), (tmp_path / "x", "there is no such folder")):
         done = report(folder)

@@ -1,0 +1,174 @@
+"""What became of one trial, and why: when it was stopped, against whom, and by how much."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from cifar_tune.analysis.naming import UNITS, more_is_better
+from cifar_tune.analysis.naming import metric as known_metric
+from cifar_tune.errors import AnalysisError
+from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
+
+MOST_NAMED = 8
+"""Trials that a sentence names before it counts the others."""
+
+
+def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str = "validation_accuracy") -> str:
+    """What the tables say of a trial, a sentence a line.
+
+    metric: the sweep's objective, by which its scheduler compared.
+
+    Raises:
+        AnalysisError: no such trial or metric.
+    """
+    metric = known_metric(trials, metric)
+    row = _row(trials, trial_id)
+    own = epochs[epochs["trial_id"].astype(str) == trial_id].sort_values("epoch")
+    rung = _last_stop(own) if row["status"] == STOPPED else None
+    sentences = [_ended(row, rung)]
+    if rung is not None:
+        sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), rung, metric)
+    elif row["status"] == COMPLETED:
+        sentences += _place(trials, row, metric)
+    return "\n".join([*sentences, *_passed(own)])
+
+
+def _row(trials: pd.DataFrame, trial_id: str) -> pd.Series:
+    """Raises AnalysisError where there is no such trial."""
+    known = trials["trial_id"].astype(str).tolist()
+    if trial_id in known:
+        return trials.iloc[known.index(trial_id)]
+    digits = re.sub(r"\D", "", trial_id)
+    alike = [one for one in known if digits and int(re.sub(r"\D", "", one) or -1) == int(digits)]
+    near = alike or difflib.get_close_matches(trial_id, known, n=1)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    there = f"there are {known[0]} to {known[-1]}" if known else "none has been started yet"
+    raise AnalysisError(f"no trial `{trial_id}`; {hint}{there}")
+
+
+def _last_stop(own: pd.DataFrame) -> pd.Series | None:
+    """The epoch at which the trial ended, if it was stopped at a rung."""
+    last = own.tail(1)
+    if last.empty or last["decision"].iloc[0] != "stop" or pd.isna(last["rung"].iloc[0]):
+        return None
+    return last.iloc[0]
+
+
+def _ended(row: pd.Series, rung: pd.Series | None) -> str:
+    """When and how the trial ended, or that it has not."""
+    name, done, whole = row["trial_id"], int(row["epochs_trained"]), row.get("trial.epochs")
+    of = "" if whole is None or pd.isna(whole) else f" of {int(whole)}"
+    after = f"after epoch {done}{of}" if done else "before its first epoch was done"
+    reason = "" if pd.isna(row["status_reason"]) else f": {row['status_reason']}"
+    match row["status"]:
+        case s if s == STOPPED and rung is not None:
+            group = "" if pd.isna(rung["bracket"]) else f" of bracket {rung['bracket']}"
+            place = f"place {rung['rung_rank']} of the {rung['rung_size']} trials that had come there"
+            return f"{name} was stopped {after}: {place}, to the rung at epoch {rung['rung']}{group}."
+        case s if s == STOPPED:
+            return f"{name} was stopped {after}{reason}."
+        case s if s == COMPLETED:
+            return f"{name} completed: it ended {after}{reason}."
+        case s if s == DIVERGED:
+            return f"{name} diverged {after}{reason}."
+        case s if s == FAILED:
+            tried = "" if pd.isna(row["attempts"]) else f" (attempt {row['attempts']})"
+            return f"{name} failed {after}{tried}{reason or _last_line(row)}."
+        case s if s == INTERRUPTED:
+            return f"{name} was interrupted {after}{reason}. --resume goes on with it."
+        case s if s == RUNNING:
+            return f"{name} is running: it stands {after}." if done else f"{name} is running its first epoch."
+    return f"{name}: nothing is known but its epochs; it stands {after}."
+
+
+def _last_line(row: pd.Series) -> str:
+    return "" if pd.isna(row["error"]) else f": {str(row['error']).strip().splitlines()[-1]}"
+
+
+def _at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Series) -> pd.DataFrame:
+    """The epochs that were compared at a rung, of the trial's study and bracket, in the order in which they came."""
+    study_of = trials.assign(trial_id=trials["trial_id"].astype(str)).set_index("trial_id")["study"].astype(object)
+    there = epochs[epochs["rung"] == rung["rung"]]
+    there = there.assign(study=there["trial_id"].astype(str).map(study_of))
+    for column, own in (("bracket", rung["bracket"]), ("study", study)):
+        missing: bool = pd.isna(own)
+        there = there.loc[there[column].isna() if missing else there[column] == own]
+    return there.sort_values("rung_size")
+
+
+def _comparison(there: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[str]:
+    """By how much the trial missed the cutoff, who was better, and how it stands among those who came later."""
+    value, cutoff = float(rung[metric]), rung["rung_cutoff"]
+    before = _ordered(there[there["rung_size"] <= rung["rung_size"]], metric)
+    better = before[_better(before[metric], value, metric)]
+    equal = int((before[metric] == value).sum()) - 1
+    words = metric.replace("_", " ")
+    if pd.isna(cutoff):
+        yield f"Its {words} was {_written(metric, value)}; nobody could go on before more had come."
+    else:
+        missed = f"{_difference(metric, abs(value - cutoff))} short" if value != cutoff else "as much as it had"
+        yield f"Its {words} was {_written(metric, value)}; {_written(metric, cutoff)} was needed, {missed}."
+    if not len(better) < rung["rung_rank"] <= len(better) + equal + 1:
+        return
+    if len(better):
+        yield f"Better there: {_named(better, metric, cutoff)}."
+    if len(there) > rung["rung_size"]:
+        place = int(_better(there[metric], value, metric).sum()) + 1
+        yield f"Of all {len(there)} trials that came to this rung so far it is place {place}."
+
+
+def _ordered(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return rows.sort_values(metric, ascending=not more_is_better(metric), kind="stable")
+
+
+def _better(values: pd.Series, value: float, metric: str) -> pd.Series:
+    return values > value if more_is_better(metric) else values < value
+
+
+def _named(better: pd.DataFrame, metric: str, cutoff: object) -> str:
+    """The best, and the one at the cutoff: `t0002 55.10 %, t0004 51.00 % (the cutoff)`."""
+    at = better[better[metric] == cutoff].head(1)
+    shown = better.head(MOST_NAMED)
+    if len(at) and at.index[0] not in shown.index:
+        shown = pd.concat([better.head(MOST_NAMED - 1), at])
+    parts = [
+        f"{one['trial_id']} {_written(metric, one[metric])}{' (the cutoff)' if place in at.index else ''}"
+        for place, one in shown.iterrows()
+    ]
+    return ", ".join(parts) + (f" and {len(better) - len(shown)} more" if len(better) > len(shown) else "")
+
+
+def _place(trials: pd.DataFrame, row: pd.Series, metric: str) -> Iterator[str]:
+    """How a completed trial ranks."""
+    completed = trials.loc[trials["status"] == COMPLETED, metric].dropna()
+    if pd.isna(row[metric]):
+        return
+    place = int(_better(completed, float(row[metric]), metric).sum()) + 1
+    words, value = metric.replace("_", " "), _written(metric, float(row[metric]))
+    yield f"Its {words} was {value}, place {place} of the {len(completed)} completed trials."
+
+
+def _passed(own: pd.DataFrame) -> Iterator[str]:
+    """The rungs that the trial passed, at once or after a pause."""
+    later = own["epoch"] < own["epoch"].max()
+    there = own[own["rung"].notna() & ((own["decision"] != "stop") | later)]
+    parts = [
+        f"epoch {one['rung']} (place {one['rung_rank']} of {one['rung_size']}"
+        + (", paused, went on later)" if one["decision"] == "stop" else ")")
+        for _, one in there.iterrows()
+    ]
+    if parts:
+        yield f"It passed the rung{'s' if len(parts) > 1 else ''} at {', '.join(parts)}."
+
+
+def _written(metric: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if UNITS.get(metric) == "fraction" else f"{value:.4g}"
+
+
+def _difference(metric: str, value: float) -> str:
+    return f"{100 * value:.2f} points" if UNITS.get(metric) == "fraction" else f"{value:.4g}"

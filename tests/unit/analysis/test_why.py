@@ -1,0 +1,185 @@
+"""What became of a trial, told from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.analysis.why import why
+from cifar_tune.errors import AnalysisError
+from cifar_tune.results import ResultsStore, load
+
+MakeSweep = Callable[[str, Callable[[ResultsStore], None]], Path]
+LADDER = (0.50, 0.40, 0.55, 0.30, 0.60, 0.52)
+"""Values at the rung of epoch 2, in the order of arrival; with a factor of 3 the first, the third, and then the best
+two go on."""
+
+
+def told(folder: Path, trial_id: str, metric: str = "validation_accuracy") -> list[str]:
+    trials, epochs = load(folder)
+    return why(trials, epochs, trial_id, metric).splitlines()
+
+
+def arrive(store: ResultsStore, trial_id: str, value: float, **rung: object) -> None:
+    store.add_epoch(trial_id, 1, validation_accuracy=value - 0.1, validation_loss=1.1 - value, decision="continue")
+    store.add_epoch(trial_id, 2, validation_accuracy=value, validation_loss=1 - value, rung=2, **rung)
+
+
+def halving(store: ResultsStore) -> None:
+    """Each arrival is compared with those before it, as asynchronous halving does."""
+    for place, value in enumerate(LADDER):
+        size, best = place + 1, sorted(LADDER[: place + 1], reverse=True)
+        rank, cutoff = best.index(value) + 1, best[max(1, size // 3) - 1]
+        goes_on = value >= cutoff
+        trial_id = f"t{size:04}"
+        status, decision = ("completed", "continue") if goes_on else ("stopped", "stop")
+        store.update_trial(trial_id, study="all", status=status, configuration={"epochs": 3})
+        arrive(store, trial_id, value, decision=decision, rung_size=size, rung_rank=rank, rung_cutoff=cutoff)
+        if goes_on:
+            store.add_epoch(trial_id, 3, validation_accuracy=value + 0.1, decision="continue")
+    store.update_trial("t9999", study="other", status="stopped")
+    arrive(store, "t9999", 0.9, decision="continue", rung_size=1, rung_rank=1, rung_cutoff=0.9)
+
+
+def test_a_stopped_trial_is_told_when_against_whom_and_by_how_much(make_sweep: MakeSweep) -> None:
+    folder = make_sweep("s", halving)
+    assert told(folder, "t0006") == [
+        "t0006 was stopped after epoch 2 of 3: place 3 of the 6 trials that had come there, to the rung at epoch 2.",
+        "Its validation accuracy was 52.00 %; 55.00 % was needed, 3.00 points short.",
+        "Better there: t0005 60.00 %, t0003 55.00 % (the cutoff).",
+    ]
+
+
+def test_trials_that_came_to_the_rung_later_do_not_count_but_are_told(make_sweep: MakeSweep) -> None:
+    folder = make_sweep("s", halving)
+    assert told(folder, "t0002")[1:] == [
+        "Its validation accuracy was 40.00 %; 50.00 % was needed, 10.00 points short.",
+        "Better there: t0001 50.00 % (the cutoff).",
+        "Of all 6 trials that came to this rung so far it is place 5.",
+    ]
+
+
+def test_a_lower_loss_is_the_better_one(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        store.update_trial("t0001", status="running")
+        arrive(store, "t0001", 0.5, decision="continue", rung_size=1, rung_rank=1, rung_cutoff=0.5)
+        store.update_trial("t0002", status="stopped")
+        arrive(store, "t0002", 0.25, decision="stop", rung_size=2, rung_rank=2, rung_cutoff=0.5)
+
+    found = told(make_sweep("s", fill), "t0002", "validation_loss")
+    assert found[1:] == [
+        "Its validation loss was 0.75; 0.5 was needed, 0.25 short.",
+        "Better there: t0001 0.5 (the cutoff).",
+    ]
+
+
+def test_only_trials_of_the_same_bracket_are_named(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for trial_id, value, bracket, rank in (("t0001", 0.9, 1, 1), ("t0002", 0.5, 0, 1), ("t0003", 0.4, 0, 2)):
+            store.update_trial(trial_id, status="stopped")
+            size = 1 if trial_id == "t0001" else rank
+            decision = "stop" if trial_id == "t0003" else "continue"
+            cutoff = max(value, 0.5)
+            arrive(
+                store, trial_id, value, decision=decision, rung_size=size, rung_rank=rank, rung_cutoff=cutoff,
+                bracket=bracket,
+            )  # fmt: skip
+
+    first, _, third = told(make_sweep("s", fill), "t0003")
+    assert first.endswith("to the rung at epoch 2 of bracket 0.")
+    assert third == "Better there: t0002 50.00 % (the cutoff)."
+
+
+def test_a_rank_that_does_not_follow_from_the_metric_names_nobody(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for place, value in enumerate((0.1, 0.2), start=1):
+            store.update_trial(f"t{place}", status="stopped")
+            arrive(store, f"t{place}", value, decision="stop", rung_size=place, rung_rank=place, rung_cutoff=0.5)
+
+    assert told(make_sweep("s", fill), "t2")[1:] == [
+        "Its validation accuracy was 20.00 %; 50.00 % was needed, 30.00 points short."
+    ]
+
+
+def test_of_many_better_trials_the_best_and_the_one_at_the_cutoff_are_named(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for place in range(1, 31):
+            store.update_trial(f"t{place:02}", status="stopped")
+            there = {"rung_size": place, "rung_rank": place, "rung_cutoff": 1 - max(1, place // 3) / 100}
+            arrive(store, f"t{place:02}", 1 - place / 100, decision="stop", **there)
+
+    best = ", ".join(f"t{place:02} {100 - place}.00 %" for place in range(1, 8))
+    assert told(make_sweep("s", fill), "t30")[-1] == f"Better there: {best}, t10 90.00 % (the cutoff) and 21 more."
+
+
+def test_a_completed_trial_is_told_its_place_and_the_rungs_it_passed(make_sweep: MakeSweep) -> None:
+    assert told(make_sweep("s", halving), "t0003") == [
+        "t0003 completed: it ended after epoch 3 of 3.",
+        "Its validation accuracy was 65.00 %, place 2 of the 3 completed trials.",
+        "It passed the rung at epoch 2 (place 1 of 3).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "epochs", "expected"),
+    [
+        (
+            {"status": "diverged", "status_reason": "training loss is not finite in epoch 2, at step 7"},
+            1,
+            "t diverged after epoch 1: training loss is not finite in epoch 2, at step 7.",
+        ),
+        (
+            {"status": "failed", "status_reason": "no worker could finish it", "attempts": 3},
+            0,
+            "t failed before its first epoch was done (attempt 3): no worker could finish it.",
+        ),
+        ({"status": "failed", "error": "Trace\nValueError: no"}, 2, "t failed after epoch 2: ValueError: no."),
+        ({"status": "interrupted", "status_reason": "Ctrl-C"}, 1, "t was interrupted after epoch 1: Ctrl-C. --resume"),
+        (
+            {"status": "stopped", "status_reason": "time is over"},
+            1,
+            "after epoch 1: time is over.",
+        ),
+        (
+            {"status": "completed", "status_reason": "early stopping"},
+            2,
+            "it ended after epoch 2: early stopping.",
+        ),
+    ],
+)
+def test_other_ends_are_told_with_their_reason(
+    make_sweep: MakeSweep, values: dict[str, object], epochs: int, expected: str
+) -> None:
+    def fill(store: ResultsStore) -> None:
+        store.update_trial("t", **values)
+        for epoch in range(1, epochs + 1):
+            store.add_epoch("t", epoch, train_loss=1.0, decision="continue")
+
+    assert expected in told(make_sweep("s", fill), "t")[0]
+
+
+def test_a_running_trial_is_told_how_far_it_is(tmp_path: Path) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        store.update_trial("t", status="running")
+        store.publish(force=True)
+        assert told(tmp_path / "s", "t") == ["t is running its first epoch."]
+        store.add_epoch("t", 1, train_loss=1.0)
+        store.publish(force=True)
+        assert told(tmp_path / "s", "t") == ["t is running: it stands after epoch 1."]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("t3", "no trial `t3`; did you mean `t0003`? there are t0001 to t9999"),
+        ("6", "no trial `6`; did you mean `t0006`? there are t0001 to t9999"),
+        ("T0001", "no trial `T0001`; did you mean `t0001`? there are"),
+        ("nobody", "no trial `nobody`; there are t0001 to t9999"),
+    ],
+)
+def test_an_unknown_trial_is_told_from_those_there_are(make_sweep: MakeSweep, name: str, message: str) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        told(make_sweep("s", halving), name)
+    assert str(caught.value).startswith(message)
