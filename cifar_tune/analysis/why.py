@@ -93,12 +93,13 @@ def _last_line(row: pd.Series) -> str:
 def _at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Series) -> pd.DataFrame:
     """The epochs that were compared at a rung, of the trial's study and bracket, in the order in which they came."""
     study_of = trials.assign(trial_id=trials["trial_id"].astype(str)).set_index("trial_id")["study"].astype(object)
-    there = epochs[epochs["rung"] == rung["rung"]]
-    there = there.assign(study=there["trial_id"].astype(str).map(study_of))
+    at_rung = epochs[epochs["rung"] == rung["rung"]]
+    there = at_rung.assign(study=at_rung["trial_id"].astype(str).map(study_of))
     for column, own in (("bracket", rung["bracket"]), ("study", study)):
         missing: bool = pd.isna(own)
         there = there.loc[there[column].isna() if missing else there[column] == own]
-    return there.sort_values("rung_size")
+    ordered: pd.DataFrame = there.sort_values("rung_size")
+    return ordered
 
 
 def _comparison(there: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[str]:
