@@ -110,25 +110,40 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     folder = (options.results or Path("results", sweep.name)).expanduser()
     machine = this_machine()
     address = options.address or os.environ.get("RAY_ADDRESS")
-    if options.plan or address is None:
+    if address is None:
         resources = trial_resources(sweep.resources, machine)
+    else:
+        from cifar_tune.tuning.cluster import check_address
+
+        check_address(address)
     check_trials(sweep, root)
     if options.plan:
         from cifar_tune.tuning.plan import plan
 
-        print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
+        if address is not None:
+            print(_cluster_plan(sweep, machine, address))
+        else:
+            print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
         return DONE
-    from cifar_tune.tuning.cluster import check_address
     from cifar_tune.tuning.opening import check_results
-
-    if address is not None:
-        check_address(address)
 
     mode: Mode = "resume" if options.resume else "extend" if options.extend else "fresh" if options.fresh else "new"
     check_results(folder, mode)
     check_data(sweep, root)
     prepare_data(sweep, root)
     return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+
+
+def _cluster_plan(sweep: SweepConfig, machine: Machine, address: str) -> str:
+    from tempfile import TemporaryDirectory
+
+    from cifar_tune.tuning.cluster import connected, largest_node
+    from cifar_tune.tuning.devices import trial_resources
+    from cifar_tune.tuning.nodes import Question, examined_nodes
+    from cifar_tune.tuning.plan import cluster_plan
+
+    with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
+        return cluster_plan(sweep, examined_nodes(Question()), trial_resources(sweep.resources, largest_node()))
 
 
 def _train(

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tune.errors import ClusterError
-from cifar_tune.tuning.devices import Gpu, Machine, TrialResources
+from cifar_tune.tuning.cards import Gpu
+from cifar_tune.tuning.devices import Machine, TrialResources
 
 SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",

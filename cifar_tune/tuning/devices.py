@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,33 +13,40 @@ import psutil
 
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.errors import DeviceError
-
-GIGABYTE = 10**9
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One CUDA card."""
-
-    name: str
-    memory_bytes: int
-    driver: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.memory_bytes / GIGABYTE:.0f} GB)"
+from cifar_tune.tuning.cards import GIGABYTE, Gpu, describe_gpus, mps_daemon_runs, visible_gpus
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What this process may use. cores: after CPU affinity and container limits."""
+    """What this process may use. cores: after CPU affinity and container limits. mps_daemon: NVIDIA's, at work."""
 
     cores: int
     memory_bytes: int
     gpus: tuple[Gpu, ...]
+    free_disk_bytes: int = 0
+    mps_daemon: bool = False
 
     def __str__(self) -> str:
         cores = f"{self.cores} CPU core{'s' if self.cores != 1 else ''}"
         return f"{cores}, {self.memory_bytes / GIGABYTE:.0f} GB of memory, {describe_gpus(self.gpus)}"
+
+    def details(self) -> tuple[str, ...]:
+        """Returns a line for each card, and one for what else matters to trials."""
+        disk = f"{self.free_disk_bytes / GIGABYTE:.0f} GB of disk free"
+        daemon = ("NVIDIA's MPS daemon shares the cards",) if self.mps_daemon else ()
+        return (*(card_details(gpu) for gpu in self.gpus), ", ".join((disk, *daemon)))
+
+
+def card_details(gpu: Gpu) -> str:
+    """Returns the card with all that is known of it, in a line."""
+    parts = [str(gpu)]
+    if gpu.free_bytes:
+        parts.append(f"{gpu.free_bytes / GIGABYTE:.1f} GB free")
+    if gpu.capability is not None:
+        parts.append(f"compute capability {gpu.capability[0]}.{gpu.capability[1]}")
+    if gpu.bfloat16 is not None:
+        parts.append("bfloat16" if gpu.bfloat16 else "no bfloat16")
+    return ", ".join([*parts, f"driver {gpu.driver}"] if gpu.driver else parts)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,18 @@ def device_kind(resources: TrialResources) -> str:
 
 def this_machine() -> Machine:
     """Returns what this process may use."""
-    return Machine(cores=usable_cores(), memory_bytes=psutil.virtual_memory().total, gpus=visible_gpus())
+    return machine_with(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def machine_with(visible: str | None) -> Machine:
+    """Returns what a process with `CUDA_VISIBLE_DEVICES=visible` may use here; None leaves all cards visible."""
+    return Machine(
+        cores=usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=visible_gpus(visible),
+        free_disk_bytes=shutil.disk_usage(Path.cwd()).free,
+        mps_daemon=mps_daemon_runs(),
+    )
 
 
 def usable_cores() -> int:
@@ -99,48 +116,6 @@ def _container_quota(path: Path) -> float | None:
         return int(limit) / int(period)
     except (OSError, ValueError):
         return None
-
-
-def visible_gpus() -> tuple[Gpu, ...]:
-    """Returns the CUDA cards that `nvidia-smi` lists and `CUDA_VISIBLE_DEVICES` leaves visible."""
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    query = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total,driver_version", "--format=csv,noheader,nounits"]
-    try:
-        listed = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return parse_gpus(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))
-
-
-def parse_gpus(listed: str, visible: str | None) -> tuple[Gpu, ...]:
-    """Returns the cards of `nvidia-smi`'s table: index, uuid, name, MiB, driver; those in `visible`, if it is given."""
-    cards: dict[str, Gpu] = {}
-    uuids: dict[str, str] = {}
-    for line in listed.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) != 5:
-            continue
-        index, uuid, name, mebibytes, driver = fields
-        cards[index] = Gpu(name, int(mebibytes) * 2**20 if mebibytes.isdigit() else 0, driver)
-        uuids[uuid] = index
-    if visible is None:
-        return tuple(cards.values())
-    chosen: list[Gpu] = []
-    for word in (word.strip() for word in visible.split(",")):
-        index = next((uuids[uuid] for uuid in uuids if word and uuid.startswith(word)), word)
-        if index not in cards:
-            break  # CUDA sees no card after the first one that it does not know
-        chosen.append(cards[index])
-    return tuple(chosen)
-
-
-def describe_gpus(gpus: Sequence[Gpu]) -> str:
-    """Returns the cards in words, such as `2 x NVIDIA H100 PCIe (80 GB)`."""
-    counts: dict[str, int] = {}
-    for gpu in gpus:
-        counts[str(gpu)] = counts.get(str(gpu), 0) + 1
-    return ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no GPU"
 
 
 def trial_resources(asked: Resources, machine: Machine) -> TrialResources:

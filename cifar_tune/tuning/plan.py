@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ from cifar_tune.config.schedulers import Asha, NoScheduler, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
+from cifar_tune.tuning.cards import GIGABYTE
 from cifar_tune.tuning.checks import check_data
-from cifar_tune.tuning.devices import GIGABYTE, Machine, TrialResources, device_kind
+from cifar_tune.tuning.devices import Machine, TrialResources, device_kind
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 
 if TYPE_CHECKING:
+    from cifar_tune.tuning.nodes import Node
     from cifar_tune.tuning.probe import Probe
 
 FORWARD_SHARE = 1 / 3
@@ -78,14 +80,33 @@ def planned_trials(sweep: SweepConfig) -> int:
 
 
 def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine, resources: TrialResources) -> str:
-    """Returns the plan as text. Trains a few steps on random images to know the speed; starts no Ray.
+    """Returns the plan for this machine. Trains a few steps on random images to know the speed; starts no Ray.
 
     Raises:
         DatasetError: what must be known of a data set stands in files that are not there.
     """
     at_once = resources.slots({"CPU": machine.cores, "GPU": len(machine.gpus)})
     lines = [*_trials(sweep, at_once), *_cost(sweep, root, folder, machine, resources, at_once)]
-    lines += [("devices", f"{machine}"), ("each trial", str(resources)), ("data", _data(sweep, root))]
+    lines += _devices(machine, "devices")
+    lines += [("each trial", str(resources)), ("data", _data(sweep, root))]
+    return _page(sweep, lines)
+
+
+def cluster_plan(sweep: SweepConfig, nodes: Sequence[Node], resources: TrialResources) -> str:
+    """Returns the plan for a cluster, whose speed only its trials can tell."""
+    at_once = sum(resources.slots({"CPU": node.machine.cores, "GPU": len(node.machine.gpus)}) for node in nodes)
+    lines = [*_trials(sweep, at_once), ("time", "not known before the first trials have run there")]
+    for node in nodes:
+        lines += _devices(node.machine, node.host)
+    return _page(sweep, [*lines, ("each trial", str(resources))])
+
+
+def _devices(machine: Machine, label: str) -> Iterator[tuple[str, str]]:
+    yield label, str(machine)
+    yield from (("", detail) for detail in machine.details())
+
+
+def _page(sweep: SweepConfig, lines: Sequence[tuple[str, str]]) -> str:
     width = max(len(label) for label, _ in lines)
     return "\n".join([f"{sweep.name}: {planned_trials(sweep)} trials", *(f"  {a:<{width}}  {b}" for a, b in lines)])
 

@@ -6,40 +6,13 @@ import pytest
 
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.errors import DeviceError
-from cifar_tune.tuning.devices import Gpu, Machine, TrialResources, parse_gpus, this_machine, trial_resources
+from cifar_tune.tuning.cards import Gpu
+from cifar_tune.tuning.devices import Machine, TrialResources, this_machine, trial_resources
 
 H100 = Gpu("NVIDIA H100 PCIe", 80 * 10**9, "560.1")
 RTX4060 = Gpu("NVIDIA GeForce RTX 4060", 8 * 10**9, "560.1")
 LAPTOP = Machine(cores=2, memory_bytes=16 * 10**9, gpus=())
 SERVER = Machine(cores=32, memory_bytes=256 * 10**9, gpus=(H100, H100))
-
-TWO_CARDS = """0, GPU-aaaa, NVIDIA H100 PCIe, 81559, 560.1
-1, GPU-bbbb, NVIDIA GeForce RTX 4060, 8188, 560.1
-"""
-
-
-def test_every_card_that_nvidia_smi_lists_is_found() -> None:
-    assert [gpu.name for gpu in parse_gpus(TWO_CARDS, None)] == ["NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4060"]
-    assert parse_gpus(TWO_CARDS, None)[1].memory_bytes == 8188 * 2**20
-
-
-@pytest.mark.parametrize(
-    ("visible", "names"),
-    [
-        ("", []),
-        ("1", ["NVIDIA GeForce RTX 4060"]),
-        ("1,0", ["NVIDIA GeForce RTX 4060", "NVIDIA H100 PCIe"]),
-        ("GPU-bbbb", ["NVIDIA GeForce RTX 4060"]),
-        ("0,7,1", ["NVIDIA H100 PCIe"]),
-        ("-1", []),
-    ],
-)
-def test_cards_are_visible_as_cuda_sees_them(visible: str, names: list[str]) -> None:
-    assert [gpu.name for gpu in parse_gpus(TWO_CARDS, visible)] == names
-
-
-def test_a_table_that_is_none_lists_no_card() -> None:
-    assert parse_gpus("NVIDIA-SMI has failed because it couldn't communicate with the driver.\n", None) == ()
 
 
 def test_this_machine_has_at_least_a_core_and_some_memory() -> None:
