@@ -103,6 +103,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_sweep
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
+    from cifar_tune.tuning.constraints import check_constraints
     from cifar_tune.tuning.devices import this_machine, trial_resources
 
     sweep = load_sweep(options.file, options.set)
@@ -117,6 +118,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
         check_address(address)
     check_trials(sweep, root)
+    check_constraints(sweep, root)
     if options.plan:
         from cifar_tune.tuning.plan import plan
 
@@ -158,10 +160,11 @@ def _train(
 ) -> int:
     from rich.console import Console
 
+    from cifar_tune.tuning.constraints import limits_of
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.opening import open_results
-    from cifar_tune.tuning.search import Search
+    from cifar_tune.tuning.search import MOST_REFUSED, Search
 
     console = Console()
     with Interruption() as interruption:
@@ -172,8 +175,11 @@ def _train(
                     f"moved the sweep that was there to {aside}", soft_wrap=True, markup=False, highlight=False
                 )
             record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
-            search = Search(sweep, store)
+            search = Search(sweep, store, limits_of(sweep, root))
             _run_trials(sweep, search, store, console, root, machine, address, interruption)
+            for study, reason in search.barren().items():
+                told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
+                console.print(f"{told} {reason}", soft_wrap=True, markup=False, highlight=False)
             usable = search.progress().best is not None
     if interruption.requested:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)

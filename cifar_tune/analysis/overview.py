@@ -13,6 +13,7 @@ from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
 from cifar_tune.analysis.parameters import default_axes
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import counts_text, rich_table
@@ -65,6 +66,8 @@ def print_overview(
     console.print(f"[bold]{escape(sweep_name(folder, trials))}[/]: {counts_text(counts)}")
     if told := standing(folder, counts):
         console.print(told, markup=False)
+    if told := refusals_text(refusals(folder, sweep)):
+        console.print(told, markup=False, highlight=False)
     _print_reasons(console, trials)
     console.print()
     _print_best(console, trials, metric, choice.top, sweep)

@@ -19,6 +19,7 @@ from cifar_tune.analysis.importance import importance, importance_figure
 from cifar_tune.analysis.naming import title
 from cifar_tune.analysis.overview import Choice, chosen_heatmap
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
@@ -74,6 +75,7 @@ def make_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice
         _importance(trials, epochs, metric, sweep),
         _history(trials, metric),
         _failures(trials),
+        _refused(folder, sweep),
         _cost(trials),
         _made(folder),
     )
@@ -178,6 +180,12 @@ def _history(trials: pd.DataFrame, metric: str) -> Section | None:
 def _failures(trials: pd.DataFrame) -> Section | None:
     table = failures(trials)
     return Section("Failed and diverged trials", table=table) if len(table) else None
+
+
+def _refused(folder: Path, sweep: SweepFile) -> Section | None:
+    table = refusals(folder, sweep)
+    text = refusals_text(table)
+    return Section("Refused proposals", (text,), table) if text else None
 
 
 def _cost(trials: pd.DataFrame) -> Section | None:

@@ -15,12 +15,16 @@ SWEEP_NAME = "sweep.yaml"
 
 @dataclass(frozen=True)
 class SweepFile:
-    """grid, search: the paths varied, in the file's order. header: the comment at its top, a line each."""
+    """grid, search: the paths varied, in the file's order. header: the comment at its top, a line each.
+
+    constrained: whether proposals may be refused for what they cost.
+    """
 
     header: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     metric: str = "validation_accuracy"
+    constrained: bool = False
 
 
 def read_sweep_file(folder: Path) -> SweepFile:
@@ -33,7 +37,7 @@ def read_sweep_file(folder: Path) -> SweepFile:
     if not isinstance(content, Mapping):
         return SweepFile()
     grid, search = (tuple(content.get(part) or {}) for part in ("grid", "search"))
-    return SweepFile(_header(text), grid, search, _metric(content.get("objective")))
+    return SweepFile(_header(text), grid, search, _metric(content.get("objective")), bool(content.get("constraints")))
 
 
 def _header(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from cifar_tune.config.constraints import Constraints
 from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.dump import to_yaml
 from cifar_tune.config.messages import explain, found
@@ -46,6 +47,8 @@ class SweepConfig(Strict):
     """Dotted path into `trial` -> values; every combination is a study and a cell of the heat map."""
     search: Mapping[str, Domain] = {}
     """Dotted path into `trial` -> what the sampler proposes inside each study."""
+    constraints: Constraints | None = None
+    """What a trial may cost; proposals that break them are not trained."""
     objective: Objective = Objective()
     sampler: AnySampler = Tpe()
     scheduler: AnyScheduler = Asha()

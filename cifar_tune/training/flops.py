@@ -17,6 +17,11 @@ def count_parameters(model: Model, info: DatasetInfo) -> int:
     return sum(parameter.numel() for parameter in _on_meta(model, info).parameters())
 
 
+def count_trainable_parameters(model: Model, info: DatasetInfo) -> int:
+    """Returns the number of parameters that an optimizer changes."""
+    return sum(parameter.numel() for parameter in _on_meta(model, info).parameters() if parameter.requires_grad)
+
+
 def count_flops(model: Model, info: DatasetInfo) -> int:
     """Returns the floating-point operations of one image's forward pass; with the backward pass thrice as many.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class Decision:
     rung: the rung's epoch; None between rungs. rung_size: trials recorded there so far, this one included.
     rung_rank: place among them, 1 for the best. rung_cutoff: value needed to go on; None while the rung has too few.
     bracket: the group of trials that is compared there; None where all are.
+    limit: the constraint that the trial breaks, in words; then there is no rung.
     """
 
     action: Literal["continue", "stop"]
@@ -21,15 +23,26 @@ class Decision:
     rung_rank: int | None = None
     rung_cutoff: float | None = None
     bracket: int | None = None
+    limit: str | None = None
 
     @property
     def reason(self) -> str | None:
         """Why a trial was stopped; None for one that goes on."""
         if self.action == "continue":
             return None
+        if self.limit is not None:
+            return self.limit
         group = "" if self.bracket is None else f" in bracket {self.bracket}"
         place = f"place {self.rung_rank} of {self.rung_size} at epoch {self.rung}{group}"
         return place if self.rung_cutoff is None else f"{place}; the cutoff was {self.rung_cutoff:.4f}"
 
 
+DECISION_COLUMNS = ("decision", "rung", "rung_size", "rung_rank", "rung_cutoff", "bracket")
+"""Of a decision, in its order, in epochs.parquet."""
+
 CONTINUE = Decision("continue")
+
+
+def recorded(row: Mapping[str, Any], limit: str | None) -> Decision:
+    """Returns the decision that an epoch's row holds. limit: the constraint that the trial breaks."""
+    return replace(Decision(*(row[name] for name in DECISION_COLUMNS)), limit=limit)

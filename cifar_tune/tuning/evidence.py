@@ -19,13 +19,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cifar_tune.tuning.forecast import Curve, expected_finals
 
-State = Literal["running", "completed", "stopped", "diverged", "failed"]
+State = Literal["running", "completed", "stopped", "diverged", "failed", "infeasible"]
 
 BEST_SHARE = 0.25
 """Of what a sampler is shown, kept for the best trials of all time; the rest are the latest."""
 
-WRECKED = ("diverged", "failed")
+WRECKED = ("diverged", "failed", "infeasible")
 """What has no final value."""
+
+CONSTRAINT = "constraints:"
+"""Before a constraint's name, in the attributes where Optuna's samplers look for it; above 0 is broken."""
 
 UNNUMBERED = -1
 """Until Optuna takes the trial in."""
@@ -38,13 +41,15 @@ NEVER = datetime(2000, 1, 1)
 class Observation:
     """A trial and what is known of it; its name is empty where the proposal made no trial.
 
-    answers: None outside the search space. attributes: what the sampler wants to find again.
+    answers: None outside the search space. attributes: what the sampler wants to find again. excesses: by constraint,
+    by what share of its limit it is broken.
     """
 
     trial_id: str
     answers: Mapping[str, Any] | None
     distributions: Mapping[str, BaseDistribution]
     attributes: Mapping[str, Any]
+    excesses: Mapping[str, float] = field(default_factory=dict)
     state: State = "running"
     curve: Curve = field(default_factory=Curve)
 
@@ -107,7 +112,8 @@ class Memory:
     def shown(self, *, settled: bool) -> list[FrozenTrial]:
         """Returns the past as a sampler is to see it, in order; every value is one to be maximised.
 
-        A diverged trial counts as the worst, a failed one not at all, one without a value as running.
+        A diverged trial counts as the worst, and so does one that breaks a constraint, which is shown too; a failed one
+        counts not at all, one without a value as running.
         settled: those that still train count as running too.
         """
         chosen = [self._all[place] for place in self._remembered()]
@@ -136,7 +142,7 @@ def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -
     finals = iter(expected_finals(judged, epochs).tolist())
     values = [next(finals) if one.curve.values and one.state not in hidden else None for one in observations]
     worst = min(value for value in values if value is not None)
-    return [worst if one.state == "diverged" else value for one, value in zip(observations, values, strict=True)]
+    return [worst if one.state in WRECKED else value for one, value in zip(observations, values, strict=True)]
 
 
 def _frozen(observation: Observation, answers: Mapping[str, Any], value: float | None) -> FrozenTrial:
@@ -150,6 +156,9 @@ def _frozen(observation: Observation, answers: Mapping[str, Any], value: float |
         params=dict(answers),
         distributions=dict(observation.distributions),
         user_attrs={},
-        system_attrs=dict(observation.attributes),
+        system_attrs={
+            **observation.attributes,
+            **{f"{CONSTRAINT}{name}": excess for name, excess in observation.excesses.items()},
+        },
         intermediate_values={},
     )

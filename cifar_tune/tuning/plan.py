@@ -15,6 +15,7 @@ from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.tuning.cards import GIGABYTE
 from cifar_tune.tuning.checks import check_data
+from cifar_tune.tuning.constraints import refused_share
 from cifar_tune.tuning.devices import Machine, TrialResources, device_kind
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 
@@ -86,7 +87,8 @@ def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine, reso
         DatasetError: what must be known of a data set stands in files that are not there.
     """
     at_once = resources.slots({"CPU": machine.cores, "GPU": len(machine.gpus)})
-    lines = [*_trials(sweep, at_once), *_cost(sweep, root, folder, machine, resources, at_once)]
+    lines = [*_trials(sweep, at_once), *_constraints(sweep, root)]
+    lines += _cost(sweep, root, folder, machine, resources, at_once)
     lines += _devices(machine, "devices")
     lines += [("each trial", str(resources)), ("data", _data(sweep, root))]
     return _page(sweep, lines)
@@ -120,6 +122,12 @@ def _trials(sweep: SweepConfig, at_once: int) -> Iterator[tuple[str, str]]:
     stops = ", ".join(map(str, stopping_epochs(sweep)))
     yield "rungs", f"after {stops} of {sweep.trial.epochs} epochs ({sweep.scheduler.name})" if stops else "none"
     yield "epochs", f"{epochs.least:,} to {epochs.most:,}, likely about {epochs.likely:,}"
+
+
+def _constraints(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
+    if sweep.constraints is not None:
+        refused = f"about {refused_share(sweep, root):.0%} of random proposals are refused"
+        yield "constraints", f"{sweep.constraints}; {refused}"
 
 
 def _cost(

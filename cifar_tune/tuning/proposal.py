@@ -1,8 +1,9 @@
-"""What the search wants trained next."""
+"""What the search wants trained next, and what it keeps of a trial that trains."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cifar_tune.tuning.source import TrialT
@@ -20,3 +21,18 @@ class Proposal(Generic[TrialT]):
     study: str
     trial: TrialT
     baseline: bool
+
+
+@dataclass
+class Live(Generic[TrialT]):
+    """A trial that has not ended. number: in its study. epoch: the last one reported.
+
+    measured: what constraints limit, by column. limit: the constraint that it breaks, in words.
+    """
+
+    proposal: Proposal[TrialT]
+    study: int
+    number: int
+    epoch: int = 0
+    measured: Mapping[str, float] = field(default_factory=dict)
+    limit: str | None = None

@@ -5,29 +5,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Generic
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.decision import CONTINUE, Decision
+from cifar_tune.tuning.constraints import MEASURED_LATER, Unlimited
+from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
 from cifar_tune.tuning.evidence import State
-from cifar_tune.tuning.proposal import Proposal
+from cifar_tune.tuning.proposal import Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
-from cifar_tune.tuning.studies import Point, Study
-
-RUNG_COLUMNS = ("rung", "rung_size", "rung_rank", "rung_cutoff", "bracket")
-"""Of a decision, in its order."""
+from cifar_tune.tuning.studies import Point, Study, noted
 
 PROPOSED = "proposed"
 """Kind of the store's notes about proposals."""
 
-MOST_REFUSED = 100
-"""Proposals in a row that make no trial before a study is taken to be exhausted."""
+MOST_REFUSED = 200
+"""Proposals in a row that are refused before a study is taken to be exhausted: where one in fifty can be trained,
+chance finds it in 98 of 100 cases."""
 
 ENDED: Mapping[str, State] = {
     COMPLETED: "completed",
@@ -38,29 +37,22 @@ ENDED: Mapping[str, State] = {
 """Statuses that a trial keeps. An interrupted one goes on with the next driver."""
 
 
-@dataclass
-class _Live(Generic[TrialT]):
-    """A trial that has not ended. number: in its study. epoch: the last one reported."""
-
-    proposal: Proposal[TrialT]
-    study: int
-    number: int
-    epoch: int = 0
-
-
 class Search(Generic[TrialT]):
     """A sweep's studies, schedulers and trials. They follow from the store alone: one that has rows is continued."""
 
-    def __init__(self, sweep: Source[TrialT], store: Record) -> None:
+    def __init__(self, sweep: Source[TrialT], store: Record, limits: Unlimited[TrialT] | None = None) -> None:
+        """limits: what a trial may cost."""
         self._sweep = sweep
         self._store = store
+        self._limits = limits or Unlimited()
         self._sign = 1 if sweep.objective.mode == "max" else -1
         self._studies = [self._new_study(cell) for cell in sweep.cells()]
         self._schedulers = [self._new_scheduler() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
         self._started = [0] * len(self._studies)
-        self._barren: set[int] = set()
-        self._live: dict[str, _Live[TrialT]] = {}
+        self._refused = [0] * len(self._studies)
+        self._refusals: dict[str, str] = {}
+        self._live: dict[str, Live[TrialT]] = {}
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep)
         known = set(store.trial_ids())
@@ -87,18 +79,27 @@ class Search(Generic[TrialT]):
             proposal = proposal or self._sampled(place)
             if proposal is not None:
                 return proposal
-            self._barren.add(place)
         return None
+
+    def barren(self) -> dict[str, str]:
+        """Returns the studies that ended early since they found nothing to train, with why the last was refused."""
+        most = self._sweep.trials_per_study
+        return {
+            study.name: self._refusals[study.name]
+            for study, started, refused in zip(self._studies, self._started, self._refused, strict=True)
+            if refused >= MOST_REFUSED and started < most
+        }
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Records an epoch with its decision; an epoch that is known already gets the decision that it got then."""
         live = self._live[trial_id]
         if metrics.epoch <= live.epoch:
             known = {row["epoch"]: row for row in self._store.epochs(trial_id)}
-            return _recorded(known[metrics.epoch]) if metrics.epoch in known else CONTINUE
+            return recorded(known[metrics.epoch], live.limit) if metrics.epoch in known else CONTINUE
         row = asdict(metrics)
         decision = self._judge(live, row)
         rung = asdict(decision)
+        del rung["limit"]
         self._store.add_epoch(trial_id, decision=rung.pop("action"), **row, **rung)
         return decision
 
@@ -135,7 +136,11 @@ class Search(Generic[TrialT]):
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
         most = self._sweep.trials_per_study
-        return [place for place, count in enumerate(self._started) if count < most and place not in self._barren]
+        return [
+            place
+            for place, (started, refused) in enumerate(zip(self._started, self._refused, strict=True))
+            if started < most and refused < MOST_REFUSED
+        ]
 
     def _baseline(self, place: int) -> Proposal[TrialT] | None:
         """Starts the sweep file's own trial; the sampler learns from it where its space holds it."""
@@ -147,47 +152,60 @@ class Search(Generic[TrialT]):
         return self._propose(place, point, {}, baseline=True)
 
     def _sampled(self, place: int) -> Proposal[TrialT] | None:
-        """Starts what the sampler proposes; None if nothing of that makes a trial."""
+        """Starts what the sampler proposes; None if nothing of that can be trained."""
         study = self._studies[place]
-        for _ in range(MOST_REFUSED):
+        while self._refused[place] < MOST_REFUSED:
             point = study.ask()
-            values = study.values(point)
-            try:
-                return self._propose(place, point, values, baseline=False)
-            except ConfigError:
-                self._store.note(PROPOSED, study=study.name, **_noted(point), values=values, seed=None, baseline=False)
-                self._refuse(place, point)
+            if proposal := self._propose(place, point, study.values(point), baseline=False):
+                return proposal
         return None
 
     def _propose(
         self, place: int, point: Point | None, values: Mapping[str, Any], *, baseline: bool
-    ) -> Proposal[TrialT]:
+    ) -> Proposal[TrialT] | None:
         """Notes a trial and makes its row. A configuration that was proposed before gets the next seed.
 
-        Raises:
-            ConfigError: the values make no trial.
+        None where the values make no trial, or one that breaks a constraint: then it is noted as refused.
         """
         study = self._studies[place]
+        note = {"study": study.name, **noted(point), "values": values, "baseline": baseline}
         seed = self._sweep.trial.seed + self._repeats[_key(study, point)]
-        trial = self._sweep.trial_with({**study.cell, **values}, seed)
-        self._store.note(PROPOSED, study=study.name, **_noted(point), values=values, seed=seed, baseline=baseline)
-        live = self._start(place, point, trial, baseline=baseline)
+        measured: dict[str, float] = {}
+        try:
+            trial = self._sweep.trial_with({**study.cell, **values}, seed)
+            measured = self._limits.measured(trial)
+            refused = self._limits.broken(measured)
+        except ConfigError as error:
+            refused = str(error)
+        note |= {"measured": measured} if measured else {}
+        if refused is not None:
+            assert point is not None
+            self._store.note(PROPOSED, **note, seed=None, refused=refused)
+            self._refuse(place, point, measured, refused)
+            return None
+        self._store.note(PROPOSED, **note, seed=seed)
+        live = self._start(place, point, trial, measured, baseline=baseline)
         self._make_row(live.proposal)
         return live.proposal
 
-    def _start(self, place: int, point: Point | None, trial: TrialT, *, baseline: bool) -> _Live[TrialT]:
+    def _start(
+        self, place: int, point: Point | None, trial: TrialT, measured: Mapping[str, float], *, baseline: bool
+    ) -> Live[TrialT]:
         study = self._studies[place]
         self._started[place] += 1
+        self._refused[place] = 0
         self._repeats[_key(study, point)] += 1
         trial_id = f"t{sum(self._started):04}"
-        number = study.add(trial_id, point)
-        live = _Live(Proposal(trial_id, study.name, trial, baseline), place, number)
+        number = study.add(trial_id, point, self._limits.excesses(measured))
+        live = Live(Proposal(trial_id, study.name, trial, baseline), place, number, measured=measured)
         self._live[trial_id] = live
         return live
 
-    def _refuse(self, place: int, point: Point) -> None:
+    def _refuse(self, place: int, point: Point, measured: Mapping[str, float], reason: str) -> None:
         study = self._studies[place]
-        study.end(study.add("", point), "failed")
+        self._refused[place] += 1
+        self._refusals[study.name] = reason
+        study.end(study.add("", point, self._limits.excesses(measured)), "infeasible" if measured else "failed")
 
     def _make_row(self, proposal: Proposal[TrialT]) -> None:
         self._store.update_trial(
@@ -208,16 +226,18 @@ class Search(Generic[TrialT]):
         values: Mapping[str, Any],
         seed: int | None,
         baseline: bool,
+        measured: Mapping[str, float] | None = None,
+        refused: str = "",
     ) -> None:
         """Does again what a proposal did, and all that was reported of it since."""
         place = self._places[study]
         point = None if answers is None else Point(answers, attributes or {})
         if seed is None:
             assert point is not None
-            self._refuse(place, point)
+            self._refuse(place, point, measured or {}, refused)
             return
         trial = self._sweep.trial_with({**self._studies[place].cell, **values}, seed)
-        live = self._start(place, point, trial, baseline=baseline)
+        live = self._start(place, point, trial, measured or {}, baseline=baseline)
         trial_id = live.proposal.trial_id
         if trial_id not in known:
             self._make_row(live.proposal)
@@ -229,36 +249,35 @@ class Search(Generic[TrialT]):
         if status in ENDED:
             self._settle(trial_id, status)
         elif rows and rows[-1]["decision"] == "stop":
-            self.end(trial_id, STOPPED, _recorded(rows[-1]).reason)
+            self.end(trial_id, STOPPED, recorded(rows[-1], live.limit).reason)
         elif live.epoch >= trial.epochs:
             self.end(trial_id, COMPLETED)
 
-    def _judge(self, live: _Live[TrialT], row: Mapping[str, Any]) -> Decision:
+    def _judge(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
         """Takes in an epoch, new or from the store, and decides."""
         live.epoch = row["epoch"]
-        value = row[self._sweep.objective.metric]
+        self._measure(live, row)
+        value = None if live.limit else row[self._sweep.objective.metric]
         self._standing.trained(live.proposal, live.epoch, value)
         if value is None:
-            return CONTINUE
+            return Decision("stop", limit=live.limit) if live.limit else CONTINUE
         self._studies[live.study].report(live.number, live.epoch, value)
         return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, value)
+
+    def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
+        """Takes in what an epoch tells of constraints."""
+        peak = row[MEASURED_LATER]
+        if live.limit is None and peak is not None:
+            measured = {**live.measured, MEASURED_LATER: float(peak)}
+            live.limit = self._limits.broken(measured)
+            self._studies[live.study].measure(live.number, self._limits.excesses(measured))
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
         self._standing.ended(status)
-        self._studies[live.study].end(live.number, ENDED[status])
+        self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status])
 
 
 def _key(study: Study, point: Point | None) -> str:
     """Returns what a configuration is known by: cell and answers; the baseline outside the space has none."""
     return f"{study.name}|{json.dumps(None if point is None else point.answers, sort_keys=True)}"
-
-
-def _noted(point: Point | None) -> dict[str, Any]:
-    if point is None:
-        return {"answers": None, "attributes": None}
-    return {"answers": dict(point.answers), "attributes": dict(point.attributes) or None}
-
-
-def _recorded(row: Mapping[str, Any]) -> Decision:
-    return Decision(row["decision"], *(row[name] for name in RUNG_COLUMNS))

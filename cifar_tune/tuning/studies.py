@@ -25,6 +25,9 @@ from cifar_tune.tuning.samplers import build_sampler, needs_of
 WHOLE_SWEEP = "all"
 """Name of the only study where there is no grid."""
 
+NO_EXCESSES: Mapping[str, float] = {}
+"""Where there are no constraints."""
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -50,6 +53,13 @@ class Point:
 
     answers: Mapping[str, Any]
     attributes: Mapping[str, Any]
+
+
+def noted(point: Point | None) -> dict[str, Any]:
+    """Returns a point as the store notes it; None outside the search space."""
+    if point is None:
+        return {"answers": None, "attributes": None}
+    return {"answers": dict(point.answers), "attributes": dict(point.attributes) or None}
 
 
 class Study:
@@ -125,16 +135,24 @@ class Study:
         """Returns the proposal, by path into the trial."""
         return draw(self._search, lambda name, _: point.answers[name])
 
-    def add(self, trial_id: str, point: Point | None) -> int:
-        """Takes in a trial, new or of old; returns its number in the study. point: None outside the search space."""
+    def add(self, trial_id: str, point: Point | None, excesses: Mapping[str, float] = NO_EXCESSES) -> int:
+        """Takes in a trial, new or of old; returns its number in the study.
+
+        point: None outside the search space. excesses: by constraint, by what share of its limit it is broken.
+        """
         if point is None:
             return self._memory.add(Observation(trial_id, None, {}, {}))
         distributions = self._distributions_of(point.answers)
-        return self._memory.add(Observation(trial_id, point.answers, distributions, point.attributes))
+        return self._memory.add(Observation(trial_id, point.answers, distributions, point.attributes, excesses))
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Takes in a trial's objective after an epoch; finite."""
         self._memory[number].curve.add(epoch, self._sign * value)
+
+    def measure(self, number: int, excesses: Mapping[str, float]) -> None:
+        """Takes in what training told of constraints."""
+        if excesses:
+            self._memory[number].excesses = excesses
 
     def expected_best(self) -> tuple[float, str] | None:
         """Returns the highest expected final value, in the sense of higher being better, and whose it is."""

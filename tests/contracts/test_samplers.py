@@ -95,6 +95,33 @@ def test_a_study_rebuilt_half_way_goes_on_with_the_same_proposals(
     assert answers_of(run(rebuilt, 5)) == answers_of(whole[11:])
 
 
+def run_within(study: Study, widest: int, trials: int, given: list[Point] | None = None) -> list[Point]:
+    """Trains what is narrow enough and refuses the rest; `given` stands for the first proposals."""
+    points = list(given or [])
+    for number in range(trials):
+        if number >= len(points):
+            points.append(study.ask())
+        point = points[number]
+        excess = {"num_parameters": point.answers["width"] / widest - 1}
+        if excess["num_parameters"] > 0:
+            study.end(study.add("", point, excess), "infeasible")
+        else:
+            place = study.add(f"t{number}", point, excess)
+            study.report(place, EPOCHS, accuracy(point.answers))
+            study.end(place, "completed")
+    return points
+
+
+@each_sampler
+@each_space
+def test_proposals_refused_for_a_constraint_are_known_again_by_a_rebuilt_study(
+    sampler: AnySampler, space: Mapping[str, Any]
+) -> None:
+    whole = run_within(study_of(sampler, space), 32, 24)
+    assert answers_of(run_within(study_of(sampler, space), 32, 24, whole[:15])) == answers_of(whole)
+    assert {one.answers["width"] > 32 for one in whole} == {False, True}
+
+
 @each_sampler
 def test_no_two_workers_get_the_same_proposal(sampler: AnySampler) -> None:
     study = study_of(sampler, FLAT)

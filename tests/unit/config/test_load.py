@@ -47,8 +47,7 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
         (
             "sampler:",
             "samplers:",
-            "sweep.yaml:52:1: samplers: unknown key `samplers`; did you mean `sampler`? allowed: grid, name, "
-            "objective, resources, sampler, scheduler, search, seed, trial, trials_per_study",
+            "sweep.yaml:52:1: samplers: unknown key `samplers`; did you mean `sampler`? allowed: ",
         ),
         (
             "    name: mininet",

@@ -72,7 +72,7 @@ def test_later_overrides_build_on_earlier_ones(write: Write) -> None:
     [
         ("trial.optimizer.lr=-1", "--set trial.optimizer.lr=-1: trial.optimizer.lr: must be a number above 0, got -1"),
         ("trial.optimizer.lrr=1", "--set trial.optimizer.lrr=1: trial.optimizer.lrr: unknown key `lrr`; did you mean `lr`? allowed: "),
-        ("trail.epochs=1", "--set trail.epochs=1: trail.epochs: unknown key `trail`; did you mean `trial`? allowed: grid, "),
+        ("trail.epochs=1", "--set trail.epochs=1: trail.epochs: unknown key `trail`; did you mean `trial`? allowed: "),
         ("trial.optimizr.lr=1", "--set trial.optimizr.lr=1: trial.optimizr: unknown key `optimizr`; did you mean `optimizer`?"),
         ("epochs=1", "--set epochs=1: epochs: unknown key `epochs`; did you mean `trial.epochs`?"),
         ("trial.optimizer={name: adamw}", "--set trial.optimizer={name: adamw}: trial.optimizer.lr: missing; must be a number above 0"),

@@ -84,6 +84,14 @@ def test_a_plan_names_studies_trials_rungs_time_disk_and_devices(tmp_path: Path)
         assert part in text
 
 
+def test_a_plan_says_what_share_of_random_proposals_the_constraints_refuse(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "constraints={num_parameters: {max: 1_000_000}}")
+    text = plan(
+        sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
+    )
+    assert "num_parameters at most 1,000,000; about 0% of random proposals are refused" in text
+
+
 def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "trial.dataset={name: cifar10}")
     tiny = Machine(cores=2, memory_bytes=10**8, gpus=())
