@@ -131,7 +131,7 @@ def measure_loading(measured: Measured, folder: Path) -> None:
 
 def measure_heat_map(measured: Measured, folder: Path) -> None:
     """From loaded frames to a file."""
-    trials, epochs = load(folder)
+    trials, epochs, _ = load(folder)
     with measured.seconds(f"heat map of {len(trials)} trials, {len(epochs)} epochs, computed and drawn", 3):
         draw_heatmap(heatmap(trials, "optimizer.lr", "model.activation", epochs=epochs), folder / "h.png")
 

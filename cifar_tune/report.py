@@ -92,18 +92,21 @@ def report(folder: Path, console: Console, choice: Choice, trial_id: str | None 
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", DamagedTableWarning)
-        trials, epochs = load(folder)
+        frames = load(folder)
     for warning in told:
         console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
     if trial_id is not None:
         metric = choice.metric or read_sweep_file(folder).metric
-        console.print(why(trials, epochs, trial_id, metric), markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            why(frames.trials, frames.epochs, trial_id, metric), markup=False, highlight=False, soft_wrap=True
+        )
         return DONE
-    print_overview(console, folder, trials, epochs, choice)
-    files = write_report(folder, trials, epochs, choice)
+    print_overview(console, folder, *frames, choice)
+    files = write_report(folder, *frames, choice)
     console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)
     for file in files[1:]:
         console.print(f"         {file}", markup=False, highlight=False, soft_wrap=True)
+    trials = frames.trials
     ended = not trials["status"].isin(["running", "interrupted"]).any()
     usable = trials["validation_accuracy"].notna().any()
     return NO_USABLE_TRIAL if len(trials) and ended and not usable else DONE

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
+from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
 from cifar_tune.analysis.parameters import default_axes
@@ -16,8 +17,8 @@ from cifar_tune.analysis.ranking import failures, furthest, ranking, status_coun
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
-from cifar_tune.analysis.text_table import counts_text, rich_table
-from cifar_tune.results.columns import STOPPED
+from cifar_tune.analysis.text_table import configuration_text, counts_text, rich_table
+from cifar_tune.results.columns import CONFIGURATION_PREFIX, STOPPED
 
 REASONS_SHOWN = 3
 """Different messages of failed and diverged trials, the most frequent."""
@@ -51,7 +52,12 @@ def chosen_heatmap(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile,
 
 
 def print_overview(
-    console: Console, folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice: Choice | None = None
+    console: Console,
+    folder: Path,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    confirmations: pd.DataFrame,
+    choice: Choice | None = None,
 ) -> Heatmap | None:
     """Prints how the sweep stands, its best trials and a heat map; returns the heat map.
 
@@ -69,12 +75,31 @@ def print_overview(
     if told := refusals_text(refusals(folder, sweep)):
         console.print(told, markup=False, highlight=False)
     _print_reasons(console, trials)
+    print_confirmations(console, confirmations, trials, sweep, metric)
     console.print()
     _print_best(console, trials, metric, choice.top, sweep)
     if drawn is not None:
         console.print()
         console.print(heatmap_text(drawn, console.width))
     return drawn
+
+
+def print_confirmations(
+    console: Console, confirmations: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile, metric: str
+) -> None:
+    """Prints what was confirmed, if anything was: the answer, the tables, and which configuration is which."""
+    if told := confirmation_answer(confirmations, trials, sweep, metric):
+        console.print()
+        console.print(told, markup=False, highlight=False)
+    for finding in confirmation_findings(confirmations, trials, sweep, metric):
+        parameters = [column for column in finding.table.columns if column.startswith(CONFIGURATION_PREFIX)]
+        console.print()
+        console.print(f"[bold]{escape(finding.title)}[/]", highlight=False)
+        console.print(rich_table(finding.table.drop(columns=parameters)))
+        for _, row in finding.table.iterrows() if parameters else ():
+            console.print(f"{row['trial_id']}: {configuration_text(row)}", markup=False, highlight=False)
+        for line in finding.text:
+            console.print(line, style="dim", markup=False, highlight=False)
 
 
 def _print_reasons(console: Console, trials: pd.DataFrame) -> None:

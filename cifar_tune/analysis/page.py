@@ -50,7 +50,7 @@ def page(report: Report, images: Mapping[str, Images], *, made_at: str, links: M
 </header>
 {"".join(_section(section, images) for section in report.sections)}
 <section><h2>Files</h2><ul>{files}</ul></section>
-<footer>Made {escape(made_at)} by cifar_tune. Accuracies are on the validation split.</footer>
+<footer>Made {escape(made_at)} by cifar_tune. Accuracies are on the validation split where not said otherwise.</footer>
 </main>
 </body>
 </html>

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.cost import cost
 from cifar_tune.analysis.curves import curves_figure
 from cifar_tune.analysis.heatmap import Heatmap, heatmap
@@ -58,7 +59,13 @@ class Report:
     sections: tuple[Section, ...]
 
 
-def make_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice: Choice | None = None) -> Report:
+def make_report(
+    folder: Path,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    confirmations: pd.DataFrame,
+    choice: Choice | None = None,
+) -> Report:
     """The report of a sweep in any state; sections without data are left out.
 
     Raises:
@@ -69,6 +76,7 @@ def make_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice
     metric = choice.metric or sweep.metric
     counts = status_counts(trials)
     parts = (
+        *_confirmed(confirmations, trials, metric, sweep),
         _best(trials, metric, sweep, choice.top),
         *_heat_maps(trials, epochs, sweep, choice),
         _curves(trials, epochs, metric),
@@ -82,7 +90,7 @@ def make_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice
     return Report(
         name=sweep_name(folder, trials),
         question=_question(sweep),
-        answer=answer(trials, metric, sweep),
+        answer=confirmation_answer(confirmations, trials, sweep, metric) or answer(trials, metric, sweep),
         counts=counts_text(counts),
         standing=standing(folder, counts),
         sections=tuple(part for part in parts if part is not None),
@@ -93,6 +101,11 @@ def _question(sweep: SweepFile) -> tuple[str, ...]:
     """The sweep file's header up to its first empty line."""
     lines = [*sweep.header, ""]
     return tuple(lines[: lines.index("")])
+
+
+def _confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Iterator[Section]:
+    for finding in confirmation_findings(confirmations, trials, sweep, metric):
+        yield Section(finding.title, finding.text, finding.table)
 
 
 def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Section | None:

@@ -26,8 +26,7 @@ def print_summary(folder: Path, console: Console) -> None:
     Raises:
         ResultsError: the folder holds no sweep.
     """
-    trials, epochs = load(folder)
-    print_overview(console, folder, trials, epochs)
+    print_overview(console, folder, *load(folder))
     console.print()
     console.print(f"[bold]Results[/] in {escape(str(folder))}", highlight=False)
     present = {name: what for name, what in WHERE.items() if (folder / name).exists()}

@@ -13,27 +13,34 @@ from cifar_tune.analysis.overview import Choice
 from cifar_tune.analysis.page import page
 from cifar_tune.analysis.sections import make_report
 from cifar_tune.analysis.theme import DARK, LIGHT
-from cifar_tune.results.columns import EPOCHS_NAME, TRIALS_NAME
+from cifar_tune.results.columns import CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
 
 REPORT_FOLDER = "report"
 PAGE_NAME, MARKDOWN_NAME = "index.html", "report.md"
 LINKED = {
     TRIALS_NAME: "trials.parquet: one row a trial",
     EPOCHS_NAME: "epochs.parquet: one row a trial and epoch",
+    CONFIRMATIONS_NAME: "confirmations.parquet: one row a configuration and fresh seed",
     "sweep.yaml": "sweep.yaml: the sweep as it was run",
     "environment.json": "environment.json: versions, commit, devices",
     "checkpoints": "checkpoints: one folder a trial",
 }
 
 
-def write_report(folder: Path, trials: pd.DataFrame, epochs: pd.DataFrame, choice: Choice | None = None) -> list[Path]:
+def write_report(
+    folder: Path,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    confirmations: pd.DataFrame,
+    choice: Choice | None = None,
+) -> list[Path]:
     """Writes the report of a sweep into its folder; returns the files, the page first.
 
     Raises:
         AnalysisError: the choice names what the tables do not have.
         ResultsError: the folder cannot be written to.
     """
-    report = make_report(folder, trials, epochs, choice)
+    report = make_report(folder, trials, epochs, confirmations, choice)
     place = folder / REPORT_FOLDER
     drawn = {section.name: section.draw for section in report.sections if section.draw}
     images = {name: (image_of(draw(LIGHT)), image_of(draw(DARK))) for name, draw in drawn.items()}

@@ -1,4 +1,4 @@
-"""Every column of the two tables: its type, unit and meaning.
+"""Every column of the tables: its type, unit and meaning.
 
 The tables' field metadata and results/README.md follow from here.
 """
@@ -10,9 +10,10 @@ from typing import Literal
 
 TRIALS_NAME = "trials.parquet"
 EPOCHS_NAME = "epochs.parquet"
+CONFIRMATIONS_NAME = "confirmations.parquet"
 
 SCHEMA_VERSION = 1
-"""Of both tables; rises when a column changes its meaning or its name, not when one is added."""
+"""Of all tables; rises when a column changes its meaning or its name, not when one is added."""
 
 INT64_LIMIT = 2**63
 """Whole numbers are held in 64 bits; -INT64_LIMIT itself stands for a missing one."""
@@ -161,6 +162,57 @@ EPOCH_COLUMNS = (
         "value of the objective that was needed to go on; missing while the rung has too few trials",
     ),
     Column("bracket", "int", "", "group of trials that is compared at the rung, from 0; missing where all are"),
+)
+
+TRAIN, TRAIN_AND_VALIDATION = "train", "train+validation"
+
+CONFIRMATION_COLUMNS = (
+    Column("sweep", "string", "", "name of the sweep", required=True),
+    Column("trial_id", "string", "", "the trial of the search that the configuration is taken from", required=True),
+    Column(
+        "configuration",
+        "string",
+        "",
+        "the whole configuration but its seed, defaults left out; rows with the same text differ in chance only",
+        required=True,
+    ),
+    Column("seed", "int", "", "fresh: no trial of the search had it", required=True),
+    Column(
+        "trained_on",
+        "string",
+        "",
+        "the training split of the search alone, or all of the training images",
+        values=(TRAIN, TRAIN_AND_VALIDATION),
+        required=True,
+    ),
+    Column("status", "string", "", "how the retraining stands", values=STATUSES),
+    Column("status_reason", "string", "", "why it diverged, failed or was interrupted, in a sentence"),
+    Column(
+        "validation_accuracy",
+        "float",
+        "fraction",
+        "on the validation split, at the last epoch; missing where it was trained on",
+    ),
+    Column(
+        "validation_loss",
+        "float",
+        "nats per image",
+        "on the validation split, at the last epoch; missing where it was trained on",
+    ),
+    Column("test_accuracy", "float", "fraction", "on the test split, after the last epoch"),
+    Column("test_loss", "float", "nats per image", "on the test split, after the last epoch"),
+    Column("epochs", "int", "epochs", "epochs finished"),
+    Column("opened_at", "time", "UTC", "when the test split was opened for it, written down before it was"),
+    Column(
+        "openings",
+        "int",
+        "",
+        "times it was opened: 1, and one more for each time that a worker died before the score came",
+    ),
+    Column("commit", "string", "", "git commit of the code that opened it, `-dirty` where files differed"),
+    Column("reason", "string", "", "what it was opened for"),
+    Column("train_seconds", "float", "seconds", "training and validation, no waiting"),
+    Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
 )
 
 DERIVED_TRIAL_COLUMNS = tuple(column.name for column in TRIAL_COLUMNS if column.derived)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,16 @@ import pyarrow.parquet as pq
 
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY
-from cifar_tune.results.columns import EPOCH_COLUMNS, EPOCHS_NAME, SCHEMA_VERSION, TRIAL_COLUMNS, TRIALS_NAME
+from cifar_tune.results.columns import (
+    CONFIRMATION_COLUMNS,
+    CONFIRMATIONS_NAME,
+    EPOCH_COLUMNS,
+    EPOCHS_NAME,
+    SCHEMA_VERSION,
+    TRIAL_COLUMNS,
+    TRIALS_NAME,
+)
+from cifar_tune.results.confirmations import CONFIRM_FOLDER, confirmation_table, confirmations_of, ledger_of
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import Rows, replay
@@ -21,8 +30,8 @@ from cifar_tune.results.table_file import TableFile
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS_OF = {TRIALS_NAME: TRIAL_COLUMNS, EPOCHS_NAME: EPOCH_COLUMNS}
-FREE_TEXT = {"status_reason", "error", "checkpoint"}
+COLUMNS_OF = {TRIALS_NAME: TRIAL_COLUMNS, EPOCHS_NAME: EPOCH_COLUMNS, CONFIRMATIONS_NAME: CONFIRMATION_COLUMNS}
+FREE_TEXT = {"status_reason", "error", "checkpoint", "reason"}
 """String columns that are no categories."""
 
 
@@ -31,10 +40,14 @@ class DamagedTableWarning(UserWarning):
 
 
 class Frames(NamedTuple):
-    """Both tables of one sweep or several. `sweep` and `trial_id` together name a trial in each."""
+    """The tables of one sweep or several. `sweep` and `trial_id` together name a trial of the search in each.
+
+    confirmations: has no rows where nothing has been confirmed.
+    """
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    confirmations: pd.DataFrame
 
 
 def load(folders: str | Path | Iterable[str | Path]) -> Frames:
@@ -51,33 +64,60 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
     if not paths:
         raise ResultsError("no results folder was named")
     tables = [_read_folder(path) for path in paths]
-    given = [_sweep_name(path, trials) for path, (trials, _) in zip(paths, tables, strict=True)]
+    given = [_sweep_name(path, trials) for path, (trials, *_) in zip(paths, tables, strict=True)]
     names = [name if given.count(name) == 1 else str(path) for path, name in zip(paths, given, strict=True)]
-    trials = _concatenate([_of_sweep(name, trials) for name, (trials, _) in zip(names, tables, strict=True)])
-    epochs = _concatenate([_of_sweep(name, epochs) for name, (_, epochs) in zip(names, tables, strict=True)])
-    return Frames(_to_pandas(trials, text=FREE_TEXT | {"trial_id"}), _to_pandas(epochs, text=FREE_TEXT))
+    named = [[_of_sweep(name, table) for table in of_one] for name, of_one in zip(names, tables, strict=True)]
+    trials, epochs, confirmations = map(_concatenate, zip(*named, strict=True))
+    text = FREE_TEXT | {"trial_id"}
+    return Frames(
+        _to_pandas(trials, text=text), _to_pandas(epochs, text=FREE_TEXT), _to_pandas(confirmations, text=text)
+    )
 
 
-def _read_folder(folder: Path) -> tuple[pa.Table, pa.Table]:
+def _read_folder(folder: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
     if not any((folder / name).is_file() for name in (LEDGER_NAME, TRIALS_NAME, EPOCHS_NAME)):
         raise ResultsError(_no_sweep(folder))
     tables: dict[str, pa.Table] = {}
     damaged: dict[str, str] = {}
     for name in (TRIALS_NAME, EPOCHS_NAME):
-        try:
-            with pq.ParquetFile(folder / name) as file:
-                table = file.read()
-        except FileNotFoundError:
-            damaged[name] = "is missing"
-        except PermissionError as error:
-            raise ResultsError(f"{folder / name}: may not be read by this user") from error
-        except (pa.ArrowException, OSError):
-            damaged[name] = "is damaged or cut short"
-        else:
-            tables[name] = _of_our_version(folder / name, table)
+        match _read_table(folder / name):
+            case str(how):
+                damaged[name] = how
+            case table:
+                tables[name] = table
     if damaged:
         tables |= _make_again(folder, damaged, tables)
-    return tables[TRIALS_NAME], tables[EPOCHS_NAME]
+    return tables[TRIALS_NAME], tables[EPOCHS_NAME], _read_confirmations(folder)
+
+
+def _read_table(path: Path) -> pa.Table | str:
+    """The table with every column of our version, or what is wrong with the file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except FileNotFoundError:
+        return "is missing"
+    except PermissionError as error:
+        raise ResultsError(f"{path}: may not be read by this user") from error
+    except (pa.ArrowException, OSError):
+        return "is damaged or cut short"
+    return _of_our_version(path, table)
+
+
+def _read_confirmations(folder: Path) -> pa.Table:
+    path, ledger = folder / CONFIRMATIONS_NAME, ledger_of(folder)
+    table = _read_table(path) if path.is_file() or ledger.is_file() else confirmation_table(folder.name, ())
+    if not isinstance(table, str):
+        return table
+    if not ledger.is_file():
+        said = f"{path}: {table}, and there is no {ledger.relative_to(folder)} to rebuild from; going on without it"
+        warnings.warn(said, DamagedTableWarning, stacklevel=4)
+        return confirmation_table(folder.name, ())
+    made = confirmations_of(ledger)
+    kept = _put_back(folder, folder / CONFIRM_FOLDER, {CONFIRMATIONS_NAME: lambda: [made]})
+    said = f"{path}: {table}; rebuilt from {ledger.relative_to(folder)}{_where(kept)}"
+    warnings.warn(said, DamagedTableWarning, stacklevel=4)
+    return made
 
 
 def _no_sweep(folder: Path) -> str:
@@ -110,9 +150,8 @@ def _make_again(folder: Path, damaged: dict[str, str], whole: dict[str, pa.Table
     if (folder / LEDGER_NAME).is_file():
         rows = replay(events(folder / LEDGER_NAME))
         made = {TRIALS_NAME: rows.trial_table(), EPOCHS_NAME: rows.epoch_table()}
-        kept = _put_back(folder, rows, damaged)
-        how = f"rebuilt from {LEDGER_NAME}" + ("" if kept else ", in memory only (the folder is in use or read-only)")
-        warnings.warn(f"{folder}: {said}; {how}", DamagedTableWarning, stacklevel=4)
+        kept = _put_back(folder, folder, {name: rows.groups(name) for name in damaged})
+        warnings.warn(f"{folder}: {said}; rebuilt from {LEDGER_NAME}{_where(kept)}", DamagedTableWarning, stacklevel=4)
         return made
     if not whole:
         raise ResultsError(f"{folder}: {said}, and there is no {LEDGER_NAME} to rebuild from: nothing can be saved")
@@ -122,14 +161,21 @@ def _make_again(folder: Path, damaged: dict[str, str], whole: dict[str, pa.Table
     return {TRIALS_NAME: saved.trial_table(), EPOCHS_NAME: saved.epoch_table()} | whole
 
 
-def _put_back(folder: Path, rows: Rows, names: Iterable[str]) -> bool:
-    """Writes tables where the damaged ones are, unless a driver is at work or the folder is read-only."""
-    lock = DriverLock(folder)
+def _where(kept: bool) -> str:
+    return "" if kept else ", in memory only (the folder is in use or read-only)"
+
+
+def _put_back(folder: Path, writers: Path, tables: Mapping[str, Callable[[], Iterable[pa.Table]]]) -> bool:
+    """Writes tables where the damaged ones are, unless their driver is at work or the folder is read-only.
+
+    writers: the folder that their driver locks.
+    """
+    lock = DriverLock(writers)
     try:
         lock.acquire()
         try:
-            for name in names:
-                TableFile(folder / name).replace(rows.groups(name))
+            for name, made in tables.items():
+                TableFile(folder / name).replace(made)
         finally:
             lock.release()
     except OSError:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from cifar_tune.results.columns import (
     CONFIGURATION_PREFIX,
+    CONFIRMATION_COLUMNS,
+    CONFIRMATIONS_NAME,
     EPOCH_COLUMNS,
     EPOCHS_NAME,
     IDENTITY_COLUMNS,
@@ -25,13 +27,15 @@ tables themselves, in the metadata of each field. Schema version {version}.
 import pandas as pd
 trials = pd.read_parquet("results/<sweep>/{trials_name}")     # one row a trial
 epochs = pd.read_parquet("results/<sweep>/{epochs_name}")     # one row a (trial, epoch)
+confirmations = pd.read_parquet("results/<sweep>/{confirmations_name}")     # a (configuration, seed)
 ```
-`cifar_tune.results.load("results/<sweep>")` gives the same two frames with categories, UTC times and whole numbers that
-stay whole; several folders give one table with a `sweep` column.
+`trials, epochs, confirmations = cifar_tune.results.load("results/<sweep>")` gives the same frames with categories, UTC
+times and whole numbers that stay whole; several folders give one table with a `sweep` column.
 
-Both files are valid parquet at every instant, while the sweep runs too, and at most a few seconds behind it. They
+The files are valid parquet at every instant, while the sweep runs too, and at most a few seconds behind it. They
 follow from `ledger.jsonl`, to which every report is appended before anything else happens: a table that was lost or
-damaged is rebuilt from it. Accuracies are fractions in [0, 1], and none is measured on the test split.
+damaged is rebuilt from it. Accuracies are fractions in [0, 1]; only those of {confirmations_name} that are named so are
+measured on the test split.
 
 ## {trials_name}
 
@@ -43,6 +47,15 @@ Trial by trial in the order of trials.parquet, epochs ascending. A trial that re
 twice: the first report of an epoch stays. NaN is written as a missing value.
 
 {epochs}
+
+## {confirmations_name}
+
+One row a retraining of one of the best configurations by `python -m cifar_tune.confirm`, in the order in which they
+were planned; configuration, seed and trained_on together are unique. This is the only place where the test split is
+opened, once a row; asked for again, the row answers. It follows from `confirm/ledger.jsonl`; the retrainings' own
+tables and checkpoints lie in `confirm/` too.
+
+{confirmations}
 """
 
 
@@ -63,7 +76,9 @@ def readme() -> str:
         trials_name=TRIALS_NAME,
         epochs_name=EPOCHS_NAME,
         trials=trials,
+        confirmations_name=CONFIRMATIONS_NAME,
         epochs=_table(EPOCH_COLUMNS),
+        confirmations=_table(CONFIRMATION_COLUMNS),
     )
 
 

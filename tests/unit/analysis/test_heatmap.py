@@ -102,9 +102,9 @@ def test_the_tables_of_read_parquet_will_do(sweep: Path) -> None:
 
 
 def test_trials_of_two_sweeps_with_the_same_names_stay_apart(frames: Frames) -> None:
-    other = [frame.assign(sweep="other") for frame in frames]
+    other = [frame.assign(sweep="other") for frame in frames[:2]]
     other[1] = other[1].assign(validation_accuracy=0.5)
-    trials, epochs = (pd.concat(pair, ignore_index=True) for pair in zip(frames, other, strict=True))
+    trials, epochs = (pd.concat(pair, ignore_index=True) for pair in zip(frames[:2], other, strict=True))
     result = heatmap(trials, "sweep", epochs=epochs)
     assert result.value.loc[:, "other"].tolist() == [0.5]
     assert result.value.loc[:, "s"].tolist() == [pytest.approx(accuracy(0.1, "mish", 9))]

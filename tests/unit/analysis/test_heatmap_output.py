@@ -93,7 +93,7 @@ def test_the_terminal_shows_value_and_count_of_each_cell(frames: Frames) -> None
 
 def test_one_parameter_and_completed_trials_only_are_said(frames: Frames) -> None:
     trials = frames.trials.assign(num_parameters=7)
-    text = printed(Frames(trials, frames.epochs), x="optimizer.lr", metric="num_parameters")
+    text = printed(frames._replace(trials=trials), x="optimizer.lr", metric="num_parameters")
     assert "Best num parameters of completed trials\noptimizer.lr across\n" in text
     assert "//: none completed" in text
 

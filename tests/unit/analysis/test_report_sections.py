@@ -97,17 +97,17 @@ def test_history_follows_the_order_in_which_trials_ended(frames: Frames) -> None
 
 
 def test_learning_curves_tell_where_each_trial_ended_and_why(asha: Path) -> None:
-    curves = learning_curves(*load(asha))
+    curves = learning_curves(*load(asha)[:2])
     ends = curves[curves["last"]].set_index("trial_id")
     assert ends.loc["t11", ["epoch", "status"]].tolist() == [9, "completed"]
     assert ends.loc["t08", ["epoch", "status"]].tolist() == [3, "stopped"]
     assert len(ends) == 12
-    figure = curves_figure(*load(asha))
+    figure = curves_figure(*load(asha)[:2])
     figure.canvas.draw()
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["stopped", "t11: 64.0"]
     with pytest.raises(AnalysisError, match="did you mean `validation_accuracy`"):
-        learning_curves(*load(asha), "accuracy")
+        learning_curves(*load(asha)[:2], "accuracy")
 
 
 def many_trials(effect: Callable[[pd.DataFrame], pd.Series], count: int = 60) -> pd.DataFrame:

@@ -18,7 +18,7 @@ two go on."""
 
 
 def told(folder: Path, trial_id: str, metric: str = "validation_accuracy") -> list[str]:
-    trials, epochs = load(folder)
+    trials, epochs, _ = load(folder)
     return why(trials, epochs, trial_id, metric).splitlines()
 
 

@@ -37,7 +37,7 @@ def make_sweep(folder: Path, *, lr: object = 0.5, name: str = "") -> Path:
 
 
 def test_frames_have_sensible_types(tmp_path: Path) -> None:
-    trials, epochs = load(make_sweep(tmp_path / "s"))
+    trials, epochs, _ = load(make_sweep(tmp_path / "s"))
     kinds = trials.dtypes.astype(str)
     assert kinds[["status", "study", "sweep", "trial.model.name"]].tolist() == ["category"] * 4
     assert kinds[["trial_id", "error"]].tolist() == ["str", "str"]
@@ -56,7 +56,7 @@ def test_several_sweeps_load_as_one_table(tmp_path: Path) -> None:
         make_sweep(tmp_path / "b", lr=0.5),
         make_sweep(tmp_path / "c", lr="auto"),
     ]
-    trials, epochs = load(folders[:2])
+    trials, epochs, _ = load(folders[:2])
     assert trials["sweep"].tolist() == ["a", "a", "b", "b"]
     assert trials["trial.optimizer.lr"].tolist() == [1.0, 1.0, 0.5, 0.5]
     assert epochs.groupby(["sweep", "trial_id"], observed=True).size().tolist() == [2, 1, 2, 1]
@@ -71,7 +71,7 @@ def test_sweeps_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path)
 
 def test_empty_sweeps_load(tmp_path: Path) -> None:
     ResultsStore.create(tmp_path / "s", sweep_name="s").close()
-    trials, epochs = load(tmp_path / "s")
+    trials, epochs, _ = load(tmp_path / "s")
     assert (len(trials), len(epochs)) == (0, 0)
     assert list(trials.columns) == [column.name for column in TRIAL_COLUMNS]
 
@@ -138,7 +138,7 @@ def test_without_a_ledger_trials_are_saved_from_the_epochs(tmp_path: Path) -> No
     (folder / LEDGER_NAME).unlink()
     os.truncate(folder / "trials.parquet", 50)
     with pytest.warns(DamagedTableWarning, match="no ledger.jsonl; trials saved without configuration and status"):
-        trials, epochs = load(folder)
+        trials, epochs, _ = load(folder)
     pd.testing.assert_frame_equal(epochs, whole.epochs)
     for name in ("trial_id", "epochs_trained", "validation_accuracy", "best_epoch"):
         assert trials[name].tolist() == whole.trials[name].tolist()
@@ -150,7 +150,7 @@ def test_without_a_ledger_trials_load_without_their_epochs(tmp_path: Path) -> No
     (folder / LEDGER_NAME).unlink()
     os.truncate(folder / "epochs.parquet", 50)
     with pytest.warns(DamagedTableWarning, match="going on without epochs"):
-        trials, epochs = load(folder)
+        trials, epochs, _ = load(folder)
     assert (len(trials), len(epochs)) == (2, 0)
     os.truncate(folder / "trials.parquet", 50)
     with pytest.raises(ResultsError, match=r"and there is no ledger\.jsonl to rebuild from: nothing can be saved"):
@@ -177,7 +177,7 @@ def test_columns_that_an_older_version_did_not_have_are_empty(tmp_path: Path) ->
         table = pq.read_table(folder / f"{name}.parquet").drop_columns([dropped])
         older = {**table.schema.metadata, b"cifar_tune.schema_version": b"0"}
         pq.write_table(table.replace_schema_metadata(older), folder / f"{name}.parquet")
-    trials, epochs = load(folder)
+    trials, epochs, _ = load(folder)
     assert trials["precision"].isna().all()
     assert epochs["rung_cutoff"].isna().all()
 
@@ -185,7 +185,9 @@ def test_columns_that_an_older_version_did_not_have_are_empty(tmp_path: Path) ->
 @pytest.mark.parametrize("stored", STORED_VERSIONS, ids=lambda path: path.name)
 def test_a_stored_sweep_of_each_schema_version_loads(tmp_path: Path, stored: Path) -> None:
     shutil.copytree(stored, tmp_path / "s")
-    trials, epochs = load(tmp_path / "s")
+    trials, epochs, confirmations = load(tmp_path / "s")
+    assert confirmations["test_accuracy"].tolist() == [0.625]
+    assert confirmations["configuration"].tolist() == ["(model=mininet,lr=0.1)"]
     assert trials["validation_accuracy"].tolist() == [0.5, 0.25]
     assert trials["status"].tolist() == ["completed", "stopped"]
     assert trials["trial.optimizer.lr"].tolist() == [0.5, 0.5]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cifar_tune.results.columns import EPOCH_COLUMNS, TRIAL_COLUMNS
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
 
 README = Path(__file__).parents[3] / "results" / "README.md"
 
@@ -19,5 +19,5 @@ def test_the_readme_is_current() -> None:
 
 def test_the_readme_names_every_column() -> None:
     text = README.read_text(encoding="utf-8")
-    for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS):
+    for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS, *CONFIRMATION_COLUMNS):
         assert f"| `{column.name}` | {column.kind} | {column.unit} | {column.meaning}" in text

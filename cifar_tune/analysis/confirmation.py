@@ -1,0 +1,195 @@
+"""What confirmations are worth: means and intervals over fresh seeds, ties with the best, the winner's curse.
+
+The best configuration is chosen by its mean on the validation split, so that its mean on the test split is an unbiased
+figure: nothing was chosen by it. Where the validation split was trained on, only the test split is left to choose by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from cifar_tune.analysis.naming import more_is_better
+from cifar_tune.results.columns import COMPLETED
+
+CONFIDENCE = 0.95
+LOSS = "validation_loss"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean of n values, their standard deviation, and the interval that holds the true mean with 95 % confidence.
+
+    deviation, low, high: NaN for a single value, and all but n for none.
+    """
+
+    n: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """p: how probable so large a lead of the best is, if the other is at least as good; NaN where nothing can be said.
+
+    test: `paired t`, `Welch t`, or empty.
+    """
+
+    p: float
+    test: str
+
+
+def estimate(values: ArrayLike) -> Estimate:
+    """Mean, standard deviation (n - 1) and Student's t interval; missing values are left out."""
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    n = len(known)
+    mean = float(known.mean()) if n else math.nan
+    if n < 2:
+        return Estimate(n, mean, math.nan, math.nan, math.nan)
+    deviation = float(known.std(ddof=1))
+    reach = _t_quantile((1 + CONFIDENCE) / 2, n - 1) * deviation / math.sqrt(n)
+    return Estimate(n, mean, deviation, mean - reach, mean + reach)
+
+
+def winners_curse(search_value: float, values: ArrayLike, sign: int = 1) -> Estimate:
+    """How far the search's own value flatters a configuration: search value minus the mean over fresh seeds.
+
+    sign: -1 where less is better. The search's value is one number; the interval is that of the fresh mean. Confirmed
+    on the same validation images, it counts the luck of the seed, not that the images may favour the configuration.
+    """
+    fresh = estimate(values)
+    low, high = sorted((sign * (search_value - fresh.low), sign * (search_value - fresh.high)))
+    return Estimate(fresh.n, sign * (search_value - fresh.mean), fresh.deviation, low, high)
+
+
+def compare(best: pd.Series[float], other: pd.Series[float], sign: int = 1) -> Comparison:
+    """One-sided test of whether `best` is truly better; both are values by seed.
+
+    Paired over the seeds that both have, where there are two or more, else Welch's test.
+    """
+    best, other = best.dropna(), other.dropna()
+    both = best.index.intersection(other.index)
+    if len(both) > 1:
+        lead = estimate(sign * (best[both] - other[both]))
+        return Comparison(_p(lead.mean, lead.deviation**2 / lead.n, lead.n - 1), "paired t")
+    if len(best) < 2 or len(other) < 2:
+        return Comparison(math.nan, "")
+    variances = best.var() / len(best), other.var() / len(other)
+    shares = variances[0] ** 2 / (len(best) - 1) + variances[1] ** 2 / (len(other) - 1)
+    freedom = sum(variances) ** 2 / shares if shares else len(best) + len(other) - 2
+    return Comparison(_p(sign * (best.mean() - other.mean()), sum(variances), freedom), "Welch t")
+
+
+def confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str = "validation_accuracy") -> pd.DataFrame:
+    """One row a configuration, the best first, for each sweep and each `trained_on`.
+
+    seeds: how many gave a score; lost: how many did not (diverged, failed, not done yet).
+    `<column>_mean, _deviation, _low, _high`: over the seeds, of validation and test accuracy, or of the losses where
+    the search went by a loss (`metric`); intervals of accuracies end at 0 and 1. chosen_by: the column that ranks.
+    p, test, tied: see `compare`; p is multiplied by the number of other configurations (Bonferroni), so that those
+    tied, the best included, hold the truly best one with 95 % confidence although the best was picked after the fact
+    (Gupta 1965, Technometrics 7:225). tied is missing where a single seed allows no test.
+    search_value: what the search saw. winners_curse, _low, _high: see `winners_curse`; missing without validation.
+    """
+    measured = "loss" if metric == LOSS else "accuracy"
+    searched = trials.set_index([trials["sweep"].astype(str), "trial_id"])[f"validation_{measured}"].to_dict()
+    parts = []
+    for _, group in confirmations.groupby(["sweep", "trained_on"], observed=True, sort=False):
+        scored = group[group["status"].eq(COMPLETED) & group["test_accuracy"].notna()]
+        held_out = scored[f"validation_{measured}"].notna().any()
+        chosen_by = f"validation_{measured}" if held_out or scored.empty else f"test_{measured}"
+        rows = [
+            _row(one, scored[scored.index.isin(one.index)], measured, searched) | {"chosen_by": chosen_by}
+            for _, one in group.groupby("configuration", observed=True, sort=False)
+        ]
+        parts.append(_ranked(pd.DataFrame(rows), scored, chosen_by))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _row(one: pd.DataFrame, done: pd.DataFrame, measured: str, searched: Mapping[Any, float]) -> dict[str, object]:
+    """A configuration by itself. one: its retrainings; done: those that gave a score."""
+    first = one.iloc[0]
+    search_value = searched.get((str(first["sweep"]), first["trial_id"]), math.nan)
+    curse = winners_curse(search_value, done[f"validation_{measured}"], 1 if measured == "accuracy" else -1)
+    return {
+        **{name: str(first[name]) for name in ("sweep", "trained_on", "trial_id", "configuration")},
+        "seeds": len(done),
+        "lost": len(one) - len(done),
+        **_estimates(done, measured),
+        "search_value": search_value,
+        "winners_curse": curse.mean,
+        "winners_curse_low": curse.low,
+        "winners_curse_high": curse.high,
+    }
+
+
+def _estimates(done: pd.DataFrame, measured: str) -> dict[str, float]:
+    most = 1.0 if measured == "accuracy" else math.inf
+    values: dict[str, float] = {}
+    for column in (f"validation_{measured}", f"test_{measured}"):
+        found = estimate(done[column])
+        values |= {f"{column}_mean": found.mean, f"{column}_deviation": found.deviation}
+        values |= {
+            f"{column}_low": float(np.clip(found.low, 0, most)),
+            f"{column}_high": float(np.clip(found.high, 0, most)),
+        }
+    return values
+
+
+def _ranked(table: pd.DataFrame, scored: pd.DataFrame, chosen_by: str) -> pd.DataFrame:
+    """The configurations in order, each compared with the first."""
+    more = more_is_better(chosen_by)
+    ordered = table.sort_values(f"{chosen_by}_mean", ascending=not more, na_position="last", kind="stable")
+    others = max(int((ordered["seeds"] > 0).sum()) - 1, 1)
+    by_seed = {
+        str(configuration): values.set_index("seed")[chosen_by]
+        for configuration, values in scored.groupby("configuration", observed=True)
+    }
+    compared = list(_compared(list(ordered["configuration"]), by_seed, 1 if more else -1, others))
+    return ordered.assign(
+        rank=range(1, len(ordered) + 1),
+        p=[one.p for one in compared],
+        test=[one.test for one in compared],
+        tied=pd.array(
+            [
+                place == 0 or (None if math.isnan(one.p) else one.p >= 1 - CONFIDENCE)
+                for place, one in enumerate(compared)
+            ],
+            "boolean",
+        ),
+    )
+
+
+def _compared(
+    configurations: list[str], by_seed: dict[str, pd.Series[float]], sign: int, others: int
+) -> Iterator[Comparison]:
+    for place, configuration in enumerate(configurations):
+        if place == 0 or configuration not in by_seed:
+            yield Comparison(math.nan, "")
+        else:
+            found = compare(by_seed[configurations[0]], by_seed[configuration], sign)
+            yield Comparison(min(1.0, found.p * others), found.test) if found.test else found
+
+
+def _p(lead: float, variance: float, freedom: float) -> float:
+    """The upper tail of Student's t; without any spread a lead is certain."""
+    from scipy.special import stdtr
+
+    if variance == 0:
+        return 0.0 if lead > 0 else 1.0
+    return float(stdtr(freedom, -lead / math.sqrt(variance)))
+
+
+def _t_quantile(probability: float, freedom: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))

@@ -1,0 +1,217 @@
+"""Confirmations in words: the answer in a sentence, and tables with what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from cifar_tune.analysis.confirmation import confirmed
+from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.analysis.text_table import MISSING, configuration_text
+from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, TRAIN
+
+HELD_OUT = (
+    "Retrained on the training split alone, as in the search. The best was chosen on the validation images; "
+    "the test images chose nothing."
+)
+TRAINED_ON_ALL = (
+    "Retrained on all training images, the validation images included. Only the test images were left to choose by, "
+    "so the best figure is a little flattered."
+)
+CURSE = (
+    "How much the search flattered each configuration: its value in the search minus its mean over fresh seeds, "
+    "on the same validation images."
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A part of a report: what it says, and the rows behind it."""
+
+    title: str
+    text: tuple[str, ...]
+    table: pd.DataFrame
+
+
+def confirmation_answer(
+    confirmations: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile, metric: str | None = None
+) -> str | None:
+    """The best configuration with its figures, in a sentence or two; None where none has a score yet."""
+    table = confirmed(confirmations, trials, metric or sweep.metric)
+    if table.empty or not table["seeds"].any():
+        return None
+    group = table[table["trained_on"] == _foremost(table)]
+    best = group.iloc[0]
+    measured = _measured(best)
+    figures = [
+        f"{column.replace('_', ' ')} {_with_interval(best, column)}"
+        for column in (f"validation_{measured}", f"test_{measured}")
+        if pd.notna(best[f"{column}_mean"])
+    ]
+    setting = _setting(best, trials, sweep)
+    told = f"Confirmed: {setting} (trial {best['trial_id']})" if setting else f"Confirmed: trial {best['trial_id']}"
+    told += f" is the best of {len(group)} configurations: " if len(group) > 1 else ": "
+    told += f"{' and '.join(figures)}, "
+    told += f"the mean of {best['seeds']} fresh seeds." if best["seeds"] > 1 else "with one fresh seed, so no interval."
+    return " ".join([told, *_ties(group), *_flattery(best)])
+
+
+def confirmation_findings(
+    confirmations: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile, metric: str | None = None
+) -> Iterator[Finding]:
+    """Yields, for each way of training, a table of what was confirmed and one of the winner's curse."""
+    table = confirmed(confirmations, trials, metric or sweep.metric)
+    for trained_on in sorted(table["trained_on"].unique()) if len(table) else ():
+        group = table[table["trained_on"] == trained_on]
+        notes = (
+            HELD_OUT if trained_on == TRAIN else TRAINED_ON_ALL,
+            *_worth(group),
+            *_losses(confirmations, trained_on),
+        )
+        yield Finding(f"Confirmed with fresh seeds, trained on {trained_on}", notes, _shown(group, trials, sweep))
+        if group["winners_curse"].notna().any():
+            yield Finding("Winner's curse", (CURSE,), _curses(group))
+
+
+def _foremost(table: pd.DataFrame) -> str:
+    """The way of training to answer with: the one whose values stand beside the search's, if it is there."""
+    scored = table.loc[table["seeds"] > 0, "trained_on"]
+    return TRAIN if TRAIN in set(scored) else str(scored.iloc[0])
+
+
+def _ties(group: pd.DataFrame) -> Iterator[str]:
+    others = group[(group["rank"] > 1) & (group["seeds"] > 0)]
+    if others.empty:
+        return
+    if others["tied"].isna().all():
+        yield "With so few seeds no test can tell the configurations apart."
+        return
+    tied = list(others.loc[others["tied"].fillna(False).astype(bool), "trial_id"])
+    yield f"Statistically tied with it: {', '.join(tied)}." if tied else "It is significantly better than every other."
+
+
+def _flattery(best: pd.Series[Any]) -> Iterator[str]:
+    if pd.isna(best["winners_curse"]):
+        return
+    column = f"validation_{_measured(best)}"
+    low, high = (_signed(column, best[f"winners_curse_{end}"]) for end in ("low", "high"))
+    interval = f" (95 % interval {low} to {high})" if best["seeds"] > 1 else ""
+    by = f"{_signed(column, best['winners_curse'])}{' points' if _percent(column) else ''}"
+    seen = f"{_number(column, best['search_value'])}{_percent(column)}"
+    yield f"The search had seen {seen} on the validation split, which is too good by {by}{interval}."
+
+
+def _worth(group: pd.DataFrame) -> Iterator[str]:
+    """How to read the table."""
+    if (group["seeds"] > 1).any():
+        yield "Mean ± standard deviation over the seeds, and the 95 % interval of the mean (Student's t)."
+    tests = [test for test in group["test"].unique() if test]
+    if tests:
+        others = int((group["seeds"] > 0).sum()) - 1
+        yield (
+            f"Tied: not significantly worse than the best (one-sided {' or '.join(tests)} test over the seeds, 5 %, "
+            f"corrected for {others} comparison{'s' if others > 1 else ''}); with 95 % confidence the truly best "
+            "configuration is among the tied."
+        )
+    if (group["seeds"] == 1).any():
+        yield "A configuration with one seed has no standard deviation, no interval and no test."
+
+
+def _losses(confirmations: pd.DataFrame, trained_on: str) -> Iterator[str]:
+    """The retrainings that gave no score, a line each."""
+    ended = confirmations["status"].isin([RUNNING, INTERRUPTED])
+    lost = confirmations[confirmations["trained_on"].eq(trained_on) & ~confirmations["status"].eq(COMPLETED)]
+    for row in lost[~ended.reindex(lost.index)].itertuples():
+        why = f": {row.status_reason}" if isinstance(row.status_reason, str) else ""
+        yield f"{row.trial_id} with seed {row.seed} {row.status}{why}; its mean is of the other seeds."
+    if waiting := int(ended.reindex(lost.index).sum()):
+        yield f"{waiting} of them not done yet."
+
+
+def _shown(group: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile) -> pd.DataFrame:
+    measured = _measured(group.iloc[0])
+    columns: dict[str, list[Any]] = {
+        "rank": list(group["rank"]),
+        "trial_id": list(group["trial_id"]),
+        "seeds": [str(seeds) for seeds in group["seeds"]],
+    }
+    for column in (f"validation_{measured}", f"test_{measured}"):
+        if group[f"{column}_mean"].notna().any():
+            head = column.split("_")[0] + (_percent(column) or f" {measured}")
+            columns[head] = [_spread(row, column) for _, row in group.iterrows()]
+    ties = zip(group["rank"], group["tied"], strict=True)
+    columns["tied"] = ["best" if rank == 1 else _yes_or_no(tied) for rank, tied in ties]
+    return pd.DataFrame(columns).join(_parameters(group, trials, sweep).reset_index(drop=True))
+
+
+def _parameters(group: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile) -> pd.DataFrame:
+    """The parameters that the sweep varied, a row a configuration of the group, as far as its trials are known."""
+    of_sweep = trials[trials["sweep"].astype(str) == group["sweep"].iloc[0]]
+    of_trial: pd.DataFrame = of_sweep.set_index("trial_id")[varied_parameters(trials, sweep)]
+    return of_trial.reindex(group["trial_id"])
+
+
+def _curses(group: pd.DataFrame) -> pd.DataFrame:
+    column = f"validation_{_measured(group.iloc[0])}"
+    known = group[group["winners_curse"].notna()]
+    return pd.DataFrame(
+        {
+            "rank": list(known["rank"]),
+            "trial_id": list(known["trial_id"]),
+            f"search{_percent(column)}": [_number(column, one) for one in known["search_value"]],
+            f"confirmed{_percent(column)}": [_number(column, one) for one in known[f"{column}_mean"]],
+            "too good by": [_signed(column, one) for one in known["winners_curse"]],
+            "95 % interval": [
+                f"{_signed(column, low)} to {_signed(column, high)}" if pd.notna(low) else MISSING
+                for low, high in zip(known["winners_curse_low"], known["winners_curse_high"], strict=True)
+            ],
+        }
+    )
+
+
+def _setting(row: pd.Series[Any], trials: pd.DataFrame, sweep: SweepFile) -> str:
+    return configuration_text(_parameters(pd.DataFrame([row]), trials, sweep).iloc[0])
+
+
+def _measured(row: pd.Series[Any]) -> str:
+    return str(row["chosen_by"]).rsplit("_", 1)[-1]
+
+
+def _percent(column: str) -> str:
+    return " %" if column.endswith("accuracy") else ""
+
+
+def _number(column: str, value: float) -> str:
+    return f"{100 * value:.2f}" if column.endswith("accuracy") else f"{value:.4f}"
+
+
+def _signed(column: str, value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{_number(column, abs(value))}"
+
+
+def _spread(row: pd.Series[Any], column: str) -> str:
+    """`97.85 ± 0.33 [97.44, 98.26]`."""
+    mean, deviation, low, high = (row[f"{column}_{part}"] for part in ("mean", "deviation", "low", "high"))
+    if pd.isna(mean):
+        return MISSING
+    if pd.isna(deviation):
+        return _number(column, mean)
+    numbers = [_number(column, value) for value in (mean, deviation, low, high)]
+    return "{} ± {} [{}, {}]".format(*numbers)
+
+
+def _with_interval(row: pd.Series[Any], column: str) -> str:
+    """`97.85 % (95 % interval 97.44 to 98.26)`."""
+    said = f"{_number(column, row[f'{column}_mean'])}{_percent(column)}"
+    if pd.isna(row[f"{column}_low"]):
+        return said
+    low, high = (_number(column, row[f"{column}_{end}"]) for end in ("low", "high"))
+    return f"{said} (95 % interval {low} to {high})"
+
+
+def _yes_or_no(tied: Any) -> str:
+    return MISSING if pd.isna(tied) else "yes" if tied else "no"

@@ -1,0 +1,96 @@
+"""confirmations.parquet: what the best configurations of a sweep give with fresh seeds, and on the test split.
+
+The retrainings have a ledger, tables and checkpoints of their own, in the folder `confirm` of the results folder. The
+table follows from that ledger alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cifar_tune.results.arrow import ARROW_TYPES, table
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS, CONFIRMATIONS_NAME
+from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.results.rows import replay
+from cifar_tune.results.table_file import TableFile
+from cifar_tune.results.values import coerce
+
+CONFIRM_FOLDER = "confirm"
+"""Folder inside the results folder."""
+
+PLANNED, OPENED, SCORED = "planned", "opened", "scored"
+"""Kinds of notes in its ledger: a retraining, an opening of the test split for it, and what the test gave."""
+
+
+class ConfirmationsFile:
+    """The table of one results folder, for its one writer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ledger = ledger_of(folder)
+        self._file = TableFile(folder / CONFIRMATIONS_NAME)
+
+    def publish(self) -> None:
+        """Brings the table up to date with the ledger.
+
+        Raises:
+            ResultsError: the disk is full, or the ledger is damaged.
+        """
+        self._file.replace(lambda: [confirmations_of(self._ledger)])
+
+
+def ledger_of(folder: Path) -> Path:
+    """The ledger of a results folder's retrainings."""
+    return folder / CONFIRM_FOLDER / LEDGER_NAME
+
+
+def confirmations_of(ledger: Path) -> pa.Table:
+    """The table that a ledger determines: one row a retraining that has begun, in the order in which they were planned.
+
+    Raises:
+        ResultsError: there is no ledger, or it is damaged.
+    """
+    told = list(events(ledger))
+    rows = replay(told)
+    notes = [(event["kind"], event["payload"]) for event in told if event["event"] == "note"]
+    planned = {note["trial_id"]: note for kind, note in notes if kind == PLANNED}
+    begun = [
+        _row(rows.trial(trial_id), plan, [(kind, note) for kind, note in notes if note["trial_id"] == trial_id])
+        for trial_id, plan in planned.items()
+        if trial_id in rows.trials.places
+    ]
+    return confirmation_table(rows.sweep_name, begun)
+
+
+def confirmation_table(sweep_name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The rows as an Arrow table; without rows, its columns."""
+    rows = list(rows)
+    return table(
+        sweep_name,
+        ((one, pa.array([row[one.name] for row in rows], ARROW_TYPES[one.kind])) for one in CONFIRMATION_COLUMNS),
+    )
+
+
+def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """One retraining, from its own row in trials.parquet and the notes about it."""
+    opened = [note for kind, note in notes if kind == OPENED]
+    scored = [note for kind, note in notes if kind == SCORED]
+    last, score = (opened or [{}])[-1], (scored or [{}])[0]
+    values = {
+        **trial,
+        "trial_id": plan["source"],
+        "configuration": plan["configuration"],
+        "trained_on": plan["trained_on"],
+        "test_accuracy": score.get("test_accuracy"),
+        "test_loss": score.get("test_loss"),
+        "epochs": trial["epochs_trained"],
+        "opened_at": last.get("opened_at"),
+        "openings": len(opened),
+        "commit": last.get("commit"),
+        "reason": plan["reason"],
+        "checkpoint": None if trial["checkpoint"] is None else f"{CONFIRM_FOLDER}/{trial['checkpoint']}",
+    }
+    return {column.name: coerce(CONFIRMATIONS_NAME, column, values[column.name]) for column in CONFIRMATION_COLUMNS}

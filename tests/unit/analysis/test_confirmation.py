@@ -1,0 +1,227 @@
+"""Confirmations: means, intervals, ties and the winner's curse, against SciPy, a formula or a simulation."""
+
+from __future__ import annotations
+
+import math
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from cifar_tune.analysis.confirmation import compare, confirmed, estimate, winners_curse
+from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
+from cifar_tune.analysis.overview import print_confirmations
+from cifar_tune.analysis.sweep_file import SweepFile
+
+VALUES = [0.71, 0.74, 0.69, 0.75, 0.72]
+
+
+def by_seed(values: list[float], first: int = 0) -> pd.Series[float]:
+    return pd.Series(values, range(first, first + len(values)))
+
+
+def retrained(
+    scores: dict[str, list[tuple[float | None, float | None]]], trained_on: str = "train", status: str = "completed"
+) -> pd.DataFrame:
+    """Rows of confirmations.parquet from pairs of validation and test accuracy, a seed each."""
+    rows = [
+        {
+            "sweep": "s",
+            "trial_id": trial_id,
+            "configuration": f"({trial_id})",
+            "seed": seed,
+            "trained_on": trained_on,
+            "status": status if test is not None else "diverged",
+            "status_reason": None if test is not None else "the loss was not finite",
+            "validation_accuracy": validation,
+            "validation_loss": None if validation is None else 1 - validation,
+            "test_accuracy": test,
+            "test_loss": None if test is None else 1 - test,
+        }
+        for trial_id, pairs in scores.items()
+        for seed, (validation, test) in enumerate(pairs)
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.astype({name: float for name in frame.columns if name.endswith(("accuracy", "loss"))})
+
+
+def searched(**accuracies: float) -> pd.DataFrame:
+    frame = pd.DataFrame({"trial_id": list(accuracies), "validation_accuracy": list(accuracies.values())})
+    rates = [0.1 * (1 + place) for place in range(len(frame))]
+    return frame.assign(sweep="s", validation_loss=1 - frame["validation_accuracy"], **{"trial.optimizer.lr": rates})
+
+
+def test_an_estimate_is_that_of_scipy() -> None:
+    found = estimate([*VALUES, math.nan])
+    low, high = stats.t.interval(0.95, 4, np.mean(VALUES), stats.sem(VALUES))
+    assert (found.n, found.mean, found.deviation) == (5, np.mean(VALUES), pytest.approx(np.std(VALUES, ddof=1)))
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_one_value_has_no_interval_and_none_has_nothing() -> None:
+    one = estimate([0.5])
+    assert (one.n, one.mean) == (1, 0.5)
+    assert all(math.isnan(value) for value in (one.deviation, one.low, one.high))
+    assert estimate([]).n == 0
+    assert math.isnan(estimate([]).mean)
+
+
+def test_shared_seeds_are_compared_in_pairs() -> None:
+    other = [0.70, 0.71, 0.685, 0.74, 0.70]
+    found = compare(by_seed(VALUES), by_seed(other))
+    assert found.test == "paired t"
+    assert found.p == pytest.approx(stats.ttest_rel(VALUES, other, alternative="greater").pvalue)
+    losses = compare(by_seed(other), by_seed(VALUES), sign=-1)
+    assert losses.p == pytest.approx(stats.ttest_rel(other, VALUES, alternative="less").pvalue)
+    more_seeds = compare(by_seed([*VALUES, 0.1]), by_seed(other))
+    assert more_seeds == found
+
+
+def test_seeds_of_their_own_are_compared_by_welchs_test() -> None:
+    other = [0.65, 0.74, 0.68]
+    found = compare(by_seed(VALUES), by_seed(other, first=10))
+    assert found.test == "Welch t"
+    assert found.p == pytest.approx(stats.ttest_ind(VALUES, other, equal_var=False, alternative="greater").pvalue)
+
+
+def test_one_seed_allows_no_test_and_a_lead_without_spread_is_certain() -> None:
+    assert compare(by_seed([0.9]), by_seed([0.1])).test == ""
+    assert math.isnan(compare(by_seed([0.9]), by_seed([0.1, 0.2], first=5)).p)
+    assert compare(by_seed([0.9, 0.9]), by_seed([0.8, 0.8])).p == 0
+    assert compare(by_seed([0.9, 0.9]), by_seed([0.9, 0.9])).p == 1
+
+
+def test_the_winners_curse_is_the_search_value_minus_the_fresh_mean() -> None:
+    found = winners_curse(0.8, VALUES)
+    low, high = stats.t.interval(0.95, 4, np.mean(VALUES), stats.sem(VALUES))
+    assert (found.mean, found.low, found.high) == pytest.approx((0.8 - np.mean(VALUES), 0.8 - high, 0.8 - low))
+    loss = winners_curse(0.2, [0.25, 0.35], sign=-1)
+    assert loss.mean == pytest.approx(0.1)
+    assert loss.low < loss.mean < loss.high
+
+
+def test_the_best_is_chosen_on_validation_images_and_p_is_corrected() -> None:
+    scores = {
+        "t1": [(0.70, 0.72), (0.72, 0.70), (0.69, 0.71)],
+        "t2": [(0.80, 0.69), (0.82, 0.70), (0.81, 0.71)],
+        "t3": [(0.80, 0.60), (0.81, 0.61), (0.82, 0.62)],
+    }
+    table = confirmed(retrained(scores), searched(t1=0.75, t2=0.83, t3=0.9))
+    assert table["trial_id"].tolist() == ["t2", "t3", "t1"]
+    assert table["chosen_by"].unique().tolist() == ["validation_accuracy"]
+    expected = stats.ttest_rel([0.80, 0.82, 0.81], [0.70, 0.72, 0.69], alternative="greater").pvalue
+    assert table["p"].iloc[2] == pytest.approx(2 * expected)
+    assert table["tied"].tolist() == [True, True, False]
+    assert table["winners_curse"].tolist() == pytest.approx([0.02, 0.09, 0.75 - 2.11 / 3])
+    assert table["test_accuracy_mean"].tolist() == pytest.approx([0.70, 0.61, 0.71])
+
+
+def test_where_validation_was_trained_on_the_test_split_is_left_to_choose_by() -> None:
+    scores = {"t1": [(None, 0.7), (None, 0.71)], "t2": [(None, 0.8), (None, 0.82)]}
+    table = confirmed(retrained(scores, "train+validation"), searched(t1=0.9, t2=0.8))
+    assert table["trial_id"].tolist() == ["t2", "t1"]
+    assert table["chosen_by"].unique().tolist() == ["test_accuracy"]
+    assert table["winners_curse"].isna().all()
+
+
+def test_a_search_by_loss_is_confirmed_by_loss() -> None:
+    scores = {"t1": [(0.7, 0.7), (0.71, 0.71)], "t2": [(0.8, 0.8), (0.82, 0.82)]}
+    table = confirmed(retrained(scores), searched(t1=0.75, t2=0.9), "validation_loss")
+    assert table["trial_id"].tolist() == ["t2", "t1"]
+    assert table["validation_loss_mean"].tolist() == pytest.approx([0.19, 0.295])
+    assert table["winners_curse"].tolist() == pytest.approx([0.09, 0.045])
+
+
+def test_a_retraining_that_gave_no_score_is_counted_and_left_out() -> None:
+    scores: dict[str, list[tuple[float | None, float | None]]] = {
+        "t1": [(0.7, 0.7), (None, None)],
+        "t2": [(None, None)],
+    }
+    table = confirmed(retrained(scores), searched(t1=0.75, t2=0.9))
+    assert table[["trial_id", "seeds", "lost"]].to_numpy().tolist() == [["t1", 1, 1], ["t2", 0, 1]]
+    assert table["tied"].tolist() == [True, pd.NA]
+    assert confirmed(retrained({"t1": [(None, None)]}), searched(t1=0.75))["seeds"].tolist() == [0]
+
+
+def test_intervals_of_accuracies_end_at_0_and_1() -> None:
+    table = confirmed(retrained({"t1": [(0.95, 0.99), (0.99, 0.05)]}), searched(t1=0.75))
+    assert table["validation_accuracy_high"].tolist() == [1.0]
+    assert table["test_accuracy_low"].tolist() == [0.0]
+
+
+def test_the_truly_best_is_among_the_tied_in_95_of_100_cases() -> None:
+    """Five configurations, of which the first is better by less than a seed's luck; 400 sweeps, 5 seeds."""
+    draw = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        values = {f"t{place}": draw.normal(0.7 + 0.001 * (place == 0), 0.01, 5) for place in range(5)}
+        means = {name: by_seed(list(one)) for name, one in values.items()}
+        best = max(means, key=lambda name: float(means[name].mean()))
+        held += best == "t0" or 4 * compare(means[best], means["t0"]).p >= 0.05
+    assert held >= 0.95 * 400
+
+
+def shown(confirmations: pd.DataFrame, trials: pd.DataFrame) -> str:
+    console = Console(file=StringIO(), width=100)
+    print_confirmations(console, confirmations, trials, SweepFile(), "validation_accuracy")
+    assert isinstance(console.file, StringIO)
+    return " ".join(console.file.getvalue().split())
+
+
+def test_the_answer_is_a_sentence_with_intervals_ties_and_curse() -> None:
+    scores = {
+        "t1": [(0.80, 0.72), (0.82, 0.70), (0.81, 0.71)],
+        "t2": [(0.80, 0.69), (0.82, 0.70), (0.80, 0.71)],
+        "t3": [(0.60, 0.60), (0.61, 0.61), (0.62, 0.62)],
+    }
+    trials = searched(t1=0.83, t2=0.82, t3=0.81)
+    assert confirmation_answer(retrained(scores), trials, SweepFile()) == (
+        "Confirmed: lr=0.1 (trial t1) is the best of 3 configurations: "
+        "validation accuracy 81.00 % (95 % interval 78.52 to 83.48) and "
+        "test accuracy 71.00 % (95 % interval 68.52 to 73.48), the mean of 3 fresh seeds. "
+        "Statistically tied with it: t2. The search had seen 83.00 % on the validation split, which is too good by "
+        "+2.00 points (95 % interval −0.48 to +4.48)."
+    )
+    text = shown(retrained(scores), trials)
+    assert "81.00 ± 1.00 [78.52, 83.48]" in text
+    assert "corrected for 2 comparisons" in text
+    assert "t3: lr=0.3" in text
+
+
+def test_one_seed_says_that_there_is_no_interval() -> None:
+    text = shown(retrained({"t1": [(0.8, 0.72)], "t2": [(0.7, 0.6)]}), searched(t1=0.83, t2=0.8))
+    assert "with one fresh seed, so no interval" in text
+    assert "With so few seeds no test can tell the configurations apart." in text
+    assert "nan" not in text
+
+
+def test_lost_seeds_are_told_with_their_reason() -> None:
+    scores: dict[str, list[tuple[float | None, float | None]]] = {"t1": [(0.8, 0.7), (0.82, 0.7)], "t2": [(None, None)]}
+    text = shown(retrained(scores), searched(t1=0.83, t2=0.8))
+    assert "t2 with seed 0 diverged: the loss was not finite" in text
+    assert "nan" not in text
+
+
+def test_nothing_confirmed_says_nothing() -> None:
+    assert shown(retrained({"t1": [(0.8, 0.7)]}).head(0), searched(t1=0.83)) == ""
+    assert confirmation_answer(retrained({"t1": [(None, None)]}), searched(t1=0.83), SweepFile()) is None
+
+
+def test_both_ways_of_training_are_told_apart() -> None:
+    both = pd.concat(
+        [
+            retrained({"t1": [(0.8, 0.7), (0.82, 0.71)]}),
+            retrained({"t1": [(None, 0.75), (None, 0.74)]}, "train+validation"),
+        ],
+        ignore_index=True,
+    )
+    titles = [finding.title for finding in confirmation_findings(both, searched(t1=0.83), SweepFile())]
+    assert titles == [
+        "Confirmed with fresh seeds, trained on train",
+        "Winner's curse",
+        "Confirmed with fresh seeds, trained on train+validation",
+    ]
+    assert "test accuracy 70.50 %" in str(confirmation_answer(both, searched(t1=0.83), SweepFile()))
