@@ -103,8 +103,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_sweep
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
-    from cifar_tune.tuning.constraints import check_constraints
+    from cifar_tune.tuning.constraints import check_constraints, limits_of
     from cifar_tune.tuning.devices import this_machine, trial_resources
+    from cifar_tune.tuning.warm_start import read_warm_start
 
     sweep = load_sweep(options.file, options.set)
     root = data_root(options.data)
@@ -119,6 +120,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_address(address)
     check_trials(sweep, root)
     check_constraints(sweep, root)
+    if options.plan or not (options.resume or options.extend):
+        read_warm_start(sweep, limits_of(sweep, root), folder)
     if options.plan:
         from cifar_tune.tuning.plan import plan
 
@@ -165,6 +168,7 @@ def _train(
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.opening import open_results
     from cifar_tune.tuning.search import MOST_REFUSED, Search
+    from cifar_tune.tuning.warm_start import note_warm_start
 
     console = Console()
     with Interruption() as interruption:
@@ -175,7 +179,10 @@ def _train(
                     f"moved the sweep that was there to {aside}", soft_wrap=True, markup=False, highlight=False
                 )
             record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
-            search = Search(sweep, store, limits_of(sweep, root))
+            limits = limits_of(sweep, root)
+            for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
+            search = Search(sweep, store, limits)
             _run_trials(sweep, search, store, console, root, machine, address, interruption)
             for study, reason in search.barren().items():
                 told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"

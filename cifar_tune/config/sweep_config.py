@@ -54,6 +54,8 @@ class SweepConfig(Strict):
     scheduler: AnyScheduler = Asha()
     trials_per_study: Count = 16
     """Trials of each cell of the grid."""
+    warm_start: ListOf[str] = ()
+    """Results folders of earlier sweeps whose comparable trials the sampler learns from."""
     resources: Resources = Resources()
 
     _header: str = PrivateAttr("")

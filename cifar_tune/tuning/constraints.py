@@ -17,7 +17,7 @@ from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.source import TrialT
 from cifar_tune.tuning.studies import Study
 
-MEASURED_LATER = "peak_memory_bytes"
+PEAK_MEMORY = "peak_memory_bytes"
 """The one constraint that only training tells."""
 
 PLANNED_DRAWS = 64
@@ -51,7 +51,7 @@ class Limited(Unlimited[TrialConfig]):
     def measured(self, trial: TrialConfig) -> dict[str, float]:
         """Returns what the constraints limit and the table will say of the trial, by column, without peak memory."""
         info = self._info(trial.dataset)
-        names = {name for name, _ in self._constraints.limits()} - {MEASURED_LATER}
+        names = {name for name, _ in self._constraints.limits()} - {PEAK_MEMORY}
         return {name: _COUNTS[name](trial.model, info) for name in sorted(names)}
 
     def excesses(self, measured: Mapping[str, float]) -> dict[str, float]:

@@ -39,7 +39,7 @@ NEVER = datetime(2000, 1, 1)
 
 @dataclass(slots=True)
 class Observation:
-    """A trial and what is known of it; its name is empty where the proposal made no trial.
+    """A trial and what is known of it; its name is empty where it is no trial of this sweep.
 
     answers: None outside the search space. attributes: what the sampler wants to find again. excesses: by constraint,
     by what share of its limit it is broken.
@@ -97,7 +97,7 @@ class Memory:
         return sorted(best | set(latest) | set(self._running))
 
     def expected_best(self) -> tuple[float, str] | None:
-        """Returns the highest expected final value and whose it is; None before the first value."""
+        """Returns the highest expected final value and whose it is; None before the first value of this sweep."""
         judged = [
             one
             for one in map(self._all.__getitem__, self._remembered())
@@ -106,8 +106,21 @@ class Memory:
         if not judged:
             return None
         finals = expected_finals([one.curve for one in judged], self._epochs)
-        best = int(finals.argmax())
+        own = [place for place, one in enumerate(judged) if one.trial_id]
+        if not own:
+            return None
+        best = max(own, key=finals.__getitem__)
         return float(finals[best]), judged[best].trial_id
+
+    def frozen(self, places: Sequence[int]) -> list[FrozenTrial]:
+        """Returns those of these trials that have a value, for a sampler that is given trials beside its study."""
+        chosen = [one for one in map(self._all.__getitem__, places) if one.curve.values and one.state not in WRECKED]
+        finals = expected_finals([one.curve for one in chosen], self._epochs) if chosen else ()
+        return [
+            _frozen(one, one.answers, float(final))
+            for one, final in zip(chosen, finals, strict=True)
+            if one.answers is not None
+        ]
 
     def shown(self, *, settled: bool) -> list[FrozenTrial]:
         """Returns the past as a sampler is to see it, in order; every value is one to be maximised.

@@ -15,9 +15,10 @@ from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.tuning.cards import GIGABYTE
 from cifar_tune.tuning.checks import check_data
-from cifar_tune.tuning.constraints import refused_share
+from cifar_tune.tuning.constraints import limits_of, refused_share
 from cifar_tune.tuning.devices import Machine, TrialResources, device_kind
 from cifar_tune.tuning.schedulers.asha import bracket_shares
+from cifar_tune.tuning.warm_start import read_warm_start
 
 if TYPE_CHECKING:
     from cifar_tune.tuning.nodes import Node
@@ -88,6 +89,7 @@ def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine, reso
     """
     at_once = resources.slots({"CPU": machine.cores, "GPU": len(machine.gpus)})
     lines = [*_trials(sweep, at_once), *_constraints(sweep, root)]
+    lines += _warm_start(sweep, root)
     lines += _cost(sweep, root, folder, machine, resources, at_once)
     lines += _devices(machine, "devices")
     lines += [("each trial", str(resources)), ("data", _data(sweep, root))]
@@ -128,6 +130,11 @@ def _constraints(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
     if sweep.constraints is not None:
         refused = f"about {refused_share(sweep, root):.0%} of random proposals are refused"
         yield "constraints", f"{sweep.constraints}; {refused}"
+
+
+def _warm_start(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
+    told = [line for donor in read_warm_start(sweep, limits_of(sweep, root)) for line in donor.lines()]
+    yield from (("" if place else "warm start", line) for place, line in enumerate(told))
 
 
 def _cost(

@@ -8,6 +8,9 @@ from typing import Generic
 
 from cifar_tune.tuning.source import TrialT
 
+PROPOSED = "proposed"
+"""Kind of the store's notes about proposals."""
+
 
 @dataclass(frozen=True)
 class Proposal(Generic[TrialT]):

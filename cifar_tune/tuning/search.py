@@ -12,17 +12,15 @@ from cifar_tune.config.rendering import flatten
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.constraints import MEASURED_LATER, Unlimited
+from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
 from cifar_tune.tuning.evidence import State
-from cifar_tune.tuning.proposal import Live, Proposal
+from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
 from cifar_tune.tuning.studies import Point, Study, noted
-
-PROPOSED = "proposed"
-"""Kind of the store's notes about proposals."""
+from cifar_tune.tuning.warm_start import Earlier, noted_trials
 
 MOST_REFUSED = 200
 """Proposals in a row that are refused before a study is taken to be exhausted: where one in fifty can be trained,
@@ -56,6 +54,8 @@ class Search(Generic[TrialT]):
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep)
         known = set(store.trial_ids())
+        for earlier in noted_trials(store):
+            self._learn(earlier)
         for note in store.notes(PROPOSED):
             self._restore(known, **note)
 
@@ -127,6 +127,16 @@ class Search(Generic[TrialT]):
             seed=sweep.seed,
             epochs=sweep.trial.epochs,
             sign=self._sign,
+        )
+
+    def _learn(self, earlier: Earlier) -> None:
+        """Shows a trial of another sweep to its study."""
+        limited = self._limits.broken(earlier.measured) is not None
+        self._studies[self._places[earlier.study]].learn(
+            earlier.answers,
+            [*zip(earlier.epochs, earlier.values, strict=True)],
+            "infeasible" if limited else ENDED[earlier.status],
+            self._limits.excesses(earlier.measured),
         )
 
     def _new_scheduler(self) -> Scheduler:
@@ -266,9 +276,9 @@ class Search(Generic[TrialT]):
 
     def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
         """Takes in what an epoch tells of constraints."""
-        peak = row[MEASURED_LATER]
+        peak = row[PEAK_MEMORY]
         if live.limit is None and peak is not None:
-            measured = {**live.measured, MEASURED_LATER: float(peak)}
+            measured = {**live.measured, PEAK_MEMORY: float(peak)}
             live.limit = self._limits.broken(measured)
             self._studies[live.study].measure(live.number, self._limits.excesses(measured))
 

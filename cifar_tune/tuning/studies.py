@@ -6,7 +6,7 @@ A proposal follows from the observations alone: a study rebuilt from the store g
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from cifar_tune.config.proposals import draw
 from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
-from cifar_tune.tuning.samplers import build_sampler, needs_of
+from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
 
 WHOLE_SWEEP = "all"
 """Name of the only study where there is no grid."""
@@ -80,16 +80,18 @@ class Study:
         self.name = study_name(cell)
         self._search = search
         self._sampler = sampler
-        self._needs = needs_of(sampler, len(search))
+        self._needs = needs_of(sampler, search)
         self._entropy = (seed, zlib.crc32(self.name.encode()))
         self._sign = sign
         self._memory = Memory(epochs, self._needs.most)
+        self._given: list[int] = []
         self._distributions: dict[str, BaseDistribution] = {}
         self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
 
     def ask(self) -> Point:
         """Returns the sampler's next proposal."""
-        sampler = build_sampler(self._sampler, self._seed(len(self._memory)), self._seed())
+        given = self._memory.frozen(self._given) if self._needs.given else ()
+        sampler = build_sampler(self._sampler, self._seed(len(self._memory)), self._seed(), given)
         storage = InMemoryStorage()
         study = optuna.create_study(storage=storage, direction="maximize", sampler=sampler)
         study.add_trials(self._memory.shown(settled=self._needs.settled))
@@ -144,6 +146,20 @@ class Study:
             return self._memory.add(Observation(trial_id, None, {}, {}))
         distributions = self._distributions_of(point.answers)
         return self._memory.add(Observation(trial_id, point.answers, distributions, point.attributes, excesses))
+
+    def learn(
+        self,
+        answers: Mapping[str, Any],
+        curve: Sequence[tuple[int, float]],
+        state: State,
+        excesses: Mapping[str, float] = NO_EXCESSES,
+    ) -> None:
+        """Takes in a trial of another sweep that has ended; it is never this study's best. curve: (epoch, value)."""
+        number = self.add("", Point(answers, attributes_of_given(self._sampler)), excesses)
+        for epoch, value in curve:
+            self.report(number, epoch, value)
+        self._given.append(number)
+        self.end(number, state)
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Takes in a trial's objective after an epoch; finite."""

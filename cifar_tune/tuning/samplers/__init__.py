@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
+from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.samplers import AnySampler, CmaEs, Gp, Nsga2, Qmc, Random, Tpe
 
 MODEL_TRIALS = 64
@@ -20,22 +24,30 @@ GENERATIONS = 4
 class Needs:
     """What a sampler is to be shown. most: trials. settled: only the values of trials that have ended.
 
-    stepping: it counts its proposals itself, in an attribute of the Optuna study.
+    stepping: it counts its proposals itself, in an attribute of the Optuna study. given: trials of other sweeps beside
+    the study, all numbers.
     """
 
     most: int = MODEL_TRIALS
     settled: bool = False
     stepping: bool = False
+    given: bool = False
 
 
-def needs_of(config: AnySampler, parameters: int) -> Needs:
-    """Returns what the sampler is to be shown, in a space of so many parameters."""
+def needs_of(config: AnySampler, search: Mapping[str, Domain]) -> Needs:
+    """Returns what the sampler is to be shown in a search space."""
     match config:
         case Tpe() | Gp():
             return Needs()
         case CmaEs():
-            population = config.popsize or 4 + 3 * parameters
-            return Needs(most=max(MODEL_TRIALS, GENERATIONS * population), settled=True)
+            population = config.popsize or 4 + 3 * len(search)
+            numbers = not any(isinstance(domain, ChoiceDomain) for domain in search.values())
+            free = config.sigma0 is None and not config.use_separable_cma
+            return Needs(
+                most=max(MODEL_TRIALS, GENERATIONS * population),
+                settled=True,
+                given=len(search) > 1 and numbers and free,
+            )
         case Nsga2():
             return Needs(most=GENERATIONS * config.population_size, settled=True)
         case Qmc():
@@ -44,8 +56,18 @@ def needs_of(config: AnySampler, parameters: int) -> Needs:
             return Needs(most=1)
 
 
-def build_sampler(config: AnySampler, seed: int, study_seed: int) -> optuna.samplers.BaseSampler:
-    """Returns Optuna's sampler. The seeds determine every draw: `seed` of one proposal, `study_seed` of a sequence."""
+def attributes_of_given(config: AnySampler) -> Mapping[str, Any]:
+    """Returns by what a sampler that breeds finds trials of other sweeps: they are of its first generation."""
+    return {optuna.samplers.NSGAIISampler._get_generation_key(): 0} if isinstance(config, Nsga2) else {}
+
+
+def build_sampler(
+    config: AnySampler, seed: int, study_seed: int, given: Sequence[FrozenTrial] = ()
+) -> optuna.samplers.BaseSampler:
+    """Returns Optuna's sampler. The seeds determine every draw: `seed` of one proposal, `study_seed` of a sequence.
+
+    given: trials of other sweeps, by which CMA-ES begins. Source: Nomura et al. 2021 (arXiv:2012.06932).
+    """
     options = {key: value for key, value in config if key not in ("name", "startup_trials")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -59,6 +81,7 @@ def build_sampler(config: AnySampler, seed: int, study_seed: int) -> optuna.samp
                     n_startup_trials=config.startup_trials, seed=seed, warn_independent_sampling=False, **options
                 )
             case CmaEs():
+                options |= {"source_trials": list(given)} if given else {}
                 return optuna.samplers.CmaEsSampler(
                     n_startup_trials=config.startup_trials, seed=seed, warn_independent_sampling=False, **options
                 )
