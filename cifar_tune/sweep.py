@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cifar_tune.config.sweep_config import SweepConfig
     from cifar_tune.results.store import ResultsStore
+    from cifar_tune.tuning.audit import Arrivals
     from cifar_tune.tuning.devices import Machine
     from cifar_tune.tuning.dispatcher import Attempt
     from cifar_tune.tuning.interruption import Interruption
@@ -213,7 +214,7 @@ def _run_trials(
     if search.exhausted and not search.unfinished():
         console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
         return
-    watch = Watch(sweep, search)
+    watch = Watch(sweep, search, _guard_line)
     with Screen(console) as screen:
 
         def refresh(live: Iterable[Attempt]) -> None:
@@ -230,6 +231,13 @@ def _run_trials(
             interruption=interruption,
             refresh=refresh,
         )
+
+
+def _guard_line(arrivals: Arrivals) -> str | None:
+    from cifar_tune.analysis.audit import judge_rung
+    from cifar_tune.analysis.audit_text import audit_line
+
+    return audit_line(judge_rung(*arrivals))
 
 
 def resuming(words: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
+from cifar_tune.analysis.audit import stopping_audit
+from cifar_tune.analysis.audit_text import audit_sentences
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
@@ -78,6 +80,7 @@ def print_overview(
     print_confirmations(console, confirmations, trials, sweep, metric)
     console.print()
     _print_best(console, trials, metric, choice.top, sweep)
+    _print_audit(console, trials, epochs, sweep)
     if drawn is not None:
         console.print()
         console.print(heatmap_text(drawn, console.width))
@@ -106,6 +109,12 @@ def _print_reasons(console: Console, trials: pd.DataFrame) -> None:
     for row in failures(trials).head(REASONS_SHOWN).itertuples():
         where = f"{row.trials} {row.status}" + (f", {row.trial_id} first" if row.trials != 1 else f", {row.trial_id}")
         console.print(f"[yellow]{escape(where)}[/]: {escape(str(row.message))}", highlight=False)
+
+
+def _print_audit(console: Console, trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> None:
+    found = stopping_audit(trials, epochs, sweep.metric)
+    for place, sentence in enumerate(audit_sentences(found) if found else ()):
+        console.print(sentence, style="yellow" if place else "dim", highlight=False, markup=False)
 
 
 def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, sweep: SweepFile) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cifar_tune.analysis.audit import stopping_audit
+from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.cost import cost
 from cifar_tune.analysis.curves import curves_figure
@@ -80,6 +82,7 @@ def make_report(
         _best(trials, metric, sweep, choice.top),
         *_heat_maps(trials, epochs, sweep, choice),
         _curves(trials, epochs, metric),
+        _audit(trials, epochs, sweep),
         _importance(trials, epochs, metric, sweep),
         _history(trials, metric),
         _failures(trials),
@@ -160,6 +163,13 @@ def _curves(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str) -> Section 
         draw=lambda theme: curves_figure(trials, epochs, metric, theme),
         alternative=f"{title(metric)} of every trial by epoch",
     )
+
+
+def _audit(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> Section | None:
+    found = stopping_audit(trials, epochs, sweep.metric)
+    if found is None:
+        return None
+    return Section(TITLE, audit_sentences(found), audit_table(found) if found.rungs[0].known else None)
 
 
 def _importance(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:

@@ -26,10 +26,13 @@ HEADS = {
     "device_name": "device",
     "rung": "rung",
     "went_on": "went on",
+    "rank_correlation": "rank correlation",
+    "interval_90": "90 % interval",
+    "good_stopped": "good stopped",
 }
 WORDS = ("sweep", "trial_id", "status", "device_name", "message", "parameter")
 """Columns set to the left."""
-COUNTS = ("epochs", "epochs_trained", "trials", "rank", "rung", "arrived", "stopped", "went_on")
+COUNTS = ("epochs", "epochs_trained", "trials", "rank", "rung", "arrived", "stopped", "went_on", "audited")
 MISSING = "–"
 LONGEST_CELL, LONGEST_HEAD = 40, 9
 """Characters of a cell, and of a name on one line, in a terminal."""

@@ -29,7 +29,14 @@ def rungs(grace_epochs: int, reduction_factor: int, epochs: int) -> tuple[int, .
     return tuple(found)
 
 
-class Asha(Strict):
+class Stopping(Strict):
+    """What every scheduler that stops trials has."""
+
+    audit_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    """Share of the trials to be stopped that run on to the end, to show what stopping costs; 0: none."""
+
+
+class Asha(Stopping):
     """Asynchronous successive halving, stopping variant. Source: Li et al. 2020 (arXiv:1810.05934)."""
 
     name: Literal["asha"] = "asha"

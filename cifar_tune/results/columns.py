@@ -57,6 +57,12 @@ IDENTITY_COLUMNS = (
     ),
     Column("baseline", "bool", "", "true for the `trial:` of the sweep file itself, which every study runs first"),
     Column("status", "string", "", "how the trial stands", values=STATUSES),
+    Column(
+        "audited",
+        "bool",
+        "",
+        "true where the scheduler would have stopped it and it ran on, to show what early stopping costs",
+    ),
     Column("status_reason", "string", "", "why it was stopped, diverged, failed or was interrupted, in a sentence"),
 )
 """The columns before the configuration."""

@@ -17,9 +17,18 @@ from typing import Any, Literal
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, STOPPED
 from cifar_tune.tuning.forecast import Curve, expected_finals
 
 State = Literal["running", "completed", "stopped", "diverged", "failed", "infeasible"]
+
+ENDED: Mapping[str, State] = {
+    COMPLETED: "completed",
+    STOPPED: "stopped",
+    DIVERGED: "diverged",
+    FAILED: "failed",
+}
+"""Statuses that a trial keeps. An interrupted one goes on with the next driver."""
 
 BEST_SHARE = 0.25
 """Of what a sampler is shown, kept for the best trials of all time; the rest are the latest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import RUNNING, STATUSES
+from cifar_tune.tuning.audit import Arrivals
 from cifar_tune.tuning.dispatcher import Attempt
 from cifar_tune.tuning.search import Search
 from cifar_tune.tuning.standing import BestTrial, SearchProgress
@@ -45,7 +46,11 @@ class Running:
 
 @dataclass(frozen=True)
 class View:
-    """All that is shown. metric: of the best trial. seconds: since this driver began; seconds_left: None if unknown."""
+    """All that is shown.
+
+    metric: of the best trial. seconds: since this driver began; seconds_left: None if unknown. guard: what early
+    stopping costs, in a line.
+    """
 
     name: str
     progress: SearchProgress
@@ -53,6 +58,7 @@ class View:
     running: tuple[Running, ...]
     seconds: float
     seconds_left: float | None
+    guard: str | None = None
 
     @property
     def ended(self) -> int:
@@ -63,9 +69,12 @@ class View:
 class Watch:
     """Makes views of a search and its trials at work."""
 
-    def __init__(self, sweep: SweepConfig, search: Search) -> None:
+    def __init__(self, sweep: SweepConfig, search: Search, guard: Callable[[Arrivals], str | None]) -> None:
+        """guard: says in a line what the trials at the first rung show of early stopping."""
         self._sweep = sweep
         self._search = search
+        self._guard = guard
+        self._guarded: tuple[int, str | None] = (0, None)
         self._began = time.monotonic()
         self._ended_before = self._ended()
 
@@ -83,7 +92,16 @@ class Watch:
             running=running,
             seconds=seconds,
             seconds_left=self._seconds_left(seconds),
+            guard=self._guard_line(),
         )
+
+    def _guard_line(self) -> str | None:
+        """Judged again whenever the final value of another trial is known."""
+        finals = self._search.audit.finals
+        if finals != self._guarded[0]:
+            arrivals = self._search.audit.arrivals()
+            self._guarded = finals, None if arrivals is None else self._guard(arrivals)
+        return self._guarded[1]
 
     def _ended(self) -> int:
         return sum(count for status, count in self._search.progress().counts.items() if status != RUNNING)
@@ -149,6 +167,8 @@ def screen_of(view: View) -> RenderableType:
     parts: list[RenderableType] = [head, bar]
     if view.progress.best is not None:
         parts.append(Text.assemble(("best     ", "bold"), _best(view.progress.best, view.metric)))
+    if view.guard is not None:
+        parts.append(Text(view.guard))
     if view.running:
         parts.append(_running_table(view.running))
     parts.append(Text(f"{duration(view.seconds)} elapsed{_left(view)}   Ctrl-C stops and saves", style="dim"))
@@ -160,6 +180,8 @@ def line_of(view: View) -> str:
     parts = [f"{view.ended}/{view.progress.planned} trials, {view.progress.epochs:,} epochs", _counts(view)]
     if view.progress.best is not None:
         parts.append(f"best {_best(view.progress.best, view.metric)}")
+    if view.guard is not None:
+        parts.append(view.guard)
     return "; ".join(parts) + _left(view)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,11 +9,12 @@ from typing import Any, Generic
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.errors import ConfigError
-from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
+from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
-from cifar_tune.tuning.evidence import State
+from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
@@ -25,14 +25,6 @@ from cifar_tune.tuning.warm_start import Earlier, noted_trials
 MOST_REFUSED = 200
 """Proposals in a row that are refused before a study is taken to be exhausted: where one in fifty can be trained,
 chance finds it in 98 of 100 cases."""
-
-ENDED: Mapping[str, State] = {
-    COMPLETED: "completed",
-    STOPPED: "stopped",
-    DIVERGED: "diverged",
-    FAILED: "failed",
-}
-"""Statuses that a trial keeps. An interrupted one goes on with the next driver."""
 
 
 class Search(Generic[TrialT]):
@@ -53,6 +45,7 @@ class Search(Generic[TrialT]):
         self._live: dict[str, Live[TrialT]] = {}
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep)
+        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), sweep.objective.metric, self._sign)
         known = set(store.trial_ids())
         for earlier in noted_trials(store):
             self._learn(earlier)
@@ -97,10 +90,13 @@ class Search(Generic[TrialT]):
             known = {row["epoch"]: row for row in self._store.epochs(trial_id)}
             return recorded(known[metrics.epoch], live.limit) if metrics.epoch in known else CONTINUE
         row = asdict(metrics)
-        decision = self._judge(live, row)
+        decision = self.audit.overruled(trial_id, self._judge(live, row))
         rung = asdict(decision)
         del rung["limit"]
-        self._store.add_epoch(trial_id, decision=rung.pop("action"), **row, **rung)
+        row |= {"decision": rung.pop("action"), **rung}
+        self._store.add_epoch(trial_id, **row)
+        if self.audit.saw(trial_id, live.proposal.study, row):
+            self._store.update_trial(trial_id, audited=True)
         return decision
 
     def end(self, trial_id: str, status: str, reason: str | None = None, error: str | None = None) -> None:
@@ -179,7 +175,7 @@ class Search(Generic[TrialT]):
         """
         study = self._studies[place]
         note = {"study": study.name, **noted(point), "values": values, "baseline": baseline}
-        seed = self._sweep.trial.seed + self._repeats[_key(study, point)]
+        seed = self._sweep.trial.seed + self._repeats[study.key(point)]
         measured: dict[str, float] = {}
         try:
             trial = self._sweep.trial_with({**study.cell, **values}, seed)
@@ -204,7 +200,7 @@ class Search(Generic[TrialT]):
         study = self._studies[place]
         self._started[place] += 1
         self._refused[place] = 0
-        self._repeats[_key(study, point)] += 1
+        self._repeats[study.key(point)] += 1
         trial_id = f"t{sum(self._started):04}"
         number = study.add(trial_id, point, self._limits.excesses(measured))
         live = Live(Proposal(trial_id, study.name, trial, baseline), place, number, measured=measured)
@@ -225,6 +221,7 @@ class Search(Generic[TrialT]):
             seed=proposal.trial.seed,
             baseline=proposal.baseline,
             status=RUNNING,
+            audited=False,
         )
 
     def _restore(
@@ -255,7 +252,11 @@ class Search(Generic[TrialT]):
         rows = self._store.epochs(trial_id)
         for row in rows:
             self._judge(live, row)
-        status = self._store.trial(trial_id)["status"]
+            self.audit.saw(trial_id, study, row)
+        known_row = self._store.trial(trial_id)
+        if trial_id in self.audit.audited and not known_row["audited"]:
+            self._store.update_trial(trial_id, audited=True)
+        status = known_row["status"]
         if status in ENDED:
             self._settle(trial_id, status)
         elif rows and rows[-1]["decision"] == "stop":
@@ -272,6 +273,8 @@ class Search(Generic[TrialT]):
         if value is None:
             return Decision("stop", limit=live.limit) if live.limit else CONTINUE
         self._studies[live.study].report(live.number, live.epoch, value)
+        if live.proposal.trial_id in self.audit.audited:
+            return CONTINUE
         return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, value)
 
     def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
@@ -285,9 +288,5 @@ class Search(Generic[TrialT]):
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
         self._standing.ended(status)
+        self.audit.ended(trial_id, status)
         self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status])
-
-
-def _key(study: Study, point: Point | None) -> str:
-    """Returns what a configuration is known by: cell and answers; the baseline outside the space has none."""
-    return f"{study.name}|{json.dumps(None if point is None else point.answers, sort_keys=True)}"

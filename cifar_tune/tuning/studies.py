@@ -5,6 +5,7 @@ A proposal follows from the observations alone: a study rebuilt from the store g
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,6 +125,10 @@ class Study:
         for name in counts:
             storage.set_study_system_attr(identity, name, len(self._memory) - 1)
         return self._answers(study.ask()) if counts else None
+
+    def key(self, point: Point | None) -> str:
+        """Returns what a configuration is known by: cell and answers; the baseline outside the space has none."""
+        return f"{self.name}|{json.dumps(None if point is None else point.answers, sort_keys=True)}"
 
     def covers(self, answers: Mapping[str, Any]) -> bool:
         """Tells whether these answers are all that a proposal asks for."""

@@ -180,12 +180,12 @@ def test_a_report_has_a_section_for_each_finding(asha: Path) -> None:
     report = make_report(asha, *load(asha))
     assert [section.title for section in report.sections] == [
         "Best trials", "Heat map", "The same at epoch 1, where the scheduler first decided", "Learning curves",
-        "Importance of the parameters", "Cost", "How it was made",
+        "Early stopping, audited", "Importance of the parameters", "Cost", "How it was made",
     ]  # fmt: skip
     made = report.sections[-1].table
     assert made is not None
     assert made.to_numpy().tolist() == [["command", "python -m x"], ["packages", "torch 2.15"]]
-    assert report.sections[4].text == ("Too little data: 12 comparable trials, at least 20 are needed.",)
+    assert report.sections[5].text == ("Too little data: 12 comparable trials, at least 20 are needed.",)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])

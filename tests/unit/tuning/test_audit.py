@@ -1,0 +1,198 @@
+"""Trials that run on although a rung would stop them, driven without Ray."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cifar_tune.analysis.audit import StoppingAudit, judge_rung, stopping_audit
+from cifar_tune.config.load import load_sweep
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ConfigError
+from cifar_tune.results import Frames, load
+from cifar_tune.results.ledger import LEDGER_NAME
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.audit import Audit
+from cifar_tune.tuning.decision import Decision
+from cifar_tune.tuning.proposal import Proposal
+from cifar_tune.tuning.search import Search
+
+EPOCHS = 9
+FILE = """\
+name: audited
+trial:
+  dataset: {name: digits}
+  model: {name: mininet}
+  optimizer: {name: sgd, lr: 0.1}
+  epochs: 9
+search:
+  optimizer.lr: {float: [0.001, 1.0]}
+sampler: {name: random}
+scheduler: {name: asha, grace_epochs: 1, reduction_factor: 3, audit_fraction: FRACTION}
+trials_per_study: TRIALS
+"""
+
+Curve = Callable[[float, int], float]
+
+
+def parallel(lr: float, epoch: int) -> float:
+    return lr / 2 + 0.05 * epoch
+
+
+def crossing(lr: float, epoch: int) -> float:
+    """The slower a trial begins, the higher it ends; in the fourth epoch all are equal."""
+    return 0.4 + (lr / 10) * (epoch - 4)
+
+
+def sweep_of(tmp_path: Path, *, fraction: float, trials: int = 60, seed: int = 0) -> SweepConfig:
+    path = tmp_path / "audited.yaml"
+    path.write_text(FILE.replace("FRACTION", str(fraction)).replace("TRIALS", str(trials)))
+    return load_sweep(path, [f"seed={seed}"])
+
+
+def train(search: Search, proposal: Proposal, curve: Curve, epochs: int = EPOCHS) -> None:
+    """Reports epochs from the first one on; those that are known already change nothing."""
+    for epoch in range(1, epochs + 1):
+        value = curve(proposal.trial.optimizer.lr, epoch)
+        metrics = EpochMetrics(epoch, 1.0, 0.5, 1 - value, value, 0.1, 1.0, 100.0, 10)
+        decision = search.report(proposal.trial_id, metrics)
+        if decision.action == "stop":
+            search.end(proposal.trial_id, "stopped", decision.reason)
+            return
+    if epochs == EPOCHS:
+        search.end(proposal.trial_id, "completed")
+
+
+def run(folder: Path, sweep: SweepConfig, curve: Curve) -> tuple[Search, Frames]:
+    with ResultsStore.create(folder, sweep_name=sweep.name) as store:
+        search = Search(sweep, store)
+        while (proposal := search.propose()) is not None:
+            train(search, proposal, curve)
+    return search, load(folder)
+
+
+def test_who_is_audited_follows_from_seed_and_name_alone_and_their_share_is_the_fraction() -> None:
+    names = [f"t{number:04}" for number in range(1, 4001)]
+    chosen = [name for name in names if Audit(7, 0.1, "validation_accuracy", 1).chosen(name)]
+    assert len(chosen) == pytest.approx(400, abs=57)  # three standard deviations of a binomial share
+    assert chosen == [name for name in reversed(names) if Audit(7, 0.1, "validation_loss", -1).chosen(name)][::-1]
+    assert chosen != [name for name in names if Audit(8, 0.1, "validation_accuracy", 1).chosen(name)]
+    assert not any(Audit(7, 0.0, "validation_accuracy", 1).chosen(name) for name in names)
+
+
+def test_an_audited_trial_runs_to_the_end_and_its_row_keeps_the_comparison_that_would_have_stopped_it(
+    tmp_path: Path,
+) -> None:
+    _, (trials, epochs, _) = run(tmp_path / "x", sweep_of(tmp_path, fraction=0.3), parallel)
+    audited = trials[trials["audited"]]
+    assert 10 <= len(audited) < len(trials) / 2
+    assert set(audited["status"]) == {"completed"}
+    assert set(audited["epochs_trained"]) == {EPOCHS}
+    assert not trials.loc[trials["status"] == "stopped", "audited"].any()
+    rows = epochs[epochs["trial_id"].isin(audited["trial_id"]) & epochs["rung"].notna()]
+    last = rows.groupby("trial_id", observed=True).tail(1)
+    assert set(last["decision"]) == {"continue"}
+    assert (last["validation_accuracy"] < last["rung_cutoff"]).all()
+    assert (last["rung_rank"] > 1).all()
+
+
+def test_the_other_trials_are_judged_as_if_the_audited_ones_had_been_stopped(tmp_path: Path) -> None:
+    _, (trials, with_audit, _) = run(tmp_path / "with", sweep_of(tmp_path, fraction=0.5), crossing)
+    _, (_, without, _) = run(tmp_path / "without", sweep_of(tmp_path, fraction=0.0), crossing)
+    columns = ["trial_id", "rung", "rung_size", "rung_rank", "rung_cutoff"]
+    decided = [frame.loc[frame["rung"].notna(), columns].reset_index(drop=True) for frame in (with_audit, without)]
+    assert trials["audited"].sum() > 10
+    pd.testing.assert_frame_equal(*decided)
+
+
+@pytest.mark.parametrize("deaths", [(5, 9, 10), tuple(range(2, 40))])
+def test_a_search_that_dies_and_is_rebuilt_audits_the_same_trials(tmp_path: Path, deaths: tuple[int, ...]) -> None:
+    sweep = sweep_of(tmp_path, fraction=0.4, trials=40)
+    whole, expected = run(tmp_path / "whole", sweep, crossing)
+    store = ResultsStore.create(tmp_path / "broken", sweep_name=sweep.name)
+    search = Search(sweep, store)
+    number = 0
+    while (proposal := search.propose()) is not None:
+        number += 1
+        if number in deaths:
+            train(search, proposal, crossing, epochs=1 + number % 3)
+            store.close()
+            store = ResultsStore.open(tmp_path / "broken")
+            search = Search(sweep, store)
+        if proposal in search.unfinished():
+            train(search, proposal, crossing)
+    store.close()
+    found = load(tmp_path / "broken")
+    pd.testing.assert_frame_equal(found.epochs, expected.epochs)
+    assert found.trials["audited"].tolist() == expected.trials["audited"].tolist()
+    assert search.audit.arrivals() == whole.audit.arrivals()
+
+
+def test_a_kill_before_the_table_says_that_a_trial_is_audited_is_made_good(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, fraction=0.5, trials=20)
+    run(tmp_path / "x", sweep, parallel)
+    ledger = tmp_path / "x" / LEDGER_NAME
+    lines = ledger.read_text().splitlines(keepends=True)
+    place = next(i for i, line in enumerate(lines) if json.loads(line).get("values", {}).get("audited"))
+    ledger.write_text("".join(lines[:place]))
+    trial_id = json.loads(lines[place])["trial_id"]
+    with ResultsStore.open(tmp_path / "x") as store:
+        assert store.trial(trial_id)["audited"] is False
+        assert [one.trial_id for one in Search(sweep, store).unfinished()] == [trial_id]
+        assert store.trial(trial_id)["audited"] is True
+
+
+def test_an_audited_trial_counts_with_its_final_value_and_a_diverged_one_as_the_worst() -> None:
+    audit = Audit(0, 0.5, "validation_loss", -1)
+    name = next(f"t{number}" for number in range(20) if audit.chosen(f"t{number}"))
+    assert audit.arrivals() is None
+    decision = audit.overruled(name, Decision("stop", 2, 5, 4, 0.3))
+    assert decision == Decision("continue", 2, 5, 4, 0.3)
+    row = {"validation_loss": 0.5, "decision": "continue", "rung": 2, "rung_cutoff": 0.3}
+    assert audit.saw(name, "all", row)
+    assert not audit.saw(name, "all", {**row, "validation_loss": 0.2, "rung": None, "rung_cutoff": None})
+    audit.saw("other", "all", {**row, "validation_loss": 0.1})
+    audit.ended(name, "completed")
+    audit.ended("other", "diverged")
+    assert audit.arrivals() == (2, ["all", "all"], [-0.5, -0.1], [-0.2, -math.inf], [True, False], [True, False])
+
+
+def audit_of(tmp_path: Path, curve: Curve) -> tuple[Search, StoppingAudit]:
+    search, (trials, epochs, _) = run(tmp_path / "x", sweep_of(tmp_path, fraction=0.2, trials=150), curve)
+    found = stopping_audit(trials, epochs, "validation_accuracy")
+    assert found is not None
+    return search, found
+
+
+def test_crossing_curves_warn_that_the_grace_period_is_too_short_and_say_what_would_do(tmp_path: Path) -> None:
+    search, found = audit_of(tmp_path, crossing)
+    assert found.rungs[0].unreliable
+    assert found.rungs[0].correlation < -0.5
+    assert found.rungs[0].good_stopped > 0.5
+    assert found.enough == 5
+    arrivals = search.audit.arrivals()
+    assert arrivals is not None
+    assert judge_rung(*arrivals) == found.rungs[0]
+
+
+def test_parallel_curves_do_not_warn(tmp_path: Path) -> None:
+    _, found = audit_of(tmp_path, parallel)
+    assert not found.rungs[0].unreliable
+    assert found.rungs[0].correlation == pytest.approx(1)
+    assert found.rungs[0].good_stopped < 0.2
+
+
+@pytest.mark.parametrize("fraction", ["-0.1", "0.51", "1", "many"])
+def test_a_fraction_outside_its_range_is_an_error_with_the_values_allowed(tmp_path: Path, fraction: str) -> None:
+    (tmp_path / "x.yaml").write_text(FILE.replace("FRACTION", fraction).replace("TRIALS", "4"))
+    with pytest.raises(ConfigError) as caught:
+        load_sweep(tmp_path / "x.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'x.yaml'}:10:")
+    assert "scheduler.audit_fraction: must be" in str(caught.value)
+    assert "0.5" in str(caught.value)
