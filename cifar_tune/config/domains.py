@@ -20,6 +20,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from typing_extensions import TypeAliasType
 
 from cifar_tune.config.paths import Loc, dotted, replace
+from cifar_tune.config.priors import ChoicePrior, RangePrior, range_finding
 from cifar_tune.config.rendering import render
 from cifar_tune.schema import Count, ListOf, Positive, Strict
 
@@ -33,6 +34,8 @@ class FloatDomain(Strict):
     float_: Annotated[tuple[float, float], Field(strict=False, alias="float")]
     log: bool = False
     step: Positive | None = None
+    prior: RangePrior | None = None
+    """Where the user believes the best value to lie."""
 
     @property
     def low(self) -> float:
@@ -56,6 +59,8 @@ class FloatDomain(Strict):
     @model_validator(mode="after")
     def _holds_something(self) -> FloatDomain:
         _check_range(self.low, self.high, self.log)
+        if wrong := range_finding(self.prior, self.low, self.high):
+            raise ValueError(wrong)
         if self.step is None:
             return self
         if self.log:
@@ -71,6 +76,8 @@ class IntDomain(Strict):
     int_: Annotated[tuple[int, int], Field(strict=False, alias="int")]
     log: bool = False
     step: Count = 1
+    prior: RangePrior | None = None
+    """Where the user believes the best value to lie."""
 
     @property
     def low(self) -> int:
@@ -93,6 +100,8 @@ class IntDomain(Strict):
     @model_validator(mode="after")
     def _holds_something(self) -> IntDomain:
         _check_range(self.low, self.high, self.log)
+        if wrong := range_finding(self.prior, self.low, self.high):
+            raise ValueError(wrong)
         if self.log and self.step != 1:
             raise ValueError("`log` and `step` exclude each other; drop one")
         if (self.high - self.low) % self.step:
@@ -150,6 +159,8 @@ class ChoiceDomain(Strict):
     """`{choice: [...]}`: values, lists, null, components; domains inside an option are searched when it is chosen."""
 
     choice: ListOf[Template]
+    prior: ChoicePrior | None = None
+    """Which option the user believes to be the best."""
 
     @cached_property
     def options(self) -> Mapping[str, Option]:
@@ -160,6 +171,11 @@ class ChoiceDomain(Strict):
             name if names.count(name) == 1 else f"{name} {names[: index + 1].count(name)}": option
             for index, (name, option) in enumerate(zip(names, options, strict=True))
         }
+
+    @property
+    def preferred(self) -> str | None:
+        """The label of the option that the prior names; None where there is no prior."""
+        return None if self.prior is None else render(self.prior.option)
 
     def contains(self, value: Any) -> bool:
         """Tells whether `value` is the label of an option."""
@@ -176,6 +192,10 @@ class ChoiceDomain(Strict):
             seen.append(value)
         if len(self.choice) == 1 and not Option(self.choice[0]).domains:
             raise ValueError(f"one option is no choice; write {render(self.choice[0])} into `trial` instead")
+        if self.prior is not None and self.preferred not in self.options:
+            raise ValueError(
+                f"the prior names {self.preferred}, which is no option; allowed: {', '.join(self.options)}"
+            )
         return self
 
 

@@ -76,6 +76,8 @@ class Memory:
         self._all: list[Observation] = []
         self._running: dict[int, None] = {}
         self._best: list[tuple[int, float, int]] = []
+        self.evidence = 0
+        """Trials that have ended with a value."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -96,6 +98,7 @@ class Memory:
         observation.state = state
         del self._running[place]
         if observation.curve.values and state in ("completed", "stopped"):
+            self.evidence += 1
             insort(self._best, (observation.curve.epochs[-1], observation.curve.values[-1], -place))
             del self._best[: -max(1, round(self._most * BEST_SHARE))]
 

@@ -21,7 +21,11 @@ from cifar_tune.config.proposals import draw
 from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
+from cifar_tune.tuning.priors import Belief
 from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
+
+BELIEF = 1
+"""Tells the seed of a proposal's priors from that of its sampler."""
 
 WHOLE_SWEEP = "all"
 """Name of the only study where there is no grid."""
@@ -96,27 +100,31 @@ class Study:
         storage = InMemoryStorage()
         study = optuna.create_study(storage=storage, direction="maximize", sampler=sampler)
         study.add_trials(self._memory.shown(settled=self._needs.settled))
-        answers = self._answers(study.ask())
-        if self._needs.stepping:
-            answers = self._at_step(study, storage) or answers
-        attributes = study.get_trials(deepcopy=False)[-1].system_attrs
-        return Point(answers, dict(attributes) if self._needs.settled else {})
+        point = self._point(study)
+        if self._needs.stepping and self._to_step(study, storage):
+            point = self._point(study)
+        return point
 
     def _seed(self, *place: int) -> int:
         return int(np.random.SeedSequence((*self._entropy, *place)).generate_state(1)[0])
 
-    def _answers(self, trial: optuna.trial.Trial) -> dict[str, Any]:
+    def _point(self, study: optuna.Study) -> Point:
+        """Returns what the sampler proposes, or what the user believes."""
+        belief = Belief(self._seed(len(self._memory), BELIEF), self._memory.evidence)
+        trial = study.ask()
         answers: dict[str, Any] = {}
 
         def suggest(name: str, domain: Domain) -> Any:
-            answers[name] = _suggest(trial, name, domain)
+            believed = belief.answer(domain)
+            answers[name] = _suggest(trial, name, domain) if believed is None else believed
             return answers[name]
 
         draw(self._search, suggest)
-        return answers
+        kept = self._needs.settled and not (belief.followed and self._needs.exact)
+        return Point(answers, dict(study.get_trials(deepcopy=False)[-1].system_attrs) if kept else {})
 
-    def _at_step(self, study: optuna.Study, storage: InMemoryStorage) -> dict[str, Any] | None:
-        """Returns what the sampler proposes with its own count put to where it stood; None if it does not count yet.
+    def _to_step(self, study: optuna.Study, storage: InMemoryStorage) -> bool:
+        """Puts the sampler's own count to where it stood; tells whether it counts yet.
 
         A fresh Optuna study begins its sequence anew; the first proposal shows by what name the count is kept.
         """
@@ -124,7 +132,7 @@ class Study:
         counts = storage.get_study_system_attrs(identity)
         for name in counts:
             storage.set_study_system_attr(identity, name, len(self._memory) - 1)
-        return self._answers(study.ask()) if counts else None
+        return bool(counts)
 
     def key(self, point: Point | None) -> str:
         """Returns what a configuration is known by: cell and answers; the baseline outside the space has none."""

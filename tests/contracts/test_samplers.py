@@ -117,8 +117,8 @@ def run_within(study: Study, widest: int, trials: int, given: list[Point] | None
 def test_proposals_refused_for_a_constraint_are_known_again_by_a_rebuilt_study(
     sampler: AnySampler, space: Mapping[str, Any]
 ) -> None:
-    whole = run_within(study_of(sampler, space), 32, 24)
-    assert answers_of(run_within(study_of(sampler, space), 32, 24, whole[:15])) == answers_of(whole)
+    whole = run_within(study_of(sampler, space), 32, 16)
+    assert answers_of(run_within(study_of(sampler, space), 32, 16, whole[:12])) == answers_of(whole)
     assert {one.answers["width"] > 32 for one in whole} == {False, True}
 
 

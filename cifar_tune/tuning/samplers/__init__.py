@@ -25,13 +25,14 @@ class Needs:
     """What a sampler is to be shown. most: trials. settled: only the values of trials that have ended.
 
     stepping: it counts its proposals itself, in an attribute of the Optuna study. given: trials of other sweeps beside
-    the study, all numbers.
+    the study, all numbers. exact: it learns only from what was trained just as it proposed it.
     """
 
     most: int = MODEL_TRIALS
     settled: bool = False
     stepping: bool = False
     given: bool = False
+    exact: bool = False
 
 
 def needs_of(config: AnySampler, search: Mapping[str, Domain]) -> Needs:
@@ -43,11 +44,9 @@ def needs_of(config: AnySampler, search: Mapping[str, Domain]) -> Needs:
             population = config.popsize or 4 + 3 * len(search)
             numbers = not any(isinstance(domain, ChoiceDomain) for domain in search.values())
             free = config.sigma0 is None and not config.use_separable_cma
-            return Needs(
-                most=max(MODEL_TRIALS, GENERATIONS * population),
-                settled=True,
-                given=len(search) > 1 and numbers and free,
-            )
+            most = max(MODEL_TRIALS, GENERATIONS * population)
+            given = len(search) > 1 and numbers and free
+            return Needs(most, settled=True, given=given, exact=config.with_margin)
         case Nsga2():
             return Needs(most=GENERATIONS * config.population_size, settled=True)
         case Qmc():

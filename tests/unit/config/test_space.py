@@ -44,7 +44,7 @@ def in_search(text: str) -> tuple[str, str]:
         (in_search("optimizer.momentum: {float: [0.5, 0.5]}"), "the range holds one value; write 0.5 into `trial` instead"),
         (in_search("optimizer.momentum: {float: [0.9, 0.5]}"), "the range is empty: the low end 0.9 is above the high end 0.5"),
         (in_search("optimizer.momentum: {float: [0, 0.5], log: true}"), "a logarithmic range needs a low end above 0, got 0"),
-        (in_search("optimizer.momentum: {float: [0, 0.5], stop: 1}"), "unknown key `stop`; did you mean `step`? allowed: float, log, step"),
+        (in_search("optimizer.momentum: {float: [0, 0.5], stop: 1}"), "unknown key `stop`; did you mean `step`? allowed: float, log, prior, step"),
         (in_search("optimizer.momentum: {float: [0, high]}"), "optimizer.momentum.float.1: must be a number, got the text 'high'"),
         (in_search("optimizer.momentum: {float: [0]}"), "missing; must be a number"),
         (in_search("optimizer.momentum: {float: [0, 0.5, 0.9]}"), "optimizer.momentum.float: must be a list of 2, got a list"),

@@ -96,7 +96,7 @@ def test_a_model_learns_where_the_limit_lies(tmp_path: Path, sampler: str) -> No
     changes = {
         "sampler": {"name": sampler},
         "search": {"model.width": {"int": [2, 42]}},
-        "trials_per_study": 16 if sampler == "gp" else 30,
+        "trials_per_study": 14 if sampler == "gp" else 30,
     }
     with ResultsStore.create(tmp_path / "x", sweep_name="digits") as store:
         list(run(search_of(sweep_of(**changes), store), lambda one: 1 - abs(width(one) - 6) / 48))
