@@ -54,6 +54,8 @@ class SweepConfig(Strict):
     scheduler: AnyScheduler = Asha()
     trials_per_study: Count = 16
     """Trials of each cell of the grid."""
+    share_studies: bool = False
+    """Lets the proposals of each cell of the grid learn from the trials of all."""
     warm_start: ListOf[str] = ()
     """Results folders of earlier sweeps whose comparable trials the sampler learns from."""
     resources: Resources = Resources()

@@ -7,8 +7,9 @@ value on, by its expected final value. What really became of each trial stands i
 
 from __future__ import annotations
 
+import itertools
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,7 +52,7 @@ class Observation:
     """A trial and what is known of it; its name is empty where it is no trial of this sweep.
 
     answers: None outside the search space. attributes: what the sampler wants to find again. excesses: by constraint,
-    by what share of its limit it is broken.
+    by what share of its limit it is broken. order: among the proposals of all studies that share what they know.
     """
 
     trial_id: str
@@ -61,6 +62,7 @@ class Observation:
     excesses: Mapping[str, float] = field(default_factory=dict)
     state: State = "running"
     curve: Curve = field(default_factory=Curve)
+    order: int = 0
 
 
 class Memory:
@@ -69,9 +71,10 @@ class Memory:
     A model of all pairs of trials would slow down as they become many, and old weak ones teach it nothing.
     """
 
-    def __init__(self, epochs: int, most: int) -> None:
-        """epochs: of a whole trial."""
+    def __init__(self, epochs: int, most: int, order: Iterator[int] | None = None) -> None:
+        """epochs: of a whole trial. order: counts the proposals of all memories that share it."""
         self._epochs = epochs
+        self._order = order or itertools.count()
         self._most = most
         self._all: list[Observation] = []
         self._running: dict[int, None] = {}
@@ -88,6 +91,7 @@ class Memory:
     def add(self, observation: Observation) -> int:
         """Takes in a proposal; returns its place."""
         place = len(self._all)
+        observation.order = next(self._order)
         self._all.append(observation)
         self._running[place] = None
         return place
@@ -135,18 +139,23 @@ class Memory:
         ]
 
     def shown(self, *, settled: bool) -> list[FrozenTrial]:
-        """Returns the past as a sampler is to see it, in order; every value is one to be maximised.
+        """Returns the past as a sampler is to see it, in order; every value is one to be maximised."""
+        return [trial for _, trial in self.ordered(settled=settled)]
+
+    def ordered(self, *, settled: bool, refused: bool = True) -> list[tuple[int, FrozenTrial]]:
+        """Returns the past as a sampler is to see it, with each trial's place in the order of all proposals.
 
         A diverged trial counts as the worst, and so does one that breaks a constraint, which is shown too; a failed one
         counts not at all, one without a value as running.
-        settled: those that still train count as running too.
+        settled: those that still train count as running too. refused: those that break a constraint are shown.
         """
         chosen = [self._all[place] for place in self._remembered()]
         finals = _expected(chosen, self._epochs, settled)
+        hidden = ("failed",) if refused else ("failed", "infeasible")
         return [
-            _frozen(one, one.answers, final)
+            (one.order, _frozen(one, one.answers, final))
             for one, final in zip(chosen, finals, strict=True)
-            if one.state != "failed" and one.answers is not None
+            if one.state not in hidden and one.answers is not None
         ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Generic
 
@@ -19,7 +20,7 @@ from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
-from cifar_tune.tuning.studies import Point, Study, noted
+from cifar_tune.tuning.studies import Point, Study, noted, share
 from cifar_tune.tuning.warm_start import Earlier, noted_trials
 
 MOST_REFUSED = 200
@@ -36,7 +37,10 @@ class Search(Generic[TrialT]):
         self._store = store
         self._limits = limits or Unlimited()
         self._sign = 1 if sweep.objective.mode == "max" else -1
-        self._studies = [self._new_study(cell) for cell in sweep.cells()]
+        order = itertools.count()
+        self._studies = [self._new_study(cell, order) for cell in sweep.cells()]
+        if sweep.share_studies:
+            share(self._studies)
         self._schedulers = [self._new_scheduler() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
         self._started = [0] * len(self._studies)
@@ -114,7 +118,7 @@ class Search(Generic[TrialT]):
         found = [best for study in self._studies if (best := study.expected_best()) is not None]
         return max(found)[1] if found else None
 
-    def _new_study(self, cell: Mapping[str, Any]) -> Study:
+    def _new_study(self, cell: Mapping[str, Any], order: Iterator[int]) -> Study:
         sweep = self._sweep
         return Study(
             cell,
@@ -123,6 +127,7 @@ class Search(Generic[TrialT]):
             seed=sweep.seed,
             epochs=sweep.trial.epochs,
             sign=self._sign,
+            order=order,
         )
 
     def _learn(self, earlier: Earlier) -> None:

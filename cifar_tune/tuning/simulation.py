@@ -33,6 +33,7 @@ class RecordedSweep:
     sampler: AnySampler
     scheduler: AnyScheduler
     grid: Mapping[str, Any] = field(default_factory=dict)
+    share_studies: bool = False
     _free: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
 
 from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
 from cifar_tune.config.proposals import draw
@@ -23,6 +24,7 @@ from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
 from cifar_tune.tuning.priors import Belief
 from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
+from cifar_tune.tuning.sharing import shown_together
 
 BELIEF = 1
 """Tells the seed of a proposal's priors from that of its sampler."""
@@ -79,8 +81,12 @@ class Study:
         seed: int,
         epochs: int,
         sign: int,
+        order: Iterator[int] | None = None,
     ) -> None:
-        """seed: of the sweep. epochs: of a whole trial. sign: 1 where a higher value is better, else -1."""
+        """seed: of the sweep. epochs: of a whole trial. sign: 1 where a higher value is better, else -1.
+
+        order: counts the proposals of all studies that share what they know.
+        """
         self.cell = cell
         self.name = study_name(cell)
         self._search = search
@@ -88,10 +94,15 @@ class Study:
         self._needs = needs_of(sampler, search)
         self._entropy = (seed, zlib.crc32(self.name.encode()))
         self._sign = sign
-        self._memory = Memory(epochs, self._needs.most)
+        self._memory = Memory(epochs, self._needs.most, order)
+        self._others: Sequence[Memory] = ()
         self._given: list[int] = []
         self._distributions: dict[str, BaseDistribution] = {}
         self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
+
+    def learn_from(self, others: Sequence[Study]) -> None:
+        """Lets the sampler see the trials of these studies too."""
+        self._others = [other._memory for other in others]
 
     def ask(self) -> Point:
         """Returns the sampler's next proposal."""
@@ -99,18 +110,26 @@ class Study:
         sampler = build_sampler(self._sampler, self._seed(len(self._memory)), self._seed(), given)
         storage = InMemoryStorage()
         study = optuna.create_study(storage=storage, direction="maximize", sampler=sampler)
-        study.add_trials(self._memory.shown(settled=self._needs.settled))
+        study.add_trials(self._shown())
         point = self._point(study)
         if self._needs.stepping and self._to_step(study, storage):
             point = self._point(study)
         return point
+
+    def _shown(self) -> list[FrozenTrial]:
+        needs = self._needs
+        if not self._others or needs.most == 1:
+            return self._memory.shown(settled=needs.settled)
+        most = None if needs.settled else needs.most
+        return shown_together(self._memory, self._others, most=most, settled=needs.settled)
 
     def _seed(self, *place: int) -> int:
         return int(np.random.SeedSequence((*self._entropy, *place)).generate_state(1)[0])
 
     def _point(self, study: optuna.Study) -> Point:
         """Returns what the sampler proposes, or what the user believes."""
-        belief = Belief(self._seed(len(self._memory), BELIEF), self._memory.evidence)
+        evidence = sum(memory.evidence for memory in (self._memory, *self._others))
+        belief = Belief(self._seed(len(self._memory), BELIEF), evidence)
         trial = study.ask()
         answers: dict[str, Any] = {}
 
@@ -204,6 +223,12 @@ class Study:
             draw(self._search, note)
             self._by_names[names] = found
         return self._by_names[names]
+
+
+def share(studies: Sequence[Study]) -> None:
+    """Lets each study learn from all."""
+    for study in studies:
+        study.learn_from([other for other in studies if other is not study])
 
 
 def _suggest(trial: optuna.trial.Trial, name: str, domain: Domain) -> Any:

@@ -1,0 +1,48 @@
+"""What a study is shown of the other cells' trials, so that cells learn from each other.
+
+Cells differ in how good their trials are, and what is good in one is often good in another: so each cell's values are
+replaced by their normal scores within the cell. Source: Salinas et al. 2020 (arXiv:1909.13595, section 4).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from statistics import NormalDist
+
+from optuna.trial import FrozenTrial
+
+from cifar_tune.tuning.evidence import Memory
+
+NORMAL = NormalDist()
+
+
+def shown_together(own: Memory, others: Iterable[Memory], *, most: int | None, settled: bool) -> list[FrozenTrial]:
+    """Returns the past of all cells as a sampler of one of them is to see it, in the order of the proposals.
+
+    A cell's own trials come before others' where there are more than `most`: what it knows itself is of its own values
+    of the grid. What other cells refused for a constraint may be allowed here, and is left out.
+    """
+    ours = _scored(own, settled=settled, refused=True)
+    theirs = [one for other in others for one in _scored(other, settled=settled, refused=False)]
+    theirs.sort(key=lambda pair: pair[0])
+    room = len(theirs) if most is None else max(0, most - len(ours))
+    return [trial for _, trial in sorted([*ours, *theirs[len(theirs) - room :]], key=lambda pair: pair[0])]
+
+
+def _scored(memory: Memory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
+    """Returns a cell's trials with their places in the order of all proposals, their values replaced by scores."""
+    pairs = memory.ordered(settled=settled, refused=refused)
+    scores = iter(normal_scores([trial.value for _, trial in pairs if trial.value is not None]))
+    for _, trial in pairs:
+        if trial.value is not None:
+            trial.value = next(scores)
+    return pairs
+
+
+def normal_scores(values: Sequence[float]) -> list[float]:
+    """Returns for each value the quantile of the normal distribution at its mid-rank; equal values get equal ones."""
+    ordered = sorted(values)
+    return [
+        NORMAL.inv_cdf((bisect_left(ordered, one) + bisect_right(ordered, one)) / (2 * len(ordered))) for one in values
+    ]
