@@ -118,7 +118,12 @@ def _settings(options: argparse.Namespace) -> tuple[Objective, AnySampler, AnySc
     _check_name("--sampler", options.sampler, samplers)
     _check_name("--scheduler", options.scheduler, schedulers)
     sweep = None if options.sweep is None else load_sweep(options.sweep)
-    objective = Objective() if sweep is None else sweep.objective
+    if sweep is not None and len(sweep.objectives) > 1:
+        from cifar_tune.errors import ConfigError, Problem
+
+        message = f"a simulation goes by one objective, this sweep by {len(sweep.objectives)}; name one of them"
+        raise ConfigError([Problem(str(options.sweep), None, None, "objective", message)])
+    objective = Objective() if sweep is None else sweep.objectives[0]
     default = Tpe() if sweep is None else sweep.sampler
     sampler = default if options.sampler is None else samplers[options.sampler]()
     keep = sweep is not None and options.scheduler in (None, sweep.scheduler.name)

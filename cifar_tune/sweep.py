@@ -188,7 +188,7 @@ def _train(
             for study, reason in search.barren().items():
                 told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
                 console.print(f"{told} {reason}", soft_wrap=True, markup=False, highlight=False)
-            usable = search.progress().best is not None
+            usable = search.progress().usable
     if interruption.requested:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED

@@ -15,11 +15,12 @@ PACKAGE = Path(__file__).parents[1] / "cifar_tune"
 MAY_IMPORT = {
     "errors": set(),
     "schema": {"errors"},
+    "dominance": set(),
     "training": {"schema", "errors"},
     "config": {"training", "schema", "errors"},
     "results": {"errors"},
-    "tuning": {"config", "training", "results", "schema", "errors"},
-    "analysis": {"results", "errors"},
+    "tuning": {"config", "training", "results", "dominance", "schema", "errors"},
+    "analysis": {"results", "dominance", "errors"},
     "inspection": {"training", "schema", "errors"},
 }
 ONLY_IN_TUNING = {"ray", "optuna"}

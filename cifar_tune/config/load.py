@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from cifar_tune.config.document import Document, read
 from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.messages import FINDINGS, Finding, explain
+from cifar_tune.config.objectives import objectives_findings
 from cifar_tune.config.overrides import apply, of_trial
 from cifar_tune.config.paths import with_default_names
 from cifar_tune.config.schedulers import scheduler_findings
@@ -34,7 +35,7 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         sweep = SweepConfig.model_validate(tree)
     except ValidationError as error:
         findings = explain(error, SweepConfig, tree)
-        parts_are_sound = [detail["type"] for detail in error.errors(include_url=False)] == [FINDINGS]
+        parts_are_sound = [(one["type"], one["loc"]) for one in error.errors(include_url=False)] == [(FINDINGS, ())]
         _refuse(document, findings if parts_are_sound else [*findings, *_between_parts(tree)])
     if document.problems:
         _refuse(document, [])
@@ -79,6 +80,7 @@ def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
     epochs = trial.get("epochs")
     if isinstance(scheduler, Mapping) and isinstance(epochs, int) and epochs >= 1:
         yield from scheduler_findings(scheduler, epochs)
+    yield from objectives_findings(tree)
     grid = _sound(tree.get("grid"), TypeAdapter(ListOf[Plain], config=Strict.model_config))
     search = _sound(tree.get("search"), TypeAdapter(Domain))
     yield from Space(with_default_names(trial, TrialConfig), grid, search).findings

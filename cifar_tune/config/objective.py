@@ -1,20 +1,39 @@
-"""What a sweep improves."""
+"""What a sweep improves: one metric, or several against each other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
 from cifar_tune.config.messages import Finding, found
-from cifar_tune.schema import Strict
+from cifar_tune.schema import ListOf, Strict
 
-Metric = Literal["validation_accuracy", "validation_loss"]
+Metric = Literal[
+    "validation_accuracy",
+    "validation_loss",
+    "num_parameters",
+    "flops_per_image",
+    "train_seconds",
+    "latency_seconds",
+    "peak_memory_bytes",
+]
 Mode = Literal["max", "min"]
 
-BETTER: Mapping[Metric, Mode] = {"validation_accuracy": "max", "validation_loss": "min"}
+BETTER: Mapping[Metric, Mode] = {
+    "validation_accuracy": "max",
+    "validation_loss": "min",
+    "num_parameters": "min",
+    "flops_per_image": "min",
+    "train_seconds": "min",
+    "latency_seconds": "min",
+    "peak_memory_bytes": "min",
+}
 """Which way each metric improves."""
+
+LEARNT: Sequence[Metric] = ("validation_accuracy", "validation_loss")
+"""What training improves, epoch by epoch. All others are what a trial costs."""
 
 
 class Objective(Strict):
@@ -23,6 +42,11 @@ class Objective(Strict):
     metric: Metric = "validation_accuracy"
     mode: Mode = "max"
     """Which way it improves; follows from the metric where it is not written."""
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher value is better, else -1."""
+        return 1 if self.mode == "max" else -1
 
     @model_validator(mode="before")
     @classmethod
@@ -39,3 +63,37 @@ class Objective(Strict):
             message = f"{self.metric} is better the {better} it is; must be {right}, got {self.mode}"
             raise found([Finding(("mode",), message)])
         return self
+
+
+def _checked(given: Objective | tuple[Objective, ...]) -> Objective | tuple[Objective, ...]:
+    """A list of one is that one."""
+    listed = isinstance(given, tuple)
+    several = given if isinstance(given, tuple) else (given,)
+    metrics = [one.metric for one in several]
+    findings = [
+        Finding((place, "metric"), f"{metric} is an objective already; name each once")
+        for place, metric in enumerate(metrics)
+        if metric in metrics[:place]
+    ]
+    if not set(metrics) & {*LEARNT}:
+        place = () if listed else ("metric",)
+        names = f"got {', '.join(metrics)}" if metrics else "got an empty list"
+        findings += [
+            Finding(place, f"nothing that is learnt counts: {' or '.join(LEARNT)} must be among them, {names}")
+        ]
+    if findings:
+        raise found(findings)
+    return several[0] if len(several) == 1 else several
+
+
+AnyObjective: TypeAlias = Annotated[
+    Annotated[Objective, Tag("one")] | Annotated[ListOf[Objective], Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+    AfterValidator(_checked),
+]
+"""One objective, or a list of them that are weighed against each other by Pareto dominance."""
+
+
+def learnt_of(objectives: Sequence[Objective]) -> Objective:
+    """Returns the first objective that training improves; there is one in every sweep."""
+    return next(one for one in objectives if one.metric in LEARNT)

@@ -12,7 +12,8 @@ from cifar_tune.config.constraints import Constraints
 from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.dump import to_yaml
 from cifar_tune.config.messages import explain, found
-from cifar_tune.config.objective import Objective
+from cifar_tune.config.objective import AnyObjective, Objective
+from cifar_tune.config.objectives import objectives_findings, unaudited, with_latency
 from cifar_tune.config.paths import dotted, locate, replace
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
@@ -49,7 +50,8 @@ class SweepConfig(Strict):
     """Dotted path into `trial` -> what the sampler proposes inside each study."""
     constraints: Constraints | None = None
     """What a trial may cost; proposals that break them are not trained."""
-    objective: Objective = Objective()
+    objective: AnyObjective = Objective()
+    """What to improve: one metric, or a list of them, of which the sweep finds the Pareto front."""
     sampler: AnySampler = Tpe()
     scheduler: AnyScheduler = Asha()
     trials_per_study: Count = 16
@@ -67,6 +69,11 @@ class SweepConfig(Strict):
         """The comment block at the head of the file, without comment signs."""
         return self._header
 
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What to improve; several are weighed against each other."""
+        return self.objective if isinstance(self.objective, tuple) else (self.objective,)
+
     def with_header(self, header: str) -> SweepConfig:
         """Returns the same sweep under another comment block."""
         copy = self.model_copy()
@@ -81,6 +88,7 @@ class SweepConfig(Strict):
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
         findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
+        findings += objectives_findings(dict(self))
         if findings:
             raise found(findings)
         return self
@@ -152,7 +160,8 @@ def filled_in(data: Any) -> Any:
     if isinstance(trial, Mapping):
         seed = data.get("seed", 0)
         filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
+        filled["trial"] = with_latency(filled["trial"], data.get("objective"))
         epochs = trial.get("epochs")
         if isinstance(scheduler, Mapping) and scheduler.get("name") in WITH_GRACE and isinstance(epochs, int):
-            filled["scheduler"] = {"grace_epochs": default_grace(epochs), **scheduler}
+            filled["scheduler"] = {"grace_epochs": default_grace(epochs), **unaudited(scheduler, data.get("objective"))}
     return filled

@@ -110,6 +110,7 @@ OUTCOME_COLUMNS = (
         "training images over training seconds of all epochs, validation excluded",
         derived=True,
     ),
+    Column("latency_seconds", "float", "seconds", "least latency_seconds of any epoch", derived=True),
     Column("peak_memory_bytes", "int", "bytes", "largest peak_memory_bytes of any epoch", derived=True),
     Column("gpu_seconds", "float", "seconds", "wall time times the share of GPUs reserved; 0 on CPU"),
     Column("device_name", "string", "", "the device that trained it last, such as `NVIDIA H100 PCIe` or `cpu`"),
@@ -147,6 +148,13 @@ EPOCH_COLUMNS = (
         "over the clean validation split; missing where validation was skipped",
     ),
     Column("lr", "float", "", "learning rate of the epoch's last step"),
+    Column(
+        "latency_seconds",
+        "float",
+        "seconds",
+        "forward pass of one image on the device of the trial, uncompiled, the fastest of several after validation; "
+        "missing where `evaluation.latency` is off",
+    ),
     Column("epoch_seconds", "float", "seconds", "training and validation"),
     Column(
         "images_per_second", "float", "images per second", "training images over training seconds, validation excluded"
@@ -165,7 +173,11 @@ EPOCH_COLUMNS = (
         "rung_cutoff",
         "float",
         "",
-        "value of the objective that was needed to go on; missing while the rung has too few trials",
+        "value of the objective that was needed to go on; missing while the rung has too few trials, and "
+        "with several objectives",
+    ),
+    Column(
+        "rung_front", "int", "", "with several objectives, the front that the trial is on there; 1 is non-dominated"
     ),
     Column("bracket", "int", "", "group of trials that is compared at the rung, from 0; missing where all are"),
 )

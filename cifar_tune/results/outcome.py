@@ -21,6 +21,7 @@ NEEDED = (
     "validation_accuracy",
     "epoch_seconds",
     "images_per_second",
+    "latency_seconds",
     "peak_memory_bytes",
 )
 """The columns of epochs.parquet that the derived ones follow from."""
@@ -55,6 +56,7 @@ def outcomes(lengths: NDArray[np.int64], epochs: Mapping[str, Numbers]) -> dict[
         "generalization_gap": _at(epochs["train_accuracy"], validated) - accuracy,
         "train_seconds": _sum(epochs["epoch_seconds"], starts),
         "images_per_second": _harmonic_mean(epochs["images_per_second"], starts),
+        "latency_seconds": _reduce(np.fmin, epochs["latency_seconds"], starts),
         "peak_memory_bytes": _maximum(epochs["peak_memory_bytes"], starts),
     }
     whole = {"best_epoch", "peak_memory_bytes"}

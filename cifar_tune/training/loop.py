@@ -17,6 +17,7 @@ from cifar_tune.training.compilation import compile_if_repaid
 from cifar_tune.training.data import TrainingData
 from cifar_tune.training.device import peak_memory_bytes
 from cifar_tune.training.evaluate import Score, evaluate
+from cifar_tune.training.latency import latency_seconds
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.optimizers.setting import apply_setting
 from cifar_tune.training.precision import kernels
@@ -71,6 +72,11 @@ def _run_epoch(
         trained = time.perf_counter()
         _refuse_non_finite(losses, epoch, first_step, trial)
         score = _validate(state, data, trial, normalize) if _is_due(epoch, trial) else None
+        finished = time.perf_counter()
+        timed = score is not None and trial.evaluation.latency
+        latency = (
+            latency_seconds(state.scored_model(trial), data.validation, normalize, state.arithmetic) if timed else None
+        )
     images, lr = len(losses) * trial.batch_size, state.optimizer.param_groups[0]["lr"]
     if score is not None and not math.isfinite(score.loss):
         raise Diverged(epoch, state.step, lr, "validation loss")
@@ -83,9 +89,10 @@ def _run_epoch(
             validation_loss=None if score is None else score.loss,
             validation_accuracy=None if score is None else score.accuracy,
             lr=lr,
-            epoch_seconds=time.perf_counter() - started,
+            epoch_seconds=finished - started,
             images_per_second=images / (trained - started),
             peak_memory_bytes=peak_memory_bytes(state.device),
+            latency_seconds=latency,
         )
     )
     return state.history[-1]

@@ -15,6 +15,7 @@ class EpochMetrics:
     lr: of the last step. epoch_seconds: training and validation together.
     images_per_second: training images over training seconds (validation excluded).
     peak_memory_bytes: most device memory allocated since the trial began; on CPU the process's peak resident size.
+    latency_seconds: forward pass of one image, the fastest of several; None where `evaluation.latency` is off.
     """
 
     epoch: int
@@ -26,3 +27,4 @@ class EpochMetrics:
     epoch_seconds: float
     images_per_second: float
     peak_memory_bytes: int
+    latency_seconds: float | None = None

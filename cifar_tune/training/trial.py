@@ -65,6 +65,8 @@ class Evaluation(Strict):
     """Averages the probabilities of the image and its mirror image."""
     every: Count = 1
     """Validates every so many epochs, and after the last."""
+    latency: bool = False
+    """Measures after each validation how long one image takes."""
 
 
 class TrialConfig(Strict):

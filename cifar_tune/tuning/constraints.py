@@ -109,7 +109,7 @@ def refused_share(sweep: SweepConfig, root: Path) -> float:
     refused = 0
     for number in range(PLANNED_DRAWS):
         cell = cells[number * len(cells) // PLANNED_DRAWS]
-        study = Study(cell, search=sweep.search, sampler=Random(), seed=number, epochs=sweep.trial.epochs, sign=1)
+        study = Study(cell, search=sweep.search, sampler=Random(), seed=number, epochs=sweep.trial.epochs)
         try:
             trial = sweep.trial_with({**cell, **study.values(study.ask())})
         except ConfigError:

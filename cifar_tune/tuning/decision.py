@@ -12,8 +12,9 @@ class Decision:
     """Whether a trial goes on, and the comparison that decided it.
 
     rung: the rung's epoch; None between rungs. rung_size: trials recorded there so far, this one included.
-    rung_rank: place among them, 1 for the best. rung_cutoff: value needed to go on; None while the rung has too few.
-    bracket: the group of trials that is compared there; None where all are.
+    rung_rank: place among them, 1 for the best. rung_cutoff: value needed to go on; None while the rung has too few,
+    and with several objectives. bracket: the group of trials that is compared there; None where all are.
+    rung_front: with several objectives, which front the trial is on; 1 is non-dominated.
     limit: the constraint that the trial breaks, in words; then there is no rung.
     """
 
@@ -23,6 +24,7 @@ class Decision:
     rung_rank: int | None = None
     rung_cutoff: float | None = None
     bracket: int | None = None
+    rung_front: int | None = None
     limit: str | None = None
 
     @property
@@ -34,10 +36,12 @@ class Decision:
             return self.limit
         group = "" if self.bracket is None else f" in bracket {self.bracket}"
         place = f"place {self.rung_rank} of {self.rung_size} at epoch {self.rung}{group}"
+        if self.rung_front is not None:
+            return f"{place}, on front {self.rung_front} of the objectives"
         return place if self.rung_cutoff is None else f"{place}; the cutoff was {self.rung_cutoff:.4f}"
 
 
-DECISION_COLUMNS = ("decision", "rung", "rung_size", "rung_rank", "rung_cutoff", "bracket")
+DECISION_COLUMNS = ("decision", "rung", "rung_size", "rung_rank", "rung_cutoff", "bracket", "rung_front")
 """Of a decision, in its order, in epochs.parquet."""
 
 CONTINUE = Decision("continue")

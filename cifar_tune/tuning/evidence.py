@@ -52,7 +52,8 @@ class Observation:
     """A trial and what is known of it; its name is empty where it is no trial of this sweep.
 
     answers: None outside the search space. attributes: what the sampler wants to find again. excesses: by constraint,
-    by what share of its limit it is broken. order: among the proposals of all studies that share what they know.
+    by what share of its limit it is broken. curves: an objective each. order: among the proposals of all studies that
+    share what they know.
     """
 
     trial_id: str
@@ -61,8 +62,13 @@ class Observation:
     attributes: Mapping[str, Any]
     excesses: Mapping[str, float] = field(default_factory=dict)
     state: State = "running"
-    curve: Curve = field(default_factory=Curve)
+    curves: tuple[Curve, ...] = field(default_factory=lambda: (Curve(),))
     order: int = 0
+
+    @property
+    def curve(self) -> Curve:
+        """Of the first objective; where there are others, theirs have the same epochs."""
+        return self.curves[0]
 
 
 class Memory:
@@ -96,6 +102,11 @@ class Memory:
         self._running[place] = None
         return place
 
+    def report(self, place: int, epoch: int, *values: float) -> None:
+        """Takes in the next epoch of a trial: what it came to, one value an objective; higher is better."""
+        for curve, value in zip(self._all[place].curves, values, strict=True):
+            curve.add(epoch, value)
+
     def end(self, place: int, state: State) -> None:
         """Says that a trial trains no longer. Those that came furthest are remembered longest, of these the best."""
         observation = self._all[place]
@@ -103,8 +114,13 @@ class Memory:
         del self._running[place]
         if observation.curve.values and state in ("completed", "stopped"):
             self.evidence += 1
-            insort(self._best, (observation.curve.epochs[-1], observation.curve.values[-1], -place))
+            self._rank(place)
             del self._best[: -max(1, round(self._most * BEST_SHARE))]
+
+    def _rank(self, place: int) -> None:
+        """Puts a trial among the best, worst first: epochs, merit among those of as many epochs, place."""
+        curve = self._all[place].curve
+        insort(self._best, (curve.epochs[-1], curve.values[-1], -place))
 
     def _remembered(self) -> list[int]:
         """The places of those that train, the best and the latest, in order."""
@@ -133,7 +149,7 @@ class Memory:
         chosen = [one for one in map(self._all.__getitem__, places) if one.curve.values and one.state not in WRECKED]
         finals = expected_finals([one.curve for one in chosen], self._epochs) if chosen else ()
         return [
-            _frozen(one, one.answers, float(final))
+            _frozen(one, one.answers, (float(final),))
             for one, final in zip(chosen, finals, strict=True)
             if one.answers is not None
         ]
@@ -150,13 +166,17 @@ class Memory:
         settled: those that still train count as running too. refused: those that break a constraint are shown.
         """
         chosen = [self._all[place] for place in self._remembered()]
-        finals = _expected(chosen, self._epochs, settled)
+        finals = self._finals(chosen, settled)
         hidden = ("failed",) if refused else ("failed", "infeasible")
         return [
             (one.order, _frozen(one, one.answers, final))
             for one, final in zip(chosen, finals, strict=True)
             if one.state not in hidden and one.answers is not None
         ]
+
+    def _finals(self, chosen: Sequence[Observation], settled: bool) -> list[tuple[float, ...] | None]:
+        """Returns what each trial is expected to end at, one value an objective; None where nothing is known."""
+        return [None if value is None else (value,) for value in _expected(chosen, self._epochs, settled)]
 
 
 class _Past(FrozenTrial):
@@ -179,14 +199,15 @@ def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -
     return [worst if one.state in WRECKED else value for one, value in zip(observations, values, strict=True)]
 
 
-def _frozen(observation: Observation, answers: Mapping[str, Any], value: float | None) -> FrozenTrial:
+def _frozen(observation: Observation, answers: Mapping[str, Any], values: Sequence[float] | None) -> FrozenTrial:
     return _Past(
         number=UNNUMBERED,
         trial_id=UNNUMBERED,
-        state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
-        value=value,
+        state=TrialState.RUNNING if values is None else TrialState.COMPLETE,
+        value=None,
+        values=values,
         datetime_start=NEVER,
-        datetime_complete=None if value is None else NEVER,
+        datetime_complete=None if values is None else NEVER,
         params=dict(answers),
         distributions=dict(observation.distributions),
         user_attrs={},

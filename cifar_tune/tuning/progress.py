@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.results.columns import RUNNING, STATUSES
+from cifar_tune.results.columns import COMPLETED, RUNNING, STATUSES
 from cifar_tune.tuning.audit import Arrivals
 from cifar_tune.tuning.dispatcher import Attempt
 from cifar_tune.tuning.search import Search
@@ -88,7 +88,7 @@ class Watch:
         return View(
             name=self._sweep.name,
             progress=self._search.progress(),
-            metric=self._sweep.objective.metric,
+            metric=self._sweep.objectives[0].metric,
             running=running,
             seconds=seconds,
             seconds_left=self._seconds_left(seconds),
@@ -96,7 +96,9 @@ class Watch:
         )
 
     def _guard_line(self) -> str | None:
-        """Judged again whenever the final value of another trial is known."""
+        """Judged again whenever the final value of another trial is known; None with several objectives."""
+        if len(self._sweep.objectives) > 1:
+            return None
         finals = self._search.audit.finals
         if finals != self._guarded[0]:
             arrivals = self._search.audit.arrivals()
@@ -167,6 +169,8 @@ def screen_of(view: View) -> RenderableType:
     parts: list[RenderableType] = [head, bar]
     if view.progress.best is not None:
         parts.append(Text.assemble(("best     ", "bold"), _best(view.progress.best, view.metric)))
+    if view.progress.front is not None:
+        parts.append(Text.assemble(("front    ", "bold"), _front(view)))
     if view.guard is not None:
         parts.append(Text(view.guard))
     if view.running:
@@ -180,6 +184,8 @@ def line_of(view: View) -> str:
     parts = [f"{view.ended}/{view.progress.planned} trials, {view.progress.epochs:,} epochs", _counts(view)]
     if view.progress.best is not None:
         parts.append(f"best {_best(view.progress.best, view.metric)}")
+    if view.progress.front is not None:
+        parts.append(f"front {_front(view)}")
     if view.guard is not None:
         parts.append(view.guard)
     return "; ".join(parts) + _left(view)
@@ -199,8 +205,21 @@ def _counts(view: View) -> str:
 
 
 def _best(best: BestTrial, metric: str) -> str:
-    varied = ", ".join(f"{path}={_short(value)}" for path, value in best.values.items())
-    what = f"{metric} {best.value:.4f} in epoch {best.epoch} of {best.trial_id}"
+    return _with_values(f"{metric} {best.value:.4f} in epoch {best.epoch} of {best.trial_id}", best.values)
+
+
+def _front(view: View) -> str:
+    front = view.progress.front
+    assert front is not None
+    completed = view.progress.counts.get(COMPLETED, 0)
+    extremes = [
+        _with_values(f"{one.metric} {_short(one.value)} in {one.trial_id}", one.varied) for one in front.extremes
+    ]
+    return ", ".join([f"{front.size} of {completed} completed", *extremes])
+
+
+def _with_values(what: str, values: Mapping[str, object]) -> str:
+    varied = ", ".join(f"{path}={_short(value)}" for path, value in values.items())
     return f"{what} ({varied})" if varied else what
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Generic
 
+from cifar_tune.config.objective import learnt_of
 from cifar_tune.config.rendering import flatten
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, STOPPED
@@ -16,6 +17,7 @@ from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
 from cifar_tune.tuning.evidence import ENDED
+from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
@@ -36,7 +38,7 @@ class Search(Generic[TrialT]):
         self._sweep = sweep
         self._store = store
         self._limits = limits or Unlimited()
-        self._sign = 1 if sweep.objective.mode == "max" else -1
+        self._measures = Measures(sweep.objectives, store)
         order = itertools.count()
         self._studies = [self._new_study(cell, order) for cell in sweep.cells()]
         if sweep.share_studies:
@@ -49,7 +51,8 @@ class Search(Generic[TrialT]):
         self._live: dict[str, Live[TrialT]] = {}
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep)
-        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), sweep.objective.metric, self._sign)
+        learnt = learnt_of(sweep.objectives)
+        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt.metric, learnt.sign)
         known = set(store.trial_ids())
         for earlier in noted_trials(store):
             self._learn(earlier)
@@ -126,7 +129,7 @@ class Search(Generic[TrialT]):
             sampler=sweep.sampler,
             seed=sweep.seed,
             epochs=sweep.trial.epochs,
-            sign=self._sign,
+            objectives=sweep.objectives,
             order=order,
         )
 
@@ -142,7 +145,8 @@ class Search(Generic[TrialT]):
 
     def _new_scheduler(self) -> Scheduler:
         sweep = self._sweep
-        return build_scheduler(sweep.scheduler, epochs=sweep.trial.epochs, sign=self._sign, seed=sweep.seed)
+        signs = [one.sign for one in sweep.objectives]
+        return build_scheduler(sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
 
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
@@ -273,14 +277,15 @@ class Search(Generic[TrialT]):
         """Takes in an epoch, new or from the store, and decides."""
         live.epoch = row["epoch"]
         self._measure(live, row)
-        value = None if live.limit else row[self._sweep.objective.metric]
-        self._standing.trained(live.proposal, live.epoch, value)
-        if value is None:
+        values = self._measures.after(live.proposal.trial_id, row)
+        values = None if live.limit else values
+        self._standing.trained(live.proposal, live.epoch, values)
+        if values is None:
             return Decision("stop", limit=live.limit) if live.limit else CONTINUE
-        self._studies[live.study].report(live.number, live.epoch, value)
+        self._studies[live.study].report(live.number, live.epoch, *values)
         if live.proposal.trial_id in self.audit.audited:
             return CONTINUE
-        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, value)
+        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, *values)
 
     def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
         """Takes in what an epoch tells of constraints."""
@@ -292,6 +297,6 @@ class Search(Generic[TrialT]):
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
-        self._standing.ended(status)
+        self._standing.ended(status, trial_id)
         self.audit.ended(trial_id, status)
         self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status])

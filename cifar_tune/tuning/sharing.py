@@ -33,10 +33,10 @@ def shown_together(own: Memory, others: Iterable[Memory], *, most: int | None, s
 def _scored(memory: Memory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
     """Returns a cell's trials with their places in the order of all proposals, their values replaced by scores."""
     pairs = memory.ordered(settled=settled, refused=refused)
-    scores = iter(normal_scores([trial.value for _, trial in pairs if trial.value is not None]))
-    for _, trial in pairs:
-        if trial.value is not None:
-            trial.value = next(scores)
+    known = [(trial, trial.values) for _, trial in pairs if trial.values is not None]
+    columns = [normal_scores(column) for column in zip(*(values for _, values in known), strict=True)]
+    for (trial, _), scores in zip(known, zip(*columns, strict=True), strict=True):
+        trial.values = scores
     return pairs
 
 

@@ -40,6 +40,11 @@ class RecordedSweep:
         self._free = np.ones(len(self.recording.runs), dtype=bool)
 
     @property
+    def objectives(self) -> Sequence[Objective]:
+        """The one objective."""
+        return (self.objective,)
+
+    @property
     def search(self) -> Mapping[str, Domain]:
         """The recorded parameters."""
         return self.recording.search

@@ -9,7 +9,8 @@ from typing import Any
 
 from cifar_tune.config.domains import ChoiceDomain
 from cifar_tune.config.rendering import flatten
-from cifar_tune.results.columns import RUNNING
+from cifar_tune.results.columns import COMPLETED, RUNNING
+from cifar_tune.tuning.front import Front, FrontProgress
 from cifar_tune.tuning.proposal import Proposal
 from cifar_tune.tuning.source import Source
 
@@ -26,12 +27,21 @@ class BestTrial:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """Where a sweep stands. planned: trials in all. counts: trials by status. epochs: reported by all trials."""
+    """Where a sweep stands. planned: trials in all. counts: trials by status. epochs: reported by all trials.
+
+    best: None before any value, and with several objectives. front: None then, and with one.
+    """
 
     planned: int
     counts: Mapping[str, int]
     epochs: int
     best: BestTrial | None
+    front: FrontProgress | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether any trial has been measured."""
+        return self.best is not None or self.front is not None
 
 
 class Standing:
@@ -39,27 +49,37 @@ class Standing:
 
     def __init__(self, sweep: Source[Any]) -> None:
         self._planned = sweep.trials_per_study * len(sweep.cells())
-        self._sign = 1 if sweep.objective.mode == "max" else -1
+        self._sign = sweep.objectives[0].sign
+        self._front = Front(sweep.objectives, self._varied_by) if len(sweep.objectives) > 1 else None
         self._varied = varied_paths(sweep)
         self._counts: Counter[str] = Counter()
         self._epochs = 0
         self._best: BestTrial | None = None
 
-    def trained(self, proposal: Proposal[Any], epoch: int, value: float | None) -> None:
-        """Takes in an epoch; None where it was not validated."""
+    def trained(self, proposal: Proposal[Any], epoch: int, values: tuple[float, ...] | None) -> None:
+        """Takes in an epoch: one value an objective; None where it was not validated."""
         self._epochs += 1
-        if value is not None and (self._best is None or self._sign * value > self._sign * self._best.value):
-            flat = flatten(proposal.trial)
-            varied = {path: flat[path] for path in self._varied if flat.get(path) is not None}
-            self._best = BestTrial(proposal.trial_id, value, epoch, varied)
+        if values is None:
+            return
+        if self._front is not None:
+            self._front.trained(proposal, values)
+        elif self._best is None or self._sign * values[0] > self._sign * self._best.value:
+            self._best = BestTrial(proposal.trial_id, values[0], epoch, self._varied_by(proposal))
 
-    def ended(self, status: str) -> None:
+    def _varied_by(self, proposal: Proposal[Any]) -> Mapping[str, Any]:
+        flat = flatten(proposal.trial)
+        return {path: flat[path] for path in self._varied if flat.get(path) is not None}
+
+    def ended(self, status: str, trial_id: str) -> None:
         """Takes in the end of a trial."""
         self._counts[status] += 1
+        if self._front is not None:
+            self._front.ended(trial_id, completed=status == COMPLETED)
 
     def progress(self, running: int) -> SearchProgress:
         """Returns where the sweep stands."""
-        return SearchProgress(self._planned, {RUNNING: running, **self._counts}, self._epochs, self._best)
+        front = None if self._front is None else self._front.progress()
+        return SearchProgress(self._planned, {RUNNING: running, **self._counts}, self._epochs, self._best, front)
 
 
 def varied_paths(sweep: Source[Any]) -> tuple[str, ...]:

@@ -15,13 +15,17 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.objective import Objective
 from cifar_tune.config.proposals import draw
 from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
+from cifar_tune.tuning.forecast import Curve
+from cifar_tune.tuning.pareto_evidence import ParetoMemory
 from cifar_tune.tuning.priors import Belief
 from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
 from cifar_tune.tuning.sharing import shown_together
@@ -80,21 +84,22 @@ class Study:
         sampler: AnySampler,
         seed: int,
         epochs: int,
-        sign: int,
+        objectives: Sequence[Objective] = (Objective(),),
         order: Iterator[int] | None = None,
     ) -> None:
-        """seed: of the sweep. epochs: of a whole trial. sign: 1 where a higher value is better, else -1.
-
-        order: counts the proposals of all studies that share what they know.
-        """
+        """seed: of the sweep. epochs: of a whole trial. order: counts the proposals of all studies that share."""
         self.cell = cell
         self.name = study_name(cell)
         self._search = search
         self._sampler = sampler
         self._needs = needs_of(sampler, search)
         self._entropy = (seed, zlib.crc32(self.name.encode()))
-        self._sign = sign
-        self._memory = Memory(epochs, self._needs.most, order)
+        self._objectives = objectives
+        self._memory = (
+            Memory(epochs, self._needs.most, order)
+            if len(objectives) == 1
+            else ParetoMemory(epochs, self._needs.most, objectives, order)
+        )
         self._others: Sequence[Memory] = ()
         self._given: list[int] = []
         self._distributions: dict[str, BaseDistribution] = {}
@@ -109,7 +114,8 @@ class Study:
         given = self._memory.frozen(self._given) if self._needs.given else ()
         sampler = build_sampler(self._sampler, self._seed(len(self._memory)), self._seed(), given)
         storage = InMemoryStorage()
-        study = optuna.create_study(storage=storage, direction="maximize", sampler=sampler)
+        directions = [StudyDirection.MAXIMIZE] * len(self._objectives)
+        study = optuna.create_study(storage=storage, directions=directions, sampler=sampler)
         study.add_trials(self._shown())
         point = self._point(study)
         if self._needs.stepping and self._to_step(study, storage):
@@ -175,27 +181,34 @@ class Study:
         point: None outside the search space. excesses: by constraint, by what share of its limit it is broken.
         """
         if point is None:
-            return self._memory.add(Observation(trial_id, None, {}, {}))
+            return self._memory.add(Observation(trial_id, None, {}, {}, curves=self._curves()))
         distributions = self._distributions_of(point.answers)
-        return self._memory.add(Observation(trial_id, point.answers, distributions, point.attributes, excesses))
+        return self._memory.add(
+            Observation(trial_id, point.answers, distributions, point.attributes, excesses, curves=self._curves())
+        )
 
     def learn(
         self,
         answers: Mapping[str, Any],
-        curve: Sequence[tuple[int, float]],
+        curve: Sequence[tuple[int, Sequence[float]]],
         state: State,
         excesses: Mapping[str, float] = NO_EXCESSES,
     ) -> None:
-        """Takes in a trial of another sweep that has ended; it is never this study's best. curve: (epoch, value)."""
+        """Takes in a trial of another sweep that has ended; it is never this study's best. curve: (epoch, values)."""
         number = self.add("", Point(answers, attributes_of_given(self._sampler)), excesses)
-        for epoch, value in curve:
-            self.report(number, epoch, value)
+        for epoch, values in curve:
+            self.report(number, epoch, *values)
         self._given.append(number)
         self.end(number, state)
 
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Takes in a trial's objective after an epoch; finite."""
-        self._memory[number].curve.add(epoch, self._sign * value)
+    def _curves(self) -> tuple[Curve, ...]:
+        return tuple(Curve() for _ in self._objectives)
+
+    def report(self, number: int, epoch: int, *values: float) -> None:
+        """Takes in what a trial came to after an epoch: one value an objective, finite."""
+        self._memory.report(
+            number, epoch, *(one.sign * value for one, value in zip(self._objectives, values, strict=True))
+        )
 
     def measure(self, number: int, excesses: Mapping[str, float]) -> None:
         """Takes in what training told of constraints."""

@@ -19,6 +19,7 @@ from cifar_tune.results.rows import Rows, replay
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
+from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.opening import SWEEP_NAME
 from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.source import Record
@@ -38,7 +39,7 @@ MOST_VALUES = 3
 class Earlier:
     """A trial of another sweep, as this one learns from it.
 
-    study: of this sweep. answers: by Optuna's name. epochs, values: its validated epochs and the objective after them.
+    study: of this sweep. answers: by Optuna's name. epochs, values: its validated epochs and the objectives after them.
     measured: what constraints limit.
     """
 
@@ -46,7 +47,7 @@ class Earlier:
     study: str
     answers: Mapping[str, Any]
     epochs: Sequence[int]
-    values: Sequence[float]
+    values: Sequence[Sequence[float]]
     status: str
     measured: Mapping[str, float]
 
@@ -119,8 +120,7 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
     other = load_sweep(folder / SWEEP_NAME)
     if other.objective != sweep.objective:
         raise ResultsError(
-            f"{folder}: its objective is {render(other.objective)}, here it is {render(sweep.objective)}; their values "
-            "cannot be compared"
+            f"{folder}: its objective is {_named(other)}, here it is {_named(sweep)}; their values cannot be compared"
         )
     rows = replay(events(folder / LEDGER_NAME))
     fitting = _Fitting(sweep, limits)
@@ -131,6 +131,10 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
         raise ResultsError(f"{folder}: none of its trials can be compared: {reasons or 'it has none'}")
     differing = {path: [*there, fitting.here[path]] for path, there in fitting.differing.items()}
     return Donor(folder, tuple(fitting.taken), dict(fitting.left), differing)
+
+
+def _named(sweep: SweepConfig) -> str:
+    return ", ".join(render(one) for one in sweep.objectives)
 
 
 def _trials(other: SweepConfig, folder: Path) -> Iterator[tuple[str, TrialConfig]]:
@@ -201,12 +205,12 @@ class _Fitting:
     def _take(
         self, trial_id: str, study: str, found: Mapping[str, Any], rows: Rows, measured: Mapping[str, float]
     ) -> None:
-        metric, most = self._sweep.objective.metric, self._sweep.trial.epochs
+        measures, most = Measures(self._sweep.objectives, rows), self._sweep.trial.epochs
         status = rows.trial(trial_id)["status"]
-        curve = [
-            (row["epoch"], row[metric])
+        reached = {
+            row["epoch"]: after
             for row in rows.epochs.of_trial(trial_id)
-            if row[metric] is not None and row["epoch"] <= most
-        ]
-        epochs, values = ([one[place] for one in curve] for place in (0, 1))
+            if (after := measures.after(trial_id, row)) is not None and row["epoch"] <= most
+        }
+        epochs, values = [*reached], [*reached.values()]
         self.taken.append(Earlier(trial_id, study, found, epochs, values, status, measured))

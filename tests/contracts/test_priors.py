@@ -30,7 +30,7 @@ def space(mean: float | None, strength: float = 0.8) -> dict[str, Any]:
 
 def study_of(sampler: AnySampler, search: Mapping[str, Any], seed: int = 0) -> Study:
     domains = TypeAdapter(dict[str, Domain]).validate_python(search)
-    return Study({}, search=domains, sampler=sampler, seed=seed, epochs=EPOCHS, sign=1)
+    return Study({}, search=domains, sampler=sampler, seed=seed, epochs=EPOCHS)
 
 
 def distance(point: Point) -> float:

@@ -35,7 +35,7 @@ each_space = pytest.mark.parametrize("space", [FLAT, NESTED], ids=["flat", "nest
 
 def study_of(sampler: AnySampler, space: Mapping[str, Any], seed: int = 0) -> Study:
     search = TypeAdapter(dict[str, Domain]).validate_python(space)
-    return Study({}, search=search, sampler=sampler, seed=seed, epochs=EPOCHS, sign=1)
+    return Study({}, search=search, sampler=sampler, seed=seed, epochs=EPOCHS)
 
 
 def accuracy(answers: Mapping[str, Any]) -> float:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cifar_tune.config.schedulers import AnyScheduler, Asha, NoScheduler
 from cifar_tune.tuning.schedulers.asha import AshaStopping
 from cifar_tune.tuning.schedulers.none import EveryEpoch
+from cifar_tune.tuning.schedulers.pareto import ParetoAsha
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
 
 __all__ = ["Scheduler", "build_scheduler"]
 
 
-def build_scheduler(config: AnyScheduler, *, epochs: int, sign: int, seed: int) -> Scheduler:
-    """Returns the scheduler of one study. epochs: of a whole trial. sign: 1 where higher is better, else -1."""
+def build_scheduler(config: AnyScheduler, *, epochs: int, signs: Sequence[int], seed: int) -> Scheduler:
+    """Returns the scheduler of one study.
+
+    epochs: of a whole trial. signs: of each objective 1 where higher is better, else -1.
+    """
+    if len(signs) > 1 and isinstance(config, Asha):
+        return ParetoAsha(config, epochs, signs, seed)
+    (sign, *_) = signs
     match config:
         case Asha():
             return AshaStopping(config, epochs, sign, seed)

@@ -42,14 +42,18 @@ class AshaStopping(Scheduler):
 
     def __init__(self, config: Asha, epochs: int, sign: int, seed: int) -> None:
         """epochs: R. sign: 1 where a higher value is better, -1 where a lower one is. seed: of the sweep."""
+        self._sign = sign
         levels = rungs(config.grace_epochs, config.reduction_factor, epochs)
         shares = bracket_shares(len(levels), config.reduction_factor, config.brackets)
         self._brackets = [
-            Rungs(levels[s:], config.reduction_factor, epochs, sign, None if len(shares) == 1 else s)
+            self._new_rungs(levels[s:], config.reduction_factor, epochs, None if len(shares) == 1 else s)
             for s in range(len(shares))
         ]
         self._borders = list(accumulate(shares))[:-1]
         self._seed = seed
+
+    def _new_rungs(self, levels: Sequence[int], factor: int, epochs: int, bracket: int | None) -> Rungs:
+        return Rungs(levels, factor, epochs, self._sign, bracket)
 
     def bracket(self, trial_id: str) -> int:
         """Returns s, 0 for the bracket that stops first."""
@@ -58,12 +62,12 @@ class AshaStopping(Scheduler):
         draw = np.random.default_rng((self._seed, zlib.crc32(trial_id.encode()))).random()
         return bisect_right(self._borders, draw)
 
-    def report(self, trial_id: str, epoch: int, value: float) -> Decision:
+    def report(self, trial_id: str, epoch: int, value: float, *others: float) -> Decision:
         """Records a trial's value after an epoch and decides whether it goes on.
 
         A rung is decided at the first epoch at or past it that has a value. Of equal values none is preferred.
         """
-        return self._brackets[self.bracket(trial_id)].report(trial_id, epoch, value)
+        return self._brackets[self.bracket(trial_id)].report(trial_id, epoch, value, *others)
 
 
 class Rungs:
@@ -79,16 +83,16 @@ class Rungs:
         self._losses: dict[int, list[float]] = {level: [] for level in levels}
         self._passed: dict[str, int] = defaultdict(int)
 
-    def report(self, trial_id: str, epoch: int, value: float) -> Decision:
+    def report(self, trial_id: str, epoch: int, value: float, *others: float) -> Decision:
         """Records a value and decides."""
         passed = self._passed[trial_id]
         if epoch >= self._epochs or passed == len(self._levels) or epoch < self._levels[passed]:
             return CONTINUE
         reached = bisect_right(self._levels, epoch)
         self._passed[trial_id] = reached
-        return self._decide(self._levels[reached - 1], value)
+        return self._decide(self._levels[reached - 1], value, *others)
 
-    def _decide(self, rung: int, value: float) -> Decision:
+    def _decide(self, rung: int, value: float, *others: float) -> Decision:
         losses, loss = self._losses[rung], -self._sign * value
         insort(losses, loss)
         size, rank = len(losses), bisect_left(losses, loss) + 1

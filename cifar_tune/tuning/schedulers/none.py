@@ -9,6 +9,6 @@ from cifar_tune.tuning.schedulers.scheduler import Scheduler
 class EveryEpoch(Scheduler):
     """Stops nothing."""
 
-    def report(self, trial_id: str, epoch: int, value: float) -> Decision:
+    def report(self, trial_id: str, epoch: int, value: float, *others: float) -> Decision:
         """Returns that the trial goes on."""
         return CONTINUE

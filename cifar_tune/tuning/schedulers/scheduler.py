@@ -12,4 +12,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     def report(self, trial_id: str, epoch: int, value: float) -> Decision:
-        """Takes in a trial's objective after an epoch, and decides whether it goes on."""
+        """Takes in a trial's objective after an epoch, and decides whether it goes on.
+
+        One that can go by several objectives takes the others as further arguments.
+        """

@@ -116,7 +116,7 @@ def test_the_whole_curve_is_taken_up_to_the_epochs_of_this_sweep(tmp_path: Path)
     folder = earlier(tmp_path / "earlier")
     first, *_ = donor_of(folder).taken
     assert (first.study, first.status, first.epochs) == ("all", "completed", [1, 2, 3])
-    assert first.values == pytest.approx([0.03 / 0.9 * epoch / EPOCHS for epoch in (1, 2, 3)])
+    assert [*zip(*first.values, strict=True)] == [pytest.approx([0.03 / 0.9 * epoch / EPOCHS for epoch in (1, 2, 3)])]
     shorter = donor_of(folder, trial={**TRIAL, "epochs": 2})
     assert shorter.taken[0].epochs == [1, 2]
     assert list(shorter.lines())[-1] == "  differing: epochs was 3, is 2"
