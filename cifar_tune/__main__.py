@@ -11,6 +11,7 @@ COMMANDS = {
     "sweep": "run the trials of a sweep file, or plan, resume, extend them",
     "train": "train one trial in this process, without Ray",
     "report": "tables, figures and findings of a results folder",
+    "dashboard": "a results folder in the browser, live",
     "simulate": "replay recorded curves to choose sampler and scheduler",
     "datasets": "what data is there; download, verify, decode it",
 }

@@ -7,7 +7,8 @@
     |-- CheckpointError  OSError      a checkpoint is missing, corrupt, or of another model or format
     |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
-    `-- ClusterError     RuntimeError Ray could not be started or reached
+    |-- ClusterError     RuntimeError Ray could not be started or reached
+    `-- ServingError     OSError      the dashboard cannot serve where it was told to
 
 A trial whose loss is no longer finite is a result, not an error: see `training.loop.Diverged`.
 """
@@ -67,3 +68,7 @@ class AnalysisError(CifarTuneError, ValueError):
 
 class ClusterError(CifarTuneError, RuntimeError):
     """Ray could not be started or reached."""
+
+
+class ServingError(CifarTuneError, OSError):
+    """The dashboard cannot serve where it was told to: the port is in use, or the host is not this machine's."""

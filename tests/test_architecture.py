@@ -21,10 +21,11 @@ MAY_IMPORT = {
     "results": {"errors"},
     "tuning": {"config", "training", "results", "dominance", "schema", "errors"},
     "analysis": {"results", "dominance", "errors"},
+    "serving": {"analysis", "results", "errors"},
     "inspection": {"training", "schema", "errors"},
 }
 ONLY_IN_TUNING = {"ray", "optuna"}
-NEVER_IN_ANALYSIS = {"torch", "torchvision"}
+NEVER_BESIDE_TRAINING = {"torch", "torchvision"}
 
 
 def room_of(path: Path) -> str:
@@ -51,8 +52,8 @@ def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
         top = module.split(".")[0]
         if top in ONLY_IN_TUNING:
             assert room == "tuning", f"{where}: only tuning imports {top}"
-        if room in ("analysis", "results"):
-            assert top not in NEVER_IN_ANALYSIS, f"{where}: {room} needs no {top}"
+        if room in ("analysis", "results", "serving"):
+            assert top not in NEVER_BESIDE_TRAINING, f"{where}: {room} needs no {top}"
         if top == "cifar_tune" and room in MAY_IMPORT:
             other = module.split(".")[1] if "." in module else ""
             assert other in {"", room} | MAY_IMPORT[room], f"{where}: {room} may not import {other}"
@@ -70,6 +71,8 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.sweep", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.train", ("torch", "ray", "optuna", "pandas")),
         ("cifar_tune.report", ("torch", "ray", "optuna")),
+        ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
+        ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
         ("cifar_tune.tuning.search", ("torch", "ray")),
         ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),
     ],

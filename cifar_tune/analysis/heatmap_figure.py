@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cifar_tune.analysis.cell_colours import colour_map, ink, value_range
 from cifar_tune.analysis.files import image_of, write_file
 from cifar_tune.analysis.heatmap import Cell, Heatmap
-from cifar_tune.analysis.naming import more_is_better, written
-from cifar_tune.analysis.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, TEXT_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.analysis.naming import written
+from cifar_tune.analysis.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, head, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +22,6 @@ CELL_WIDTH, CELL_HEIGHT = 1.05, 0.62
 """Inches: two lines of text fit in."""
 MOST_ANNOTATED = 400
 """Cells; beyond, they are too small to hold text."""
-BRIGHT = 0.45
-"""Luminance above which a cell takes dark text. Weights of the channels: ITU-R BT.709."""
 WIDEST = 13
 """Characters of a label that fit below a cell; longer ones are turned."""
 LARGEST = 22.0
@@ -74,15 +73,11 @@ def subtitle(heatmap: Heatmap) -> str:
 
 def _colours(axes: Axes, heatmap: Heatmap, theme: Theme) -> QuadMesh:
     values = heatmap.value.to_numpy(float)
-    colours = SEQUENTIAL if more_is_better(heatmap.metric) else f"{SEQUENTIAL}_r"
-    known = values[~np.isnan(values)]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5 * abs(low or 1), high + 0.5 * abs(high or 1)
+    low, high = value_range(heatmap)
     masked = np.ma.masked_invalid(values)
     rows, columns = values.shape
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
-    mesh = axes.pcolormesh(*edges, masked, cmap=colours, vmin=low, vmax=high)
+    mesh = axes.pcolormesh(*edges, masked, cmap=colour_map(heatmap), vmin=low, vmax=high)
     axes.hlines(edges[1], -0.5, columns - 0.5, colors=theme.background, linewidth=2)
     axes.vlines(edges[0], -0.5, rows - 0.5, colors=theme.background, linewidth=2)
     axes.set_xlim(-0.5, columns - 0.5)
@@ -107,38 +102,33 @@ def _annotations(axes: Axes, heatmap: Heatmap, mesh: QuadMesh, theme: Theme) -> 
     for cell in heatmap.cells():
         where = (cell.column, cell.row)
         if cell.value is not None:
-            ink = _ink(mesh, cell.value)
+            colour = ink(mesh.to_rgba(np.array([cell.value]))[0])
             text = written(heatmap.metric, cell.value)
-            axes.text(*where, text, ha="center", va="bottom", color=ink, fontsize=TEXT_SIZE + 1)
+            axes.text(*where, text, ha="center", va="bottom", color=colour, fontsize=TEXT_SIZE + 1)
             axes.annotate(
-                _count(heatmap, cell),
+                cell_note(heatmap, cell),
                 where,
                 xytext=(0, -3),
                 textcoords="offset points",
                 ha="center",
                 va="top",
-                color=ink,
+                color=colour,
                 fontsize=SMALL_SIZE - 1,
             )
         elif cell.trials:
             patch = {"facecolor": theme.blocked, "edgecolor": "none", "pad": 1.5}
-            text = _ended(cell)
+            text = ended_note(cell)
             axes.text(
                 *where, text, ha="center", va="center", color=theme.foreground, fontsize=SMALL_SIZE - 1, bbox=patch
             )
 
 
-def _ink(mesh: QuadMesh, value: float) -> str:
-    """Black or white, whichever can be read on the value's colour."""
-    red, green, blue = mesh.to_rgba(np.array([value]))[0, :3]
-    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"
-
-
-def _count(heatmap: Heatmap, cell: Cell) -> str:
+def cell_note(heatmap: Heatmap, cell: Cell) -> str:
+    """How many trials a cell's value comes from, and their spread."""
     return f"n={cell.n}" + (f" ±{written(heatmap.metric, cell.spread)}" if cell.spread is not None else "")
 
 
-def _ended(cell: Cell) -> str:
+def ended_note(cell: Cell) -> str:
     """How many trials the cell has, and how far they got."""
     many = f"{cell.trials} trial" + ("s" if cell.trials > 1 else "")
     return many if cell.furthest is None else f"{many}\nto epoch {cell.furthest:.0f}"

@@ -1,6 +1,6 @@
 """Rows in, parquet tables out; valid at every instant."""
 
-from cifar_tune.results.reading import DamagedTableWarning, Frames, load
+from cifar_tune.results.reading import DamagedTableWarning, Frames, check_sweep, frames_of, load
 from cifar_tune.results.store import ResultsStore
 
-__all__ = ["DamagedTableWarning", "Frames", "ResultsStore", "load"]
+__all__ = ["DamagedTableWarning", "Frames", "ResultsStore", "check_sweep", "frames_of", "load"]

@@ -98,9 +98,9 @@ def events(path: Path, *, kind: str | None = None) -> Iterator[dict[str, Any]]:
     prefix = b"" if kind is None else _encode({"event": kind})[:-2]
     for number, line in enumerate(_lines(path, whole), start=1):
         if number == 1 or line.startswith(prefix):
-            event = _decode(line, f"{path}:{number}")
+            event = decode(line, f"{path}:{number}")
             if number == 1:
-                _check_version(path, event)
+                check_version(path, event)
             if kind in (None, event["event"]):
                 yield event
 
@@ -132,7 +132,12 @@ def _lines(path: Path, length: int) -> Iterator[bytes]:
                 return
 
 
-def _decode(line: bytes, where: str) -> dict[str, Any]:
+def decode(line: bytes, where: str) -> dict[str, Any]:
+    """The event of a line.
+
+    Raises:
+        ResultsError: it is no JSON.
+    """
     try:
         event: dict[str, Any] = json.loads(line)
     except ValueError as error:
@@ -140,7 +145,12 @@ def _decode(line: bytes, where: str) -> dict[str, Any]:
     return event
 
 
-def _check_version(path: Path, first: Mapping[str, object]) -> None:
+def check_version(path: Path, first: Mapping[str, object]) -> None:
+    """Returns if the first event begins a ledger that this version reads.
+
+    Raises:
+        ResultsError: it does not.
+    """
     version = first.get("ledger_version")
     if not isinstance(version, int) or first.get("event") != "created":
         raise ResultsError(f"{path}: is no ledger of cifar_tune")

@@ -67,7 +67,30 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
     given = [_sweep_name(path, trials) for path, (trials, *_) in zip(paths, tables, strict=True)]
     names = [name if given.count(name) == 1 else str(path) for path, name in zip(paths, given, strict=True)]
     named = [[_of_sweep(name, table) for table in of_one] for name, of_one in zip(names, tables, strict=True)]
-    trials, epochs, confirmations = map(_concatenate, zip(*named, strict=True))
+    return _frames(*map(_concatenate, zip(*named, strict=True)))
+
+
+def frames_of(folder: Path, rows: Rows) -> Frames:
+    """The rows of a folder's ledger, and the folder's confirmations, as `load` gives them.
+
+    Raises:
+        ResultsError: the confirmations were written by a newer version.
+    """
+    tables = rows.trial_table(), rows.epoch_table(), _read_confirmations(folder)
+    return _frames(*(_of_sweep(rows.sweep_name, table) for table in tables))
+
+
+def check_sweep(folder: Path) -> None:
+    """Returns if the folder holds a sweep, whole or damaged.
+
+    Raises:
+        ResultsError: it does not; says what it holds.
+    """
+    if not any((folder / name).is_file() for name in (LEDGER_NAME, TRIALS_NAME, EPOCHS_NAME)):
+        raise ResultsError(_no_sweep(folder))
+
+
+def _frames(trials: pa.Table, epochs: pa.Table, confirmations: pa.Table) -> Frames:
     text = FREE_TEXT | {"trial_id"}
     return Frames(
         _to_pandas(trials, text=text), _to_pandas(epochs, text=FREE_TEXT), _to_pandas(confirmations, text=text)
@@ -75,8 +98,7 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
 
 
 def _read_folder(folder: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
-    if not any((folder / name).is_file() for name in (LEDGER_NAME, TRIALS_NAME, EPOCHS_NAME)):
-        raise ResultsError(_no_sweep(folder))
+    check_sweep(folder)
     tables: dict[str, pa.Table] = {}
     damaged: dict[str, str] = {}
     for name in (TRIALS_NAME, EPOCHS_NAME):

@@ -35,6 +35,15 @@ class Rows:
             values = {"sweep": self.sweep_name, **values}
         self.trials.merge(trial_id, values, configuration)
 
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Takes in an event of the ledger after its first; values were checked before they were recorded."""
+        if event["event"] == "epoch":
+            self.epochs.add(event["trial_id"], event["epoch"], event["values"])
+        elif event["event"] == "trial":
+            self.merge_trial(event["trial_id"], self.trials.check(event["values"]), event["configuration"])
+        elif event["event"] == "opened":
+            self.interrupt_running(DRIVER_DIED)
+
     def interrupt_running(self, reason: str) -> None:
         """Marks every trial that still counts as running: its driver is gone."""
         for trial_id in self.trials.where("status", RUNNING):
@@ -71,14 +80,9 @@ class Rows:
 
 
 def replay(events: Iterable[Mapping[str, Any]]) -> Rows:
-    """The rows after all events; the first event names the sweep. Values were checked before they were recorded."""
+    """The rows after all events; the first event names the sweep."""
     stream = iter(events)
     rows = Rows(next(stream)["sweep"])
     for event in stream:
-        if event["event"] == "epoch":
-            rows.epochs.add(event["trial_id"], event["epoch"], event["values"])
-        elif event["event"] == "trial":
-            rows.merge_trial(event["trial_id"], rows.trials.check(event["values"]), event["configuration"])
-        elif event["event"] == "opened":
-            rows.interrupt_running(DRIVER_DIED)
+        rows.apply(event)
     return rows

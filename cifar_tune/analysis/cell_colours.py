@@ -1,0 +1,33 @@
+"""Colours of a heat map's cells: viridis, bright where the metric is good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cifar_tune.analysis.heatmap import Heatmap
+from cifar_tune.analysis.naming import more_is_better
+from cifar_tune.analysis.theme import SEQUENTIAL
+
+BRIGHT = 0.45
+"""Luminance above which a cell takes dark text. Weights of the channels: ITU-R BT.709."""
+
+
+def colour_map(heatmap: Heatmap) -> str:
+    """Matplotlib's name of the colours, from the lowest value to the highest."""
+    return SEQUENTIAL if more_is_better(heatmap.metric) else f"{SEQUENTIAL}_r"
+
+
+def value_range(heatmap: Heatmap) -> tuple[float, float]:
+    """The finite values at both ends of the colours; apart also where all cells have the same value."""
+    values = heatmap.value.to_numpy(float)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    return (low - 0.5 * abs(low or 1), high + 0.5 * abs(high or 1)) if low == high else (low, high)
+
+
+def ink(colour: Sequence[float]) -> str:
+    """Black or white, whichever can be read on a colour; red, green and blue in [0, 1] come first in it."""
+    red, green, blue = colour[:3]
+    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"

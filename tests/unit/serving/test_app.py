@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from cifar_tune.analysis import heatmap
+from cifar_tune.analysis.importance import importance
+from cifar_tune.results import ResultsStore, load
+from cifar_tune.serving.app import make_app
+from cifar_tune.serving.assets import FOLDER, TYPES
+from cifar_tune.serving.live import LiveSweep
+
+SCRIPT = "<script>alert(1)</script>"
+ANSWERS = ("state", "trials", "heatmap", "curves", "decisions", "confirmations", "spent", "course", "machines", "importance")
+
+
+def ask(client: TestClient, name: str, **parameters: object) -> dict:
+    answer = client.get(f"/api/{name}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def column(trials: dict, name: str) -> list:
+    return next(one["values"] for one in trials["columns"] if one["name"] == name)
+
+
+def test_the_page_and_its_files_come_with_their_types_and_none_names_another_host(client: TestClient) -> None:
+    for path, kind in (("/", "text/html"), *((f"/{name}", kind.split(";")[0]) for name, kind in TYPES.items())):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+        assert not re.search(r"(?:src|href|url\(|fetch\()\W*https?:", answer.text)
+    assert {path.name for path in FOLDER.iterdir()} == set(TYPES)
+
+
+def test_plotly_comes_out_of_its_package_compressed_and_once(client: TestClient) -> None:
+    answer = client.get("/plotly.js")
+    assert answer.text.lstrip().startswith("/**\n* plotly.js v")
+    assert int(answer.headers["content-length"]) < 2_000_000 < len(answer.content)
+    again = client.get("/plotly.js", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/x", "/api/x", "/..%2fapp.py", "/static/index.html", "/api/../errors.py"])
+def test_what_is_not_there_is_404(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name != "machines"])
+def test_an_answer_that_has_not_changed_is_not_sent_again(client: TestClient, name: str) -> None:
+    answer = client.get(f"/api/{name}")
+    again = client.get(f"/api/{name}", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"/api/{name}", headers={"if-none-match": '"other"'}).content == answer.content
+
+
+def test_answers_are_compressed_for_those_who_take_it(client: TestClient) -> None:
+    plain = client.get("/api/trials", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    with client.stream("GET", "/api/trials", headers={"accept-encoding": "gzip"}) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(b"".join(answer.iter_raw())) == plain.content
+
+
+def test_the_state_says_how_the_sweep_stands(client: TestClient, folder: Path) -> None:
+    state = ask(client, "state")
+    assert state["counts"] == {"completed": 4, "stopped": 1, "failed": 1}
+    assert (state["name"], state["trials"], state["epochs"], state["running"]) == ("s", 6, 18, False)
+    assert state["question"] == [f"Question: is {SCRIPT} written as it is?"]
+    assert state["answer"].startswith("The best completed trial, t3, reached validation accuracy 70.0 %")
+    assert (state["metric"]["name"], state["notice"]) == ("validation_accuracy", None)
+    assert state["folder"] == str(folder)
+
+
+def test_trials_come_column_by_column_the_best_first(client: TestClient) -> None:
+    trials = ask(client, "trials")
+    assert column(trials, "trial_id") == ["t3", "t2", "t1", "t0", "t4", f"t5{SCRIPT}"]
+    assert column(trials, "rank") == [1, 2, 3, 4, None, None]
+    assert column(trials, "validation_accuracy") == [0.7, 0.6, 0.5, 0.4, 0.6, None]
+    forms = {one["name"]: one["form"] for one in trials["columns"]}
+    assert forms["validation_accuracy"] == "fraction"
+    assert (forms["train_seconds"], forms["started_at"], forms["trial.optimizer.lr"]) == ("seconds", "time", "number")
+
+
+def test_the_heat_map_is_that_of_the_analysis_and_its_cells_hold_their_trials(client: TestClient, folder: Path) -> None:
+    grid = ask(client, "heatmap", x="optimizer.lr", y="model.activation", aggregate="mean", at_epoch=2)["grid"]
+    trials, epochs, _ = load(folder)
+    expected = heatmap(trials, "optimizer.lr", "model.activation", epochs=epochs, aggregate="mean", at_epoch=2)
+    assert [row["label"] for row in grid["rows"]] == list(expected.y.labels) == ["mish", "relu"]
+    assert grid["x"]["labels"] == list(expected.x.labels)
+    for row, line in enumerate(grid["rows"]):
+        for place, cell in enumerate(line["cells"]):
+            assert cell["value"] == f"{100 * expected.value.iloc[row, place]:.1f}"
+    assert grid["rows"][0]["cells"][0]["trials"] == ["t2", "t4"]
+    assert grid["rows"][0]["cells"][0]["note"].startswith("n=2 ±")
+    assert re.fullmatch("#[0-9a-f]{6}", grid["rows"][0]["cells"][0]["fill"])
+
+
+def test_without_a_choice_the_heat_map_is_that_of_the_report(client: TestClient) -> None:
+    answer = ask(client, "heatmap")
+    assert (answer["grid"]["x"]["name"], answer["grid"]["y"]["name"]) == ("optimizer.lr", "model.activation")
+    assert answer["choices"]["parameters"] == ["model.activation", "optimizer.lr"]
+    assert "validation_loss" in [one["name"] for one in answer["choices"]["metrics"]]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("heatmap?x=lrr", "no parameter `lrr`; did you mean `optimizer.lr`?"),
+        ("heatmap?metric=accuracy", "`accuracy` is no metric; did you mean `validation_accuracy`?"),
+        ("heatmap?at_epoch=-1", "at_epoch=-1: must be a whole number"),
+        ("heatmap?at_epoch=9", "no trial can be compared at epoch 9; trials reached epochs 1 to 4"),
+        ("heatmap?aggregate=max", "`max` is no way to aggregate; there are best, mean, median"),
+        ("curves?trial=t1&metric=x", "`x` is no metric"),
+        ("trial?id=t9", "no trial `t9`; there are t0 to"),
+    ],
+)
+def test_a_question_that_the_tables_cannot_answer_is_told(client: TestClient, address: str, message: str) -> None:
+    answer = client.get(f"/api/{address}")
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+def test_curves_have_the_epochs_of_their_trials_and_a_mark_where_one_was_stopped(client: TestClient) -> None:
+    figure = client.get("/api/curves?trial=t0&trial=t4&theme=dark").json()
+    first, second = figure["data"]
+    assert (first["x"], first["y"]) == ([1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4])
+    assert (second["x"], second["marker"]["size"], second["marker"]["symbol"]) == ([1, 2], [0, 8], "x-thin")
+    assert second["text"][-1] == "stopped: place 5 of 5"
+    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [2]
+    assert figure["layout"]["paper_bgcolor"] != client.get("/api/curves?trial=t0").json()["layout"]["paper_bgcolor"]
+
+
+def test_plotly_is_given_no_name_that_it_could_take_for_html(store: ResultsStore) -> None:
+    store.update_trial(SCRIPT, status="completed", status_reason=SCRIPT)
+    store.add_epoch(SCRIPT, 1, validation_accuracy=0.5)
+    figure = TestClient(make_app(LiveSweep(store.folder))).get("/api/curves", params={"trial": SCRIPT}).json()
+    assert figure["data"][0]["name"] == "&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert figure["data"][0]["text"] == ["completed: &lt;script&gt;alert(1)&lt;/script&gt;"]
+
+
+def test_the_page_sets_texts_never_html() -> None:
+    code = (FOLDER / "dashboard.js").read_text()
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert way not in code
+
+
+def test_a_trial_tells_its_log_in_order(client: TestClient) -> None:
+    trial = ask(client, "trial", id="t4")
+    assert trial["log"] == [
+        "started",
+        "epoch 1, validation accuracy 50.0 %, 2.0 s",
+        "epoch 2, validation accuracy 60.0 %, 2.0 s, rung 2: rank 1 of 5, cutoff 25.0: stop",
+        "stopped: place 5 of 5",
+    ]
+    assert {"title": "optimizer.lr", "value": 0.01, "form": "number"} in trial["configuration"]
+    failed = ask(client, "trial", id=f"t5{SCRIPT}")
+    assert (failed["status"], failed["error"], failed["log"]) == (
+        "failed",
+        f"ValueError: {SCRIPT}",
+        ["started", "failed"],
+    )
+
+
+def test_decisions_count_the_rungs_and_name_the_latest_first(client: TestClient) -> None:
+    decisions = ask(client, "decisions")
+    assert decisions["rungs"]["rows"] == [["2", "5", "1", "4", "80 %"]]
+    assert [one["trial_id"] for one in decisions["latest"]] == ["t4", "t3", "t2", "t1", "t0"]
+    assert decisions["latest"][0] == {
+        "trial_id": "t4",
+        "value": "60.0",
+        "text": "rung 2: rank 1 of 5, cutoff 25.0: stop",
+    }
+
+
+def test_cost_failures_and_course_are_those_of_the_analysis(client: TestClient) -> None:
+    spent = ask(client, "spent")
+    assert spent["cost"]["rows"][0][:5] == ["completed", "H100", "4", "16", "32.0"]
+    assert spent["failures"]["rows"] == [["failed", f"ValueError: {SCRIPT}", "1", f"t5{SCRIPT}"]]
+    own, best = ask(client, "course")["data"]
+    assert own["y"] == best["y"] == [0.4, 0.5, 0.6, 0.7]
+    assert best["x"][0] == "2026-01-01T00:01:00+00:00"
+
+
+def test_importance_says_why_it_is_not_to_be_relied_on(client: TestClient, folder: Path) -> None:
+    answer = ask(client, "importance")
+    assert answer["caution"] == importance(*load(folder)[:2]).caution
+    assert answer["data"] == []
+
+
+def test_a_sweep_without_trials_has_every_answer(store: ResultsStore) -> None:
+    client = TestClient(make_app(LiveSweep(store.folder)))
+    for name in ANSWERS:
+        if name != "importance":
+            ask(client, name)
+    assert ask(client, "state")["answer"] == "No trial has been started yet."
+    assert ask(client, "heatmap")["grid"] is None
+    assert ask(client, "trials")["rows"] == 0
+
+
+def test_a_loss_that_is_not_finite_is_missing_in_json(store: ResultsStore) -> None:
+    store.update_trial("t0", status="running")
+    store.add_epoch("t0", 1, train_loss=float("inf"), validation_loss=float("inf"))
+    client = TestClient(make_app(LiveSweep(store.folder)))
+    assert client.get("/api/curves?trial=t0&metric=validation_loss").json()["data"][0]["y"] == [None]
+    cell = client.get("/api/heatmap?x=status&metric=validation_loss").json()["grid"]["rows"][0]["cells"][0]
+    assert cell["value"] == "inf"
+    json.loads(client.get("/api/trials").content, parse_constant=lambda text: pytest.fail(text))
