@@ -2,7 +2,8 @@
 // never as HTML; numbers are the server's, written here.
 
 const POLL_MS = 1500, HIDDEN_POLL_MS = 15000, MACHINE_MS = 3000;
-const ROW_PX = 31, BEST_SHOWN = 5, MOST_CHOSEN = 60;
+const ROW_PX = 31;  // as the style sheet has it
+const BEST_SHOWN = 5, MOST_CHOSEN = 60;
 
 const byId = (id) => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
