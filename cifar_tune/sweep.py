@@ -167,6 +167,7 @@ def _train(
     from cifar_tune.tuning.constraints import limits_of
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
+    from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.opening import open_results
     from cifar_tune.tuning.search import MOST_REFUSED, Search
     from cifar_tune.tuning.warm_start import note_warm_start
@@ -183,7 +184,7 @@ def _train(
             limits = limits_of(sweep, root)
             for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
                 console.print(line, soft_wrap=True, markup=False, highlight=False)
-            search = Search(sweep, store, limits)
+            search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME))
             _run_trials(sweep, search, store, console, root, machine, address, interruption)
             for study, reason in search.barren().items():
                 told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Generic
 
@@ -17,12 +16,13 @@ from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
 from cifar_tune.tuning.evidence import ENDED
+from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
-from cifar_tune.tuning.studies import Point, Study, noted, share
+from cifar_tune.tuning.studies import Point, noted, studies_of
 from cifar_tune.tuning.warm_start import Earlier, noted_trials
 
 MOST_REFUSED = 200
@@ -33,16 +33,19 @@ chance finds it in 98 of 100 cases."""
 class Search(Generic[TrialT]):
     """A sweep's studies, schedulers and trials. They follow from the store alone: one that has rows is continued."""
 
-    def __init__(self, sweep: Source[TrialT], store: Record, limits: Unlimited[TrialT] | None = None) -> None:
-        """limits: what a trial may cost."""
+    def __init__(
+        self,
+        sweep: Source[TrialT],
+        store: Record,
+        limits: Unlimited[TrialT] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        """limits: what a trial may cost. journal: for Optuna's tools; nothing follows from it."""
         self._sweep = sweep
         self._store = store
         self._limits = limits or Unlimited()
         self._measures = Measures(sweep.objectives, store)
-        order = itertools.count()
-        self._studies = [self._new_study(cell, order) for cell in sweep.cells()]
-        if sweep.share_studies:
-            share(self._studies)
+        self._studies = studies_of(sweep, journal)
         self._schedulers = [self._new_scheduler() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
         self._started = [0] * len(self._studies)
@@ -120,18 +123,6 @@ class Search(Generic[TrialT]):
         """Returns the trial that is expected to have the best value after its last epoch; None before any value."""
         found = [best for study in self._studies if (best := study.expected_best()) is not None]
         return max(found)[1] if found else None
-
-    def _new_study(self, cell: Mapping[str, Any], order: Iterator[int]) -> Study:
-        sweep = self._sweep
-        return Study(
-            cell,
-            search=sweep.search,
-            sampler=sweep.sampler,
-            seed=sweep.seed,
-            epochs=sweep.trial.epochs,
-            objectives=sweep.objectives,
-            order=order,
-        )
 
     def _learn(self, earlier: Earlier) -> None:
         """Shows a trial of another sweep to its study."""

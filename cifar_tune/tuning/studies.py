@@ -5,6 +5,7 @@ A proposal follows from the observations alone: a study rebuilt from the store g
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +26,12 @@ from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
 from cifar_tune.tuning.forecast import Curve
+from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.pareto_evidence import ParetoMemory
 from cifar_tune.tuning.priors import Belief
 from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
 from cifar_tune.tuning.sharing import shown_together
+from cifar_tune.tuning.source import Source
 
 BELIEF = 1
 """Tells the seed of a proposal's priors from that of its sampler."""
@@ -86,8 +89,12 @@ class Study:
         epochs: int,
         objectives: Sequence[Objective] = (Objective(),),
         order: Iterator[int] | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        """seed: of the sweep. epochs: of a whole trial. order: counts the proposals of all studies that share."""
+        """seed: of the sweep. epochs: of a whole trial. order: counts the proposals of all studies that share.
+
+        journal: for Optuna's tools.
+        """
         self.cell = cell
         self.name = study_name(cell)
         self._search = search
@@ -102,6 +109,9 @@ class Study:
         )
         self._others: Sequence[Memory] = ()
         self._given: list[int] = []
+        self._journal = journal
+        if journal is not None:
+            journal.add_study(self.name, [one.sign for one in objectives])
         self._distributions: dict[str, BaseDistribution] = {}
         self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
 
@@ -180,11 +190,13 @@ class Study:
 
         point: None outside the search space. excesses: by constraint, by what share of its limit it is broken.
         """
-        if point is None:
-            return self._memory.add(Observation(trial_id, None, {}, {}, curves=self._curves()))
-        distributions = self._distributions_of(point.answers)
+        answers = None if point is None else point.answers
+        distributions = {} if point is None else self._distributions_of(point.answers)
+        attributes = {} if point is None else point.attributes
+        if self._journal is not None and trial_id:
+            self._journal.begin(self.name, trial_id, answers or {}, distributions, excesses)
         return self._memory.add(
-            Observation(trial_id, point.answers, distributions, point.attributes, excesses, curves=self._curves())
+            Observation(trial_id, answers, distributions, attributes, excesses, curves=self._curves())
         )
 
     def learn(
@@ -209,6 +221,9 @@ class Study:
         self._memory.report(
             number, epoch, *(one.sign * value for one, value in zip(self._objectives, values, strict=True))
         )
+        trial_id = self._memory[number].trial_id
+        if self._journal is not None and trial_id:
+            self._journal.report(trial_id, epoch, *values)
 
     def measure(self, number: int, excesses: Mapping[str, float]) -> None:
         """Takes in what training told of constraints."""
@@ -222,6 +237,9 @@ class Study:
     def end(self, number: int, state: State) -> None:
         """Says that a trial trains no longer."""
         self._memory.end(number, state)
+        observation = self._memory[number]
+        if self._journal is not None and observation.trial_id:
+            self._journal.end(observation.trial_id, state, observation.excesses)
 
     def _distributions_of(self, answers: Mapping[str, Any]) -> Mapping[str, BaseDistribution]:
         """The domains behind the answers' names; the same names always mean the same domains."""
@@ -238,10 +256,26 @@ class Study:
         return self._by_names[names]
 
 
-def share(studies: Sequence[Study]) -> None:
-    """Lets each study learn from all."""
-    for study in studies:
-        study.learn_from([other for other in studies if other is not study])
+def studies_of(sweep: Source[Any], journal: Journal | None) -> list[Study]:
+    """Returns one study a cell of the grid."""
+    order = itertools.count()
+    studies = [
+        Study(
+            cell,
+            search=sweep.search,
+            sampler=sweep.sampler,
+            seed=sweep.seed,
+            epochs=sweep.trial.epochs,
+            objectives=sweep.objectives,
+            order=order,
+            journal=journal,
+        )
+        for cell in sweep.cells()
+    ]
+    if sweep.share_studies:
+        for study in studies:
+            study.learn_from([other for other in studies if other is not study])
+    return studies
 
 
 def _suggest(trial: optuna.trial.Trial, name: str, domain: Domain) -> Any:
