@@ -10,6 +10,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "sweep": "run the trials of a sweep file, or plan, resume, extend them",
     "train": "train one trial in this process, without Ray",
+    "confirm": "retrain the best configurations with fresh seeds, open the test split",
     "report": "tables, figures and findings of a results folder",
     "dashboard": "a results folder in the browser, live",
     "simulate": "replay recorded curves to choose sampler and scheduler",

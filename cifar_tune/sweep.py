@@ -210,12 +210,13 @@ def _run_trials(
     interruption: Interruption,
 ) -> None:
     from cifar_tune.tuning.driver import run_trials
-    from cifar_tune.tuning.progress import Screen, Watch
+    from cifar_tune.tuning.progress import GuardLine, Screen, Watch, no_guard
 
     if search.exhausted and not search.unfinished():
         console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
         return
-    watch = Watch(sweep, search, _guard_line)
+    guard = GuardLine(search.audit, _guard_line) if len(sweep.objectives) == 1 else no_guard
+    watch = Watch(sweep, search, guard)
     with Screen(console) as screen:
 
         def refresh(live: Iterable[Attempt]) -> None:

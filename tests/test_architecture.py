@@ -59,6 +59,20 @@ def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
             assert other in {"", room} | MAY_IMPORT[room], f"{where}: {room} may not import {other}"
 
 
+def test_the_test_split_is_loaded_in_one_place_only_and_that_is_called_from_one_place() -> None:
+    loads, callers = set(), set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "load":
+                given = [*node.args, *(keyword.value for keyword in node.keywords)]
+                constants = [one.value for one in given if isinstance(one, ast.Constant)]
+                loads |= {path.relative_to(PACKAGE).as_posix()} if "test" in constants else set()
+        if any(module == "cifar_tune.training.sealed" for module, _ in imports_of(path)):
+            callers.add(path.relative_to(PACKAGE).as_posix())
+    assert loads == {"training/sealed.py"}
+    assert callers == {"tuning/trainable.py"}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_fits_the_mind(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
@@ -70,6 +84,7 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.config.load", ("torch", "ray", "optuna", "pandas")),
         ("cifar_tune.sweep", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.train", ("torch", "ray", "optuna", "pandas")),
+        ("cifar_tune.confirm", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.report", ("torch", "ray", "optuna")),
         ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
         ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),

@@ -12,7 +12,7 @@ from cifar_tune.analysis.confirmation import confirmed
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.text_table import MISSING, configuration_text
-from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, TRAIN
+from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, TRAIN, TRAIN_AND_VALIDATION
 
 HELD_OUT = (
     "Retrained on the training split alone, as in the search. The best was chosen on the validation images; "
@@ -22,6 +22,7 @@ TRAINED_ON_ALL = (
     "Retrained on all training images, the validation images included. Only the test images were left to choose by, "
     "so the best figure is a little flattered."
 )
+TITLES = {TRAIN: "the training split alone", TRAIN_AND_VALIDATION: "all training images"}
 CURSE = (
     "How much the search flattered each configuration: its value in the search minus its mean over fresh seeds, "
     "on the same validation images."
@@ -72,7 +73,8 @@ def confirmation_findings(
             *_worth(group),
             *_losses(confirmations, trained_on),
         )
-        yield Finding(f"Confirmed with fresh seeds, trained on {trained_on}", notes, _shown(group, trials, sweep))
+        title = f"Confirmed with fresh seeds, trained on {TITLES[trained_on]}"
+        yield Finding(title, notes, _shown(group, trials, sweep))
         if group["winners_curse"].notna().any():
             yield Finding("Winner's curse", (CURSE,), _curses(group))
 
@@ -102,7 +104,7 @@ def _flattery(best: pd.Series[Any]) -> Iterator[str]:
     interval = f" (95 % interval {low} to {high})" if best["seeds"] > 1 else ""
     by = f"{_signed(column, best['winners_curse'])}{' points' if _percent(column) else ''}"
     seen = f"{_number(column, best['search_value'])}{_percent(column)}"
-    yield f"The search had seen {seen} on the validation split, which is too good by {by}{interval}."
+    yield f"The search had seen {seen} on the same validation images, which flattered it by {by}{interval}."
 
 
 def _worth(group: pd.DataFrame) -> Iterator[str]:
@@ -164,7 +166,7 @@ def _curses(group: pd.DataFrame) -> pd.DataFrame:
             "trial_id": list(known["trial_id"]),
             f"search{_percent(column)}": [_number(column, one) for one in known["search_value"]],
             f"confirmed{_percent(column)}": [_number(column, one) for one in known[f"{column}_mean"]],
-            "too good by": [_signed(column, one) for one in known["winners_curse"]],
+            "flattered by": [_signed(column, one) for one in known["winners_curse"]],
             "95 % interval": [
                 f"{_signed(column, low)} to {_signed(column, high)}" if pd.notna(low) else MISSING
                 for low, high in zip(known["winners_curse_low"], known["winners_curse_high"], strict=True)
@@ -194,14 +196,14 @@ def _signed(column: str, value: float) -> str:
 
 
 def _spread(row: pd.Series[Any], column: str) -> str:
-    """`97.85 ± 0.33 [97.44, 98.26]`."""
+    """`97.85 ± 0.33 [97.4, 98.3]`."""
     mean, deviation, low, high = (row[f"{column}_{part}"] for part in ("mean", "deviation", "low", "high"))
     if pd.isna(mean):
         return MISSING
     if pd.isna(deviation):
         return _number(column, mean)
-    numbers = [_number(column, value) for value in (mean, deviation, low, high)]
-    return "{} ± {} [{}, {}]".format(*numbers)
+    ends = ", ".join(f"{100 * end:.1f}" if _percent(column) else _number(column, end) for end in (low, high))
+    return f"{_number(column, mean)} ± {_number(column, deviation)} [{ends}]"
 
 
 def _with_interval(row: pd.Series[Any], column: str) -> str:

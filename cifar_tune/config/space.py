@@ -32,6 +32,8 @@ NOT_VARIED = {
     "seed": "trials get their seeds from the sweep's `seed`, so that equal configurations differ in nothing else",
 }
 OTHER_IMAGES = "scores on different validation images cannot be ranked against each other; put it under `grid`"
+NO_VALIDATION = "a search needs validation images to rank its trials by; must be greater than 0"
+HELD_OUT = ("dataset", "validation_fraction")
 SAME_IMAGES = {"resolution", "mean", "std"}
 """Options of a data set that leave it the same images."""
 
@@ -70,6 +72,16 @@ class Space:
         ranges = [self._range(path, domain, locs[path]) for path, domain in search.items() if path in locs]
         self._check_cells(axes)
         self._check_ranges(axes, ranges)
+        self.findings += self._without_validation()
+
+    def _without_validation(self) -> Iterator[Finding]:
+        """Yields the values that leave a trial no validation images."""
+        wheres = {
+            next((one.where for one in varied if one.loc[0] == "dataset"), ("trial", *HELD_OUT)): None
+            for trial, varied in self.trials.items()
+            if trial.dataset.validation_fraction == 0
+        }
+        yield from (Finding(where, NO_VALIDATION, at_key=False) for where in wheres)
 
     def _locate(self, grid: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[tuple[str, Loc]]:
         """Yields the paths that can be varied, with their locations in the trial."""

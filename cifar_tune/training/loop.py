@@ -14,7 +14,7 @@ from cifar_tune.training.backward import BackwardPass
 from cifar_tune.training.batch import Batch
 from cifar_tune.training.check import check_trial
 from cifar_tune.training.compilation import compile_if_repaid
-from cifar_tune.training.data import TrainingData
+from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.device import peak_memory_bytes
 from cifar_tune.training.evaluate import Score, evaluate
 from cifar_tune.training.latency import latency_seconds
@@ -71,7 +71,7 @@ def _run_epoch(
         losses, correct = torch.stack([torch.stack(part) for part in zip(*outcomes, strict=True)]).tolist()
         trained = time.perf_counter()
         _refuse_non_finite(losses, epoch, first_step, trial)
-        score = _validate(state, data, trial, normalize) if _is_due(epoch, trial) else None
+        score = score_images(state, data.validation, trial, normalize) if _is_due(epoch, trial, data) else None
         finished = time.perf_counter()
         timed = score is not None and trial.evaluation.latency
         latency = (
@@ -134,14 +134,15 @@ def _refuse_non_finite(losses: list[float], epoch: int, first_step: int, trial: 
             raise Diverged(epoch, step + 1, trial.optimizer.lr * factor)
 
 
-def _is_due(epoch: int, trial: TrialConfig) -> bool:
-    return epoch % trial.evaluation.every == 0 or epoch == trial.epochs
+def _is_due(epoch: int, trial: TrialConfig, data: TrainingData) -> bool:
+    return len(data.validation) > 0 and (epoch % trial.evaluation.every == 0 or epoch == trial.epochs)
 
 
-def _validate(state: TrainingState, data: TrainingData, trial: TrialConfig, normalize: Normalization) -> Score:
+def score_images(state: TrainingState, source: ImageSource, trial: TrialConfig, normalize: Normalization) -> Score:
+    """Returns what the trial's model makes of images that it does not train on."""
     return evaluate(
         state.scored_model(trial),
-        data.validation,
+        source,
         normalize,
         batch_size=EVALUATION_BATCHES * trial.micro_batch_size,
         mirror=trial.evaluation.mirror,

@@ -57,6 +57,9 @@ def ending(opened: OpenTrial) -> str:
     """Returns the best epoch of the trial, and where it lies."""
     state = opened.state
     scored = [(metrics.validation_accuracy, -metrics.epoch) for metrics in state.history]
+    if scored[-1][0] is None:
+        where = "" if opened.folder is None else f": {opened.folder.last}"
+        return f"train accuracy {state.history[-1].train_accuracy:.4f}; no image was held out to validate on{where}"
     accuracy, epoch = max((accuracy, epoch) for accuracy, epoch in scored if accuracy is not None)
     early = f"stopped early after epoch {state.epoch}; " if state.epoch < opened.trial.epochs else ""
     where = "" if opened.folder is None else f": {opened.folder.best}"

@@ -111,6 +111,12 @@ class TrialConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _stopping_can_be_judged(self) -> TrialConfig:
+        if self.early_stopping is not None and self.dataset.validation_fraction == 0:
+            raise ValueError("early_stopping needs validation images; dataset.validation_fraction is 0")
+        return self
+
+    @model_validator(mode="after")
     def _warmup_ends(self) -> TrialConfig:
         if self.schedule.warmup_epochs >= self.epochs:
             raise ValueError(

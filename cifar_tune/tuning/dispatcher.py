@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.devices import TrialResources
-from cifar_tune.tuning.messages import Assignment, EpochReport, Message
+from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Message
 from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.proposer import Proposer
 
 CHECKPOINTS = "checkpoints"
 """Folder inside the results folder; holds one folder a trial."""
@@ -51,9 +51,12 @@ class Dispatcher:
     `key` is what the caller knows a trial by. A call about a trial that has ended changes nothing.
     """
 
+    opens_test: ClassVar[bool] = False
+    """Whether a trial goes on after its last epoch, to be scored on the test split."""
+
     def __init__(
         self,
-        search: Search,
+        search: Proposer,
         store: ResultsStore,
         *,
         root: Path,
@@ -94,6 +97,7 @@ class Dispatcher:
             checkpoints=str(self._store.folder.absolute() / CHECKPOINTS / attempt.proposal.trial_id),
             device=self._device,
             resources=self._resources,
+            opens_test=self.opens_test,
         )
 
     def _again(self, proposal: Proposal) -> Attempt:
@@ -117,10 +121,11 @@ class Dispatcher:
         attempt = self.live.get(key)
         if attempt is None:
             return False
-        if not isinstance(message, EpochReport):
+        if isinstance(message, EpochReport):
+            return self._record(key, attempt, message)
+        if isinstance(message, Ending):
             self._end(key, message.status, message.reason, message.error)
-            return False
-        return self._record(key, attempt, message)
+        return False
 
     def _record(self, key: str, attempt: Attempt, report: EpochReport) -> bool:
         trial_id, metrics = attempt.proposal.trial_id, report.metrics
@@ -137,7 +142,7 @@ class Dispatcher:
             attempt.accuracy = metrics.validation_accuracy
         if decision.action == "stop":
             self._end(key, STOPPED, decision.reason)
-        elif metrics.epoch >= attempt.proposal.trial.epochs:
+        elif metrics.epoch >= attempt.proposal.trial.epochs and not self.opens_test:
             self._end(key, COMPLETED)
         return key in self.live
 

@@ -14,7 +14,7 @@ from cifar_tune.tuning.cluster import connected, largest_node, trials_at_once
 from cifar_tune.tuning.devices import Machine, device_kind, trial_resources
 from cifar_tune.tuning.dispatcher import Attempt, Dispatcher
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.proposer import Proposer
 
 RAY_FOLDER = ".ray"
 """Folder inside the results folder for what Ray must write; gone after an orderly end."""
@@ -24,7 +24,7 @@ CLUSTER_SECONDS = 5.0
 
 
 def run_trials(
-    search: Search,
+    search: Proposer,
     store: ResultsStore,
     *,
     asked: Resources,
@@ -33,6 +33,7 @@ def run_trials(
     address: str | None,
     interruption: Interruption,
     refresh: Callable[[Iterable[Attempt]], None],
+    dispatch: type[Dispatcher] = Dispatcher,
 ) -> None:
     """Trains what the search proposes, until nothing is left or the user interrupts; rows and checkpoints are whole.
 
@@ -52,7 +53,7 @@ def run_trials(
         at_once = _Remembered(lambda: trials_at_once(resources))
         if not at_once():
             raise DeviceError(f"no node can hold a trial, which is to have {resources}; the largest: {largest_node()}")
-        dispatcher = Dispatcher(
+        dispatcher = dispatch(
             search,
             store,
             root=root.resolve(),

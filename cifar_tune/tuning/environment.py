@@ -27,7 +27,7 @@ def environment(machine: Machine, command: str) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "cifar_tune": cifar_tune.__version__,
-        "git": _git_state(Path(cifar_tune.__file__).parent),
+        "git": git_state(Path(cifar_tune.__file__).parent),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "host": platform.node(),
@@ -64,7 +64,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_state(folder: Path) -> str | None:
+def git_state(folder: Path) -> str | None:
     """The commit that the code was run from, with `-dirty` where files differ from it; None outside a repository."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

@@ -14,7 +14,10 @@ MESSAGE = "message"
 
 @dataclass(frozen=True)
 class Assignment:
-    """One trial for a worker. root: of the data. checkpoints: the trial's own folder. device: as torch names it."""
+    """One trial for a worker. root: of the data. checkpoints: the trial's own folder. device: as torch names it.
+
+    opens_test: whether the trial, once trained, is scored on the test split; only for confirmations.
+    """
 
     trial_id: str
     trial_json: str
@@ -22,6 +25,7 @@ class Assignment:
     checkpoints: str
     device: str
     resources: TrialResources
+    opens_test: bool = False
 
     def __str__(self) -> str:
         return self.trial_id
@@ -44,4 +48,17 @@ class Ending:
     error: str | None = None
 
 
-Message = EpochReport | Ending
+@dataclass(frozen=True)
+class Trained:
+    """The trial has trained to its end and waits for leave to open the test split."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the test split gave."""
+
+    accuracy: float
+    loss: float
+
+
+Message = EpochReport | Trained | Scored | Ending

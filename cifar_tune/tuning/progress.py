@@ -16,9 +16,9 @@ from rich.text import Text
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED, RUNNING, STATUSES
-from cifar_tune.tuning.audit import Arrivals
+from cifar_tune.tuning.audit import Arrivals, Audit
 from cifar_tune.tuning.dispatcher import Attempt
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.proposer import Proposer
 from cifar_tune.tuning.standing import BestTrial, SearchProgress
 
 SCREEN_SECONDS = 0.25
@@ -69,12 +69,11 @@ class View:
 class Watch:
     """Makes views of a search and its trials at work."""
 
-    def __init__(self, sweep: SweepConfig, search: Search, guard: Callable[[Arrivals], str | None]) -> None:
+    def __init__(self, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]) -> None:
         """guard: says in a line what the trials at the first rung show of early stopping."""
         self._sweep = sweep
         self._search = search
         self._guard = guard
-        self._guarded: tuple[int, str | None] = (0, None)
         self._began = time.monotonic()
         self._ended_before = self._ended()
 
@@ -92,18 +91,8 @@ class Watch:
             running=running,
             seconds=seconds,
             seconds_left=self._seconds_left(seconds),
-            guard=self._guard_line(),
+            guard=self._guard(),
         )
-
-    def _guard_line(self) -> str | None:
-        """Judged again whenever the final value of another trial is known; None with several objectives."""
-        if len(self._sweep.objectives) > 1:
-            return None
-        finals = self._search.audit.finals
-        if finals != self._guarded[0]:
-            arrivals = self._search.audit.arrivals()
-            self._guarded = finals, None if arrivals is None else self._guard(arrivals)
-        return self._guarded[1]
 
     def _ended(self) -> int:
         return sum(count for status, count in self._search.progress().counts.items() if status != RUNNING)
@@ -114,6 +103,26 @@ class Watch:
         if ended == self._ended_before:
             return None
         return seconds / (ended - self._ended_before) * (self._search.progress().planned - ended)
+
+
+def no_guard() -> None:
+    """Says nothing, of trials that no rung stops, or that have several objectives."""
+
+
+class GuardLine:
+    """A line about early stopping, judged again whenever the final value of another trial is known."""
+
+    def __init__(self, audit: Audit, judge: Callable[[Arrivals], str | None]) -> None:
+        self._audit = audit
+        self._judge = judge
+        self._judged: tuple[int, str | None] = (0, None)
+
+    def __call__(self) -> str | None:
+        finals = self._audit.finals
+        if finals != self._judged[0]:
+            arrivals = self._audit.arrivals()
+            self._judged = finals, None if arrivals is None else self._judge(arrivals)
+        return self._judged[1]
 
 
 class Screen:

@@ -18,7 +18,7 @@ from ray import tune
 from cifar_tune.training.datasets import DatasetInfo
 from cifar_tune.training.models import AnyModel
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message
+from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message, Scored, Trained
 
 if TYPE_CHECKING:
     from cifar_tune.training.epochs import OpenTrial
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TrialRunner(tune.Trainable):
     """Trains the trial that it is assigned, one epoch a step. Nothing of it runs outside a call of Ray's."""
 
-    _reports: Iterator[EpochReport]
+    _reports: Iterator[Message]
     _clean: ProcessState | None
 
     @classmethod
@@ -63,8 +63,11 @@ class TrialRunner(tune.Trainable):
         torch.set_num_threads(assignment.resources.threads)
         return ProcessState.taken()
 
-    def reports(self, assignment: Assignment) -> Iterator[EpochReport]:
-        """Yields the trial's epochs: those recorded with its newest whole checkpoint first, then new ones."""
+    def reports(self, assignment: Assignment) -> Iterator[Message]:
+        """Yields the trial's epochs: those recorded with its newest whole checkpoint first, then new ones.
+
+        A trial that is to be confirmed is then scored on the test split, when it is asked for another step.
+        """
         from cifar_tune.training.epochs import open_trial
 
         trial = open_trial(
@@ -77,6 +80,12 @@ class TrialRunner(tune.Trainable):
         for metrics in chain(list(trial.state.history), trial.epochs()):
             yield EpochReport(metrics, facts)
             facts = {}
+        if assignment.opens_test:
+            from cifar_tune.training.sealed import score_on_test_split
+
+            yield Trained()
+            score = score_on_test_split(trial, Path(assignment.root))
+            yield Scored(score.accuracy, score.loss)
 
     def _next_message(self) -> Message:
         """Trains one epoch."""

@@ -57,8 +57,9 @@ class Dataset(Strict):
     name: str
     resolution: int
     """Height and width of the images in pixels; other sizes are resized, bilinear and antialiased."""
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the (sub-sampled) training data held out for validation, stratified by class."""
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the (sub-sampled) training data held out for validation, stratified by class; 0 trains on all of it,
+    which a sweep cannot."""
     train_size: Count | None = None
     """Uses a seeded, stratified subset of this many training images, validation included; null uses all."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

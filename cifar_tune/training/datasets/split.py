@@ -21,7 +21,7 @@ def split_sizes(images: int, classes: int, dataset: Dataset) -> tuple[int, int]:
         )
     validation = round(dataset.validation_fraction * size)
     for side, count in (("validation", validation), ("training", size - validation)):
-        if count < classes:
+        if count < classes and dataset.validation_fraction > 0:
             raise DatasetError(
                 f"validation_fraction {dataset.validation_fraction} of {size} images leaves {count} {side} images, "
                 f"too few for one of each of {classes} classes; change validation_fraction or train_size"
@@ -34,6 +34,7 @@ def split_positions(labels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, n
 
     Stratified: every class keeps its share, to within one image. Of each class the first images of one shuffled order
     are taken, so that a smaller `train_size` trains and validates on a part of what a larger one does.
+    A `validation_fraction` of 0 trains on the images of both sides.
 
     labels: (N,) int64, of the whole training data.
 
@@ -72,7 +73,7 @@ def stratified(labels: np.ndarray, rest: int, held_out: int, seed: int) -> tuple
     if len(single := classes[counts < 2]):
         raise DatasetError(f"class {single[0]} has a single image; at least 2 are needed to hold one out")
     drawn = _shares(counts, rest + held_out, least=2, most=counts)
-    kept_back = _shares(drawn, held_out, least=1, most=drawn - 1)
+    kept_back = _shares(drawn, held_out, least=min(held_out, 1), most=drawn - 1)
     # RandomState, not Generator: its stream never changes between numpy versions (NEP 19), so scores stay comparable.
     random = np.random.RandomState(seed)
     orders = [random.permutation(np.flatnonzero(label_of == index)) for index in range(len(classes))]

@@ -182,11 +182,11 @@ def test_the_answer_is_a_sentence_with_intervals_ties_and_curse() -> None:
         "Confirmed: lr=0.1 (trial t1) is the best of 3 configurations: "
         "validation accuracy 81.00 % (95 % interval 78.52 to 83.48) and "
         "test accuracy 71.00 % (95 % interval 68.52 to 73.48), the mean of 3 fresh seeds. "
-        "Statistically tied with it: t2. The search had seen 83.00 % on the validation split, which is too good by "
-        "+2.00 points (95 % interval −0.48 to +4.48)."
+        "Statistically tied with it: t2. The search had seen 83.00 % on the same validation images, which flattered it "
+        "by +2.00 points (95 % interval −0.48 to +4.48)."
     )
     text = shown(retrained(scores), trials)
-    assert "81.00 ± 1.00 [78.52, 83.48]" in text
+    assert "81.00 ± 1.00 [78.5, 83.5]" in text
     assert "corrected for 2 comparisons" in text
     assert "t3: lr=0.3" in text
 
@@ -220,8 +220,8 @@ def test_both_ways_of_training_are_told_apart() -> None:
     )
     titles = [finding.title for finding in confirmation_findings(both, searched(t1=0.83), SweepFile())]
     assert titles == [
-        "Confirmed with fresh seeds, trained on train",
+        "Confirmed with fresh seeds, trained on the training split alone",
         "Winner's curse",
-        "Confirmed with fresh seeds, trained on train+validation",
+        "Confirmed with fresh seeds, trained on all training images",
     ]
     assert "test accuracy 70.50 %" in str(confirmation_answer(both, searched(t1=0.83), SweepFile()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,24 @@ def test_values_that_make_no_trial_are_a_config_error(values: dict[str, Any], me
     with pytest.raises(ConfigError) as caught:
         sweep().trial_with(values)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        (
+            {"trial": {**TRIAL, "dataset": {"name": "digits", "validation_fraction": 0}}},
+            "trial.dataset.validation_fraction",
+        ),
+        ({"grid": {"dataset.validation_fraction": [0, 0.5]}}, "grid.dataset.validation_fraction.0"),
+    ],
+)
+def test_a_sweep_needs_validation_images_and_a_trial_does_not(changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"{where}: a search needs validation images")):
+        sweep(**changes)
+    assert sweep().trial_with({"dataset.validation_fraction": 0}).dataset.validation_fraction == 0
+    with pytest.raises(ConfigError, match="early_stopping needs validation images"):
+        sweep().trial_with({"dataset.validation_fraction": 0, "early_stopping.patience": 2})
 
 
 def test_a_sweep_built_in_python_is_checked_like_a_file() -> None:

@@ -14,6 +14,7 @@ from cifar_tune.training import epochs
 from cifar_tune.training.checkpoint import read_checkpoint
 from cifar_tune.training.epochs import open_trial, trial_epochs
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.progress import ending
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
 
@@ -50,6 +51,17 @@ def test_what_was_recorded_comes_first_and_unchanged(tmp_path: Path) -> None:
 def test_every_record_is_on_disk_before_it_is_yielded(tmp_path: Path) -> None:
     for metrics in trial_epochs(digits_trial(), root=Path(), device="cpu", checkpoints=tmp_path):
         assert read_checkpoint(tmp_path / "last").history[-1] == metrics
+
+
+def test_without_validation_images_every_image_is_trained_on_and_nothing_validated(tmp_path: Path) -> None:
+    dataset = {"name": "digits", "train_size": 100, "validation_fraction": 0}
+    opened = open_trial(digits_trial(dataset=dataset), root=Path(), device="cpu", checkpoints=tmp_path)
+    history = list(opened.epochs())
+    assert (len(opened.data.train), len(opened.data.validation)) == (100, 0)
+    assert [one.validation_accuracy for one in history] == [None] * 4
+    assert "no image was held out to validate on" in ending(opened)
+    assert read_checkpoint(tmp_path / "last").trial == opened.trial
+    assert not (tmp_path / "best").exists()
 
 
 def test_best_is_the_epoch_with_the_highest_validation_accuracy(tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
+from cifar_tune.training.checkpoint import read_checkpoint
+from cifar_tune.training.datasets.digits import Digits
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.devices import TrialResources
-from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message
+from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message, Scored, Trained
 from cifar_tune.tuning.trainable import TrialRunner
 
 TRIAL: dict[str, Any] = {
@@ -114,3 +118,32 @@ def test_a_trial_that_raises_says_what_and_the_next_one_trains(tmp_path: Path, r
     assert (ending.error or "").startswith("Traceback")
     runner.reset_config(config(tmp_path, "t0002"))
     assert isinstance(step(runner), EpochReport)
+
+
+@pytest.mark.parametrize("early_stopping", [None, {"patience": 1, "min_delta": 1.0}])
+def test_a_trial_that_may_open_the_test_split_asks_first_and_then_scores_its_last_weights(
+    tmp_path: Path, runner: TrialRunner, early_stopping: dict[str, float] | None
+) -> None:
+    given = config(tmp_path, early_stopping=early_stopping, epochs=3, precision="float32")
+    given[MESSAGE] = replace(given[MESSAGE], opens_test=True)
+    runner.setup(given)
+    epochs = 2 if early_stopping else 3
+    assert all(isinstance(step(runner), EpochReport) for _ in range(epochs))
+    assert isinstance(step(runner), Trained)
+    score = step(runner)
+    assert isinstance(score, Scored)
+
+    images = Digits().load(tmp_path, "test")
+    model = read_checkpoint(tmp_path / "t0001" / "last").model(torch.device("cpu"))
+    info = Digits().info(tmp_path)
+    with torch.inference_mode():
+        logits = model((torch.from_numpy(images.pixels) / 255 - info.mean[0]) / info.std[0])
+    labels = torch.from_numpy(images.labels)
+    assert score.accuracy == int((logits.argmax(1) == labels).sum()) / len(labels)
+    assert score.loss == pytest.approx(float(nn.functional.cross_entropy(logits, labels)), rel=1e-4)
+
+
+def test_a_trial_of_a_search_never_asks_for_the_test_split(tmp_path: Path, runner: TrialRunner) -> None:
+    runner.setup(config(tmp_path))
+    kinds = [type(step(runner)) for _ in range(3)]
+    assert kinds == [EpochReport, EpochReport, Ending]

@@ -77,6 +77,15 @@ def test_a_smaller_train_size_trains_and_validates_on_a_part_of_a_larger_one() -
     assert set(np.concatenate(small)) <= set(np.concatenate(large))
 
 
+def test_a_fraction_of_0_trains_on_the_images_of_both_sides() -> None:
+    labels = labels_of([80, 40, 60])
+    for size in (None, 60):
+        both = split_positions(labels, Digits(train_size=size))
+        everything, nothing = split_positions(labels, Digits(train_size=size, validation_fraction=0))
+        assert everything.tolist() == sorted(np.concatenate(both))
+        assert len(nothing) == 0
+
+
 def test_rare_classes_are_on_both_sides_and_the_sizes_stay_exact() -> None:
     labels = labels_of([1000, 2, 3])
     train, validation = split_positions(labels, Digits(validation_fraction=0.01))

@@ -1,0 +1,253 @@
+"""`python -m cifar_tune.confirm RESULTS`: what the best configurations give with fresh seeds, and on the test split."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.errors import AnalysisError, CifarTuneError, ResultsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from cifar_tune.config.sweep_config import SweepConfig
+    from cifar_tune.results import Frames
+    from cifar_tune.tuning.candidates import Retraining
+
+PROGRAM = "python -m cifar_tune.confirm"
+
+DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+
+TOP, TOP_OF_CELL, SEEDS = 5, 1, 5
+
+EXAMPLES = """examples:
+  python -m cifar_tune.confirm results/quickstart
+  python -m cifar_tune.confirm results/quickstart --top 2 --seeds 3
+  python -m cifar_tune.confirm results/quickstart --per-cell
+  python -m cifar_tune.confirm results/quickstart --top 1 --validation train
+
+By default the validation images stay held out, as in the search: only so is there a fresh validation score to choose
+the best by and to hold against the search's. --validation train trains on them too, as one would for use; then
+there is the test score alone.
+
+Killed or interrupted, the same command goes on with what is left. What is in confirmations.parquet already is
+answered from there: the test split is opened once for a configuration, seed and way of training.
+
+exit status: 0 done; 1 no retraining gave a score; 2 the input is wrong; 130 interrupted after saving.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Retrains the best configurations of a sweep with fresh seeds and opens the test split for them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    parser.add_argument(
+        "--top",
+        type=_count,
+        metavar="N",
+        help=f"configurations, the best completed ones (default: {TOP}; with --per-cell {TOP_OF_CELL} a cell)",
+    )
+    parser.add_argument("--seeds", type=_count, default=SEEDS, metavar="N", help=f"fresh seeds (default: {SEEDS})")
+    parser.add_argument("--per-cell", action="store_true", help="the best of every cell of the grid")
+    parser.add_argument(
+        "--validation",
+        choices=["keep", "train"],
+        default="keep",
+        help="keep: train on the training split alone, as the search did (default); train: on validation images too",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    parser.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = command_line().parse_args(words)
+    try:
+        return run(options, words)
+    except CifarTuneError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("\nstopped at once; every epoch that was reported is saved", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Checks everything that can be checked, retrains what the table does not answer; returns the exit status.
+
+    Raises:
+        CifarTuneError: the input is wrong.
+    """
+    from rich.console import Console
+
+    from cifar_tune.analysis.overview import print_confirmations
+    from cifar_tune.analysis.sweep_file import read_sweep_file
+    from cifar_tune.results import load
+    from cifar_tune.results.columns import CONFIRMATIONS_NAME
+    from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.tuning.cluster import check_address
+    from cifar_tune.tuning.confirming import Confirming
+    from cifar_tune.tuning.devices import this_machine, trial_resources
+    from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
+    from cifar_tune.tuning.interruption import Interruption
+    from cifar_tune.tuning.retraining import check_data, retrain, retrainings_store
+
+    console, folder = Console(), options.results
+    frames = _opened(folder, console)
+    sweep, wanted, reason = _wanted(folder, frames, options)
+    root = data_root(options.data)
+    address = options.address or os.environ.get("RAY_ADDRESS")
+    if address is not None:
+        check_address(address)
+    machine = this_machine()
+    if address is None:
+        trial_resources(sweep.resources, machine)
+    check_data(wanted, root)
+    with Interruption() as interruption, retrainings_store(folder, sweep.name) as store:
+        current = environment(machine, f"{PROGRAM} {shlex.join(words)}")
+        confirming = Confirming(wanted, store, folder, reason=reason, commit=current["git"])
+        _announce(console, wanted, confirming.answered)
+        if confirming.unfinished() or not confirming.exhausted:
+            record_environment(store.folder / ENVIRONMENT_NAME, current)
+            retrain(sweep, confirming, store, console, root, machine, address, interruption)
+    confirming.publish()
+    frames = load(folder)
+    print_confirmations(console, frames.confirmations, frames.trials, read_sweep_file(folder), _metric(sweep))
+    if interruption.requested:
+        print(
+            f"interrupted; every finished epoch is saved. To go on:\n  {PROGRAM} {shlex.join(words)}", file=sys.stderr
+        )
+        return INTERRUPTED
+    console.print(f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}", highlight=False, soft_wrap=True)
+    console.print(f"python -m cifar_tune.report {folder} shows it with the rest", highlight=False, soft_wrap=True)
+    asked = frames.confirmations["configuration"].isin([one.configuration for one in wanted])
+    return DONE if frames.confirmations.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_TRIAL
+
+
+def _opened(folder: Path, console: Console) -> Frames:
+    """The sweep's tables, once no driver is at work on them.
+
+    Raises:
+        ResultsError: the folder is no sweep, has no ledger or sweep file, or a sweep is running in it.
+    """
+    from cifar_tune.results import DamagedTableWarning, load
+    from cifar_tune.results.ledger import LEDGER_NAME
+    from cifar_tune.results.lock import read_driver
+    from cifar_tune.tuning.opening import SWEEP_NAME
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DamagedTableWarning)
+        frames = load(folder)
+    for warning in told:
+        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    for name in (LEDGER_NAME, SWEEP_NAME):
+        if not (folder / name).is_file():
+            raise ResultsError(f"{folder}: there is no {name}, which says what its trials were; copy the whole folder")
+    driver = read_driver(folder)
+    if driver is not None and driver.alive:
+        raise ResultsError(
+            f"{folder}: its sweep is running (process {driver.pid} on {driver.node}); confirm it when it has ended"
+        )
+    return frames
+
+
+def _wanted(
+    folder: Path, frames: Frames, options: argparse.Namespace
+) -> tuple[SweepConfig, list[Retraining], dict[str, str]]:
+    """The sweep, the retrainings asked for, and for each source trial what the test split is opened for.
+
+    Raises:
+        CifarTuneError: no trial has completed, or one cannot be retrained in the way asked for.
+    """
+    from cifar_tune.analysis.ranking import ranking, status_counts
+    from cifar_tune.analysis.text_table import counts_text
+    from cifar_tune.config.load import load_sweep
+    from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
+    from cifar_tune.results.ledger import LEDGER_NAME, events
+    from cifar_tune.tuning.candidates import best_configurations, proposed_trials, retrainings
+    from cifar_tune.tuning.opening import SWEEP_NAME
+    from cifar_tune.tuning.proposal import PROPOSED
+
+    sweep = load_sweep(folder / SWEEP_NAME)
+    metric = _metric(sweep)
+    ranked = list(ranking(frames.trials, metric)["trial_id"])
+    whole = options.per_cell or len(sweep.objectives) == 1
+    ranked = ranked if whole else _on_the_front(ranked, frames.trials, sweep)
+    if not ranked:
+        counts = counts_text(status_counts(frames.trials))
+        raise AnalysisError(f"{folder}: no trial has completed, so there is nothing to confirm ({counts})")
+    notes = [event["payload"] for event in events(folder / LEDGER_NAME, kind="note") if event["kind"] == PROPOSED]
+    trials = proposed_trials(sweep, notes)
+    cell_of = dict(zip(frames.trials["trial_id"], frames.trials["study"].astype(str), strict=True))
+    top = options.top or (TOP_OF_CELL if options.per_cell else TOP)
+    chosen = best_configurations(ranked, trials, top=top, cell_of=cell_of if options.per_cell else None)
+    trained_on = TRAIN if options.validation == "keep" else TRAIN_AND_VALIDATION
+    wanted = retrainings(ranked, chosen, trials, seeds=options.seeds, trained_on=trained_on)
+    among = f"{len(ranked)} {'completed trials' if whole else 'trials on the Pareto front'} by {metric}"
+    where = " (best of every cell)" if options.per_cell else ""
+    return sweep, wanted, {one.source: f"confirm: place {one.place} of {among}{where}" for one in wanted}
+
+
+def _metric(sweep: SweepConfig) -> str:
+    """What configurations are ranked by: the objective, or of several the first that training improves."""
+    from cifar_tune.config.objective import LEARNT
+
+    return next(one.metric for one in sweep.objectives if one.metric in LEARNT)
+
+
+def _on_the_front(ranked: Sequence[str], trials: pd.DataFrame, sweep: SweepConfig) -> list[str]:
+    """Those of the trials that no other of them is better than in all objectives."""
+    from cifar_tune.dominance import non_dominated
+
+    signs = {one.metric: one.sign for one in sweep.objectives}
+    values = trials.set_index("trial_id").loc[list(ranked), list(signs)].astype(float) * list(signs.values())
+    measured = values.dropna()
+    return list(measured.index[non_dominated(measured.to_numpy())])
+
+
+def _announce(console: Console, wanted: Sequence[Retraining], answered: int) -> None:
+    from cifar_tune.results.columns import TRAIN
+
+    configurations = len({one.configuration for one in wanted})
+    seeds = len({one.trial.seed for one in wanted})
+    held_out = wanted[0].trained_on == TRAIN
+    how = "on the training split alone" if held_out else "on all training images, the validation split included"
+    lines = [
+        f"{_counted(configurations, 'configuration')} with {_counted(seeds, 'fresh seed')} each, trained {how}; "
+        "the test split is opened once for each",
+        *([f"{answered} of {len(wanted)} are answered from the table"] if answered else []),
+    ]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""The seal: the only place where the test split is opened. Only `confirm` asks for it, and writes that down first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cifar_tune.training.data import open_source
+from cifar_tune.training.epochs import OpenTrial
+from cifar_tune.training.evaluate import Score
+from cifar_tune.training.loop import score_images
+from cifar_tune.training.precision import kernels
+from cifar_tune.training.preparation import Normalization
+
+
+def score_on_test_split(opened: OpenTrial, root: Path) -> Score:
+    """Returns what the trial's model, as it stands, makes of the test images, scored as validation images are.
+
+    Raises:
+        DatasetError: A file of the test split is missing or corrupt.
+    """
+    trial, state = opened.trial, opened.state
+    source = open_source(trial.dataset.load(root, "test"), state.device)
+    normalize = Normalization(opened.data.info, state.device, channels_last=trial.channels_last)
+    with kernels(state.arithmetic, trial.deterministic, state.device):
+        return score_images(state, source, trial, normalize)

@@ -1,0 +1,76 @@
+"""Retrains the best configurations of a sweep on Ray, in a folder of their own inside the results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.confirmations import CONFIRM_FOLDER, ledger_of
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.candidates import Retraining
+from cifar_tune.tuning.confirming import Confirming, ConfirmingDispatcher
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.dispatcher import Attempt
+from cifar_tune.tuning.driver import run_trials
+from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.progress import Screen, Watch, no_guard
+
+
+def check_data(wanted: Iterable[Retraining], root: Path) -> None:
+    """Returns if training and test images are there and whole; decodes what is decoded once a machine.
+
+    Raises:
+        DatasetError: a file is missing or corrupt.
+    """
+    for dataset in {one.trial.dataset: None for one in wanted}:
+        for split in ("train", "test"):
+            dataset.verify(root, split)
+            dataset.build(root, split)
+
+
+def retrainings_store(folder: Path, sweep_name: str) -> ResultsStore:
+    """Returns the store of a results folder's retrainings, new or as it was left.
+
+    Raises:
+        ResultsError: another `confirm` is at work, or the ledger is damaged.
+    """
+    inside = folder / CONFIRM_FOLDER
+    exists = ledger_of(folder).is_file()
+    return ResultsStore.open(inside) if exists else ResultsStore.create(inside, sweep_name=sweep_name)
+
+
+def retrain(
+    sweep: SweepConfig,
+    confirming: Confirming,
+    store: ResultsStore,
+    console: Console,
+    root: Path,
+    machine: Machine,
+    address: str | None,
+    interruption: Interruption,
+) -> None:
+    """Trains and scores what is left, on the resources of the sweep, until all is done or the user interrupts.
+
+    Raises: what `run_trials` raises.
+    """
+    watch = Watch(sweep, confirming, no_guard)
+    with Screen(console) as screen:
+
+        def refresh(live: Iterable[Attempt]) -> None:
+            if screen.due:
+                screen.show(watch.view(live))
+
+        run_trials(
+            confirming,
+            store,
+            asked=sweep.resources,
+            root=root,
+            machine=machine,
+            address=address,
+            interruption=interruption,
+            refresh=refresh,
+            dispatch=ConfirmingDispatcher,
+        )
