@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -32,7 +33,7 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
     rung = _last_stop(own) if row["status"] == STOPPED else None
     sentences = [_ended(row, rung)]
     if rung is not None:
-        sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), rung, metric)
+        sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), epochs, rung, metric)
     elif row["status"] == COMPLETED:
         sentences += _place(trials, row, metric)
     return "\n".join([*sentences, *_passed(own)])
@@ -102,25 +103,66 @@ def _at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Se
     return ordered
 
 
-def _comparison(there: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[str]:
+def _comparison(there: pd.DataFrame, epochs: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[str]:
     """By how much the trial missed the cutoff, who was better, and how it stands among those who came later."""
-    value, cutoff = float(rung[metric]), rung["rung_cutoff"]
-    before = _ordered(there[there["rung_size"] <= rung["rung_size"]], metric)
-    better = before[_better(before[metric], value, metric)]
-    equal = int((before[metric] == value).sum()) - 1
-    words = metric.replace("_", " ")
+    found = next((one for one in _readings(there, epochs, rung, metric) if one.explains(rung)), None)
+    value, cutoff = found.value if found else float(rung[metric]), rung["rung_cutoff"]
+    its = f"Its {found.own_words if found else ''}{metric.replace('_', ' ')} was {_written(metric, value)}"
     if pd.isna(cutoff):
-        yield f"Its {words} was {_written(metric, value)}; nobody could go on before more had come."
+        yield f"{its}; nobody could go on before more had come."
     else:
         missed = f"{_difference(metric, abs(value - cutoff))} short" if value != cutoff else "as much as it had"
-        yield f"Its {words} was {_written(metric, value)}; {_written(metric, cutoff)} was needed, {missed}."
-    if not len(better) < rung["rung_rank"] <= len(better) + equal + 1:
+        yield f"{its}; {_written(metric, cutoff)} was needed, {missed}."
+    if found is None:
         return
-    if len(better):
-        yield f"Better there: {_named(better, metric, cutoff)}."
+    if len(found.better):
+        yield f"Better there{found.other_words}: {_named(found.better, metric, cutoff)}."
     if len(there) > rung["rung_size"]:
-        place = int(_better(there[metric], value, metric).sum()) + 1
-        yield f"Of all {len(there)} trials that came to this rung so far it is place {place}."
+        yield f"Of all {len(there)} trials that came to this rung so far it is place {found.place_in_the_end}."
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What may have been compared at a rung: a value of the trial's own, and one of each other trial.
+
+    others: those that came before it, the best first. later: values of those that came after it.
+    """
+
+    value: float
+    others: pd.DataFrame
+    later: pd.Series
+    metric: str
+    own_words: str = ""
+    other_words: str = ""
+
+    @property
+    def better(self) -> pd.DataFrame:
+        return self.others[_better(self.others[self.metric], self.value, self.metric)]
+
+    @property
+    def place_in_the_end(self) -> int:
+        return len(self.better) + int(_better(self.later, self.value, self.metric).sum()) + 1
+
+    def explains(self, rung: pd.Series) -> bool:
+        """Whether the recorded rank follows, of equal values in whatever order."""
+        equal = int((self.others[self.metric] == self.value).sum())
+        return bool(len(self.better) < rung["rung_rank"] <= len(self.better) + equal + 1)
+
+
+def _readings(there: pd.DataFrame, epochs: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[_Reading]:
+    """The values at the rung, as in halving; the best so far against the others' averages, as in the median rule."""
+    later = there["rung_size"] > rung["rung_size"]
+    before = there["rung_size"] < rung["rung_size"]
+    cutoff, value = rung["rung_cutoff"], float(rung[metric])
+    if pd.isna(cutoff) or cutoff == value or (there[metric] == cutoff).any():
+        yield _Reading(value, _ordered(there[before], metric), there.loc[later, metric], metric)
+    until = epochs[epochs["epoch"] <= rung["rung"]].groupby(epochs["trial_id"].astype(str))[metric]
+    own = until.get_group(rung["trial_id"])
+    best = own.max() if more_is_better(metric) else own.min()
+    averaged = there.assign(**{metric: there["trial_id"].astype(str).map(until.mean())})
+    averages = averaged.loc[later, metric]
+    words = ("best ", ", by its average so far")
+    yield _Reading(float(best), _ordered(averaged[before], metric), averages, metric, *words)
 
 
 def _ordered(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

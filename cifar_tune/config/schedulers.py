@@ -30,7 +30,7 @@ def rungs(grace_epochs: int, reduction_factor: int, epochs: int) -> tuple[int, .
 
 
 class Stopping(Strict):
-    """What every scheduler that stops trials has."""
+    """What a scheduler has that stops trials at rungs, for good."""
 
     audit_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of the trials to be stopped that run on to the end, to show what stopping costs; 0: none."""
@@ -47,13 +47,50 @@ class Asha(Stopping):
     """Groups that trials are drawn into; each has its first rung `reduction_factor` times as late as the one before."""
 
 
+class AshaPromotion(Strict):
+    """Asynchronous successive halving as published: trials pause at a rung and go on once they are among its best.
+
+    Source: Li et al. 2020 (arXiv:1810.05934, algorithm 2).
+    """
+
+    name: Literal["asha_promotion"] = "asha_promotion"
+    grace_epochs: Count = 1
+    """First rung. A sweep that does not say takes a tenth of its epochs."""
+    reduction_factor: Factor = 3
+
+
+class Hyperband(Strict):
+    """Brackets of synchronous successive halving: a rung is decided when all of its trials have come.
+
+    Source: Li et al. 2018 (arXiv:1603.06560, algorithm 1).
+    """
+
+    name: Literal["hyperband"] = "hyperband"
+    grace_epochs: Count = 1
+    """Fewest epochs of any trial. A sweep that does not say takes a tenth of its epochs."""
+    reduction_factor: Factor = 3
+
+
+class MedianStopping(Strict):
+    """Stops a trial whose best value is worse than the median of the others' averages up to the same epoch.
+
+    Source: Golovin et al. 2017 (doi:10.1145/3097983.3098043, section 3.2.1).
+    """
+
+    name: Literal["median"] = "median"
+    grace_epochs: Count = 1
+    """No trial is stopped before it. A sweep that does not say takes a tenth of its epochs."""
+    min_trials: Count = 5
+    """Others that must have come as far before a trial is stopped."""
+
+
 class NoScheduler(Strict):
     """Every trial runs to its last epoch."""
 
     name: Literal["none"] = "none"
 
 
-AnyScheduler = Annotated[Asha | NoScheduler, Field(discriminator="name")]
+AnyScheduler = Annotated[Asha | AshaPromotion | Hyperband | MedianStopping | NoScheduler, Field(discriminator="name")]
 
 WITH_GRACE = tuple(
     member.model_fields["name"].default

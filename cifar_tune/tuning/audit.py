@@ -88,6 +88,8 @@ class Audit:
         if arrival is None:
             return False
         arrival.last = value
+        if trial_id not in self.audited:
+            arrival.out = None  # a paused trial that goes on was not stopped
         worse = row["rung_cutoff"] is not None and value < self._sign * row["rung_cutoff"]
         spared = worse and row["decision"] == "continue" and self.chosen(trial_id) and trial_id not in self.audited
         if spared or row["decision"] == "stop":

@@ -76,20 +76,16 @@ class Dispatcher:
         self._lost = 0
 
     def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
-        """Returns a trial to train: unfinished ones first, then new ones, and never more than run at once.
+        """Returns a trial to train: unfinished ones first, then proposals, and never more than run at once.
 
         A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known.
         """
         if len(self.live) >= self._slots():
             return "wait"
-        if self._unfinished:
-            attempt = self._again(self._unfinished.popleft())
-        else:
-            proposal = self._search.propose()
-            if proposal is None:
-                return "exhausted" if self._search.exhausted else "wait"
-            attempt = Attempt(proposal)
-        self.live[key] = attempt
+        proposal = self._unfinished.popleft() if self._unfinished else self._search.propose()
+        if proposal is None:
+            return "exhausted" if self._search.exhausted else "wait"
+        attempt = self.live[key] = self._attempt(proposal)
         return Assignment(
             trial_id=attempt.proposal.trial_id,
             trial_json=attempt.proposal.trial.model_dump_json(by_alias=True),
@@ -100,7 +96,7 @@ class Dispatcher:
             opens_test=self.opens_test,
         )
 
-    def _again(self, proposal: Proposal) -> Attempt:
+    def _attempt(self, proposal: Proposal) -> Attempt:
         row = self._store.trial(proposal.trial_id)
         return Attempt(proposal, attempts=row["attempts"] or 0, seconds_before=row["wall_seconds"] or 0.0)
 

@@ -8,7 +8,7 @@ value on, by its expected final value. What really became of each trial stands i
 from __future__ import annotations
 
 import itertools
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -82,6 +82,7 @@ class Memory:
         self._epochs = epochs
         self._order = order or itertools.count()
         self._most = most
+        self._kept = max(1, round(most * BEST_SHARE))
         self._all: list[Observation] = []
         self._running: dict[int, None] = {}
         self._best: list[tuple[int, float, int]] = []
@@ -115,7 +116,15 @@ class Memory:
         if observation.curve.values and state in ("completed", "stopped"):
             self.evidence += 1
             self._rank(place)
-            del self._best[: -max(1, round(self._most * BEST_SHARE))]
+
+    def resume(self, place: int) -> None:
+        """Says that a stopped trial of one objective trains again."""
+        curve = self._all[place].curve
+        self._all[place].state = "running"
+        self._running[place] = None
+        if curve.values:
+            self.evidence -= 1
+            del self._best[bisect_left(self._best, (curve.epochs[-1], curve.values[-1], -place))]
 
     def _rank(self, place: int) -> None:
         """Puts a trial among the best, worst first: epochs, merit among those of as many epochs, place."""
@@ -124,7 +133,7 @@ class Memory:
 
     def _remembered(self) -> list[int]:
         """The places of those that train, the best and the latest, in order."""
-        best = {-place for _, _, place in self._best}
+        best = {-place for _, _, place in self._best[-self._kept :]}
         latest = range(max(0, len(self._all) - self._most + len(best)), len(self._all))
         return sorted(best | set(latest) | set(self._running))
 

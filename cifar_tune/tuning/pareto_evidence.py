@@ -26,7 +26,7 @@ class ParetoMemory(Memory):
         points = np.array([[curve.values[-1] for curve in self[one].curves] for one in places])
         self._best = sorted(
             (self[one].curve.epochs[-1], -rank, -one) for one, rank in zip(places, ranks(points).tolist(), strict=True)
-        )
+        )[-self._kept :]
 
     def _finals(self, chosen: Sequence[Observation], settled: bool) -> list[tuple[float, ...] | None]:
         """Returns what each trial is expected to end at; a wrecked one has the worst of each objective."""

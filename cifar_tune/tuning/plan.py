@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.config.schedulers import Asha, NoScheduler, rungs
+from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
@@ -18,6 +18,7 @@ from cifar_tune.tuning.checks import check_data
 from cifar_tune.tuning.constraints import limits_of, refused_share
 from cifar_tune.tuning.devices import Machine, TrialResources, device_kind
 from cifar_tune.tuning.schedulers.asha import bracket_shares
+from cifar_tune.tuning.schedulers.hyperband import fill
 from cifar_tune.tuning.warm_start import read_warm_start
 
 if TYPE_CHECKING:
@@ -52,12 +53,20 @@ class Halving:
 
 
 def halvings(sweep: SweepConfig) -> tuple[Halving, ...]:
-    """Returns how the scheduler will divide and thin out the trials."""
+    """Returns how the scheduler will divide and thin out the trials; of the median rule, that half pass the grace."""
     match sweep.scheduler:
         case Asha(grace_epochs=grace, reduction_factor=factor, brackets=brackets):
             levels = rungs(grace, factor, sweep.trial.epochs)
             shares = bracket_shares(len(levels), factor, brackets)
             return tuple(Halving(share, levels[s:], factor) for s, share in enumerate(shares))
+        case AshaPromotion(grace_epochs=grace, reduction_factor=factor):
+            return (Halving(1.0, rungs(grace, factor, sweep.trial.epochs), factor),)
+        case Hyperband():
+            filled = fill(sweep.scheduler, sweep.trial.epochs, sweep.trials_per_study)
+            whole = sweep.trials_per_study
+            return tuple(Halving(held / whole, levels, sweep.scheduler.reduction_factor) for held, levels in filled)
+        case MedianStopping(grace_epochs=grace):
+            return (Halving(1.0, (grace,) if grace < sweep.trial.epochs else (), 2),)
         case NoScheduler():
             return (Halving(1.0),)
 

@@ -100,7 +100,7 @@ class Watch:
     def _seconds_left(self, seconds: float) -> float | None:
         """At the rate at which trials have ended since this driver began; None before the first."""
         ended = self._ended()
-        if ended == self._ended_before:
+        if ended <= self._ended_before:
             return None
         return seconds / (ended - self._ended_before) * (self._search.progress().planned - ended)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic
 
-from cifar_tune.tuning.source import TrialT
+from cifar_tune.config.rendering import flatten
+from cifar_tune.results.columns import RUNNING
+from cifar_tune.tuning.source import Record, TrialT
 
 PROPOSED = "proposed"
 """Kind of the store's notes about proposals."""
@@ -30,7 +32,8 @@ class Proposal(Generic[TrialT]):
 class Live(Generic[TrialT]):
     """A trial that has not ended. number: in its study. epoch: the last one reported.
 
-    measured: what constraints limit, by column. limit: the constraint that it breaks, in words.
+    measured: what constraints limit, by column. limit: the constraint that it breaks, in words. paused_at: the epoch of
+    the last pause that it went on from, 0 if it never paused.
     """
 
     proposal: Proposal[TrialT]
@@ -39,3 +42,17 @@ class Live(Generic[TrialT]):
     epoch: int = 0
     measured: Mapping[str, float] = field(default_factory=dict)
     limit: str | None = None
+    paused_at: int = 0
+
+
+def make_row(store: Record, proposal: Proposal[TrialT]) -> None:
+    """Writes down a new trial."""
+    store.update_trial(
+        proposal.trial_id,
+        configuration=flatten(proposal.trial),
+        study=proposal.study,
+        seed=proposal.trial.seed,
+        baseline=proposal.baseline,
+        status=RUNNING,
+        audited=False,
+    )

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Generic
 
 from cifar_tune.config.objective import learnt_of
-from cifar_tune.config.rendering import flatten
 from cifar_tune.errors import ConfigError
-from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, STOPPED
+from cifar_tune.results.columns import COMPLETED, INTERRUPTED, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
-from cifar_tune.tuning.decision import CONTINUE, Decision, recorded
+from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.measures import Measures
-from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal
-from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
+from cifar_tune.tuning.pauses import Pauses
+from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal, make_row
+from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
 from cifar_tune.tuning.studies import Point, noted, studies_of
@@ -46,12 +47,15 @@ class Search(Generic[TrialT]):
         self._limits = limits or Unlimited()
         self._measures = Measures(sweep.objectives, store)
         self._studies = studies_of(sweep, journal)
-        self._schedulers = [self._new_scheduler() for _ in self._studies]
+        signs = [one.sign for one in sweep.objectives]
+        make = partial(build_scheduler, sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
+        self._schedulers = [make() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
         self._started = [0] * len(self._studies)
         self._refused = [0] * len(self._studies)
         self._refusals: dict[str, str] = {}
         self._live: dict[str, Live[TrialT]] = {}
+        self._pauses: Pauses[TrialT] = Pauses(self._schedulers, store)
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep)
         learnt = learnt_of(sweep.objectives)
@@ -68,21 +72,27 @@ class Search(Generic[TrialT]):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every trial of every study has been proposed."""
-        return not self._open_studies()
+        """Whether every trial of every study has been proposed, and none that is paused may go on any more."""
+        waiting = self._pauses and (self._live or self._pauses.next(()))
+        return not self._open_studies() and not waiting
 
     def propose(self) -> Proposal[TrialT] | None:
-        """Returns the next trial, of the study that has started the fewest; None where all have been proposed.
+        """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
 
-        It is noted in the store before it is returned, so that a killed driver proposes nothing twice.
+        That is a paused one that is to go on, else a new one, of the study that has started the fewest. It is noted in
+        the store before it is returned, so that a killed driver proposes nothing twice.
         """
-        while studies := self._open_studies():
+        studies = self._open_studies()
+        while (paused := self._pauses.next(studies)) is None:
+            if not studies:
+                return None
             place = min(studies, key=self._started.__getitem__)
             proposal = self._baseline(place) if self._started[place] == 0 else None
             proposal = proposal or self._sampled(place)
             if proposal is not None:
                 return proposal
-        return None
+            studies = self._open_studies()
+        return self._go_on(paused)
 
     def barren(self) -> dict[str, str]:
         """Returns the studies that ended early since they found nothing to train, with why the last was refused."""
@@ -98,11 +108,12 @@ class Search(Generic[TrialT]):
         live = self._live[trial_id]
         if metrics.epoch <= live.epoch:
             known = {row["epoch"]: row for row in self._store.epochs(trial_id)}
-            return recorded(known[metrics.epoch], live.limit) if metrics.epoch in known else CONTINUE
+            decided = metrics.epoch in known and metrics.epoch > live.paused_at
+            return self._pauses.recorded(live, known[metrics.epoch]) if decided else CONTINUE
         row = asdict(metrics)
         decision = self.audit.overruled(trial_id, self._judge(live, row))
         rung = asdict(decision)
-        del rung["limit"]
+        del rung["limit"], rung["paused"]
         row |= {"decision": rung.pop("action"), **rung}
         self._store.add_epoch(trial_id, **row)
         if self.audit.saw(trial_id, live.proposal.study, row):
@@ -133,11 +144,6 @@ class Search(Generic[TrialT]):
             "infeasible" if limited else ENDED[earlier.status],
             self._limits.excesses(earlier.measured),
         )
-
-    def _new_scheduler(self) -> Scheduler:
-        sweep = self._sweep
-        signs = [one.sign for one in sweep.objectives]
-        return build_scheduler(sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
 
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
@@ -191,7 +197,7 @@ class Search(Generic[TrialT]):
             return None
         self._store.note(PROPOSED, **note, seed=seed)
         live = self._start(place, point, trial, measured, baseline=baseline)
-        self._make_row(live.proposal)
+        make_row(self._store, live.proposal)
         return live.proposal
 
     def _start(
@@ -205,24 +211,22 @@ class Search(Generic[TrialT]):
         number = study.add(trial_id, point, self._limits.excesses(measured))
         live = Live(Proposal(trial_id, study.name, trial, baseline), place, number, measured=measured)
         self._live[trial_id] = live
+        self._schedulers[place].start(trial_id)
         return live
+
+    def _go_on(self, live: Live[TrialT]) -> Proposal[TrialT]:
+        """Starts a paused trial again."""
+        self._pauses.release(live)
+        self._live[live.proposal.trial_id] = live
+        self._standing.resumed(STOPPED)
+        self._studies[live.study].resume(live.number)
+        return live.proposal
 
     def _refuse(self, place: int, point: Point, measured: Mapping[str, float], reason: str) -> None:
         study = self._studies[place]
         self._refused[place] += 1
         self._refusals[study.name] = reason
         study.end(study.add("", point, self._limits.excesses(measured)), "infeasible" if measured else "failed")
-
-    def _make_row(self, proposal: Proposal[TrialT]) -> None:
-        self._store.update_trial(
-            proposal.trial_id,
-            configuration=flatten(proposal.trial),
-            study=proposal.study,
-            seed=proposal.trial.seed,
-            baseline=proposal.baseline,
-            status=RUNNING,
-            audited=False,
-        )
 
     def _restore(
         self,
@@ -247,20 +251,21 @@ class Search(Generic[TrialT]):
         live = self._start(place, point, trial, measured or {}, baseline=baseline)
         trial_id = live.proposal.trial_id
         if trial_id not in known:
-            self._make_row(live.proposal)
+            make_row(self._store, live.proposal)
             return
         rows = self._store.epochs(trial_id)
         for row in rows:
             self._judge(live, row)
             self.audit.saw(trial_id, study, row)
+        live.paused_at = self._pauses.last_of(trial_id)
         known_row = self._store.trial(trial_id)
         if trial_id in self.audit.audited and not known_row["audited"]:
             self._store.update_trial(trial_id, audited=True)
         status = known_row["status"]
         if status in ENDED:
             self._settle(trial_id, status)
-        elif rows and rows[-1]["decision"] == "stop":
-            self.end(trial_id, STOPPED, recorded(rows[-1], live.limit).reason)
+        elif rows and rows[-1]["decision"] == "stop" and live.epoch > live.paused_at:
+            self.end(trial_id, STOPPED, self._pauses.recorded(live, rows[-1]).reason)
         elif live.epoch >= trial.epochs:
             self.end(trial_id, COMPLETED)
 
@@ -288,6 +293,7 @@ class Search(Generic[TrialT]):
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
+        self._pauses.end(live, stopped=status == STOPPED and not live.limit)
         self._standing.ended(status, trial_id)
         self.audit.ended(trial_id, status)
         self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status])

@@ -107,7 +107,7 @@ class NoRecord:
 
 @dataclass
 class _Worker:
-    """A trial in training. epoch: the one that is being trained."""
+    """A trial in training, or paused. epoch: the one that is being trained, or comes next."""
 
     proposal: Proposal[RecordedTrial]
     run: Run
@@ -117,25 +117,25 @@ class _Worker:
 def replay(sweep: RecordedSweep, *, workers: int, moments: Sequence[float]) -> list[int | None]:
     """Returns which run the search would return at each moment, in simulated seconds; None before any value.
 
-    moments: ascending. Workers are never idle while there are runs; a trial starts where another ends, at once.
+    moments: ascending. A worker takes the next trial where its own ends, at once, unless the scheduler has it wait.
     """
     search = Search(sweep, NoRecord())
     busy: list[tuple[float, int, _Worker]] = []
-    runs: dict[str, int] = {}
+    begun: dict[str, _Worker] = {}
     returned: list[int | None] = []
     order = 0
 
-    def begin(now: float) -> None:
+    def train(now: float, worker: _Worker) -> None:
         nonlocal order
-        proposal = search.propose()
-        if proposal is not None:
-            runs[proposal.trial_id] = proposal.trial.run
-            worker = _Worker(proposal, sweep.recording.runs[proposal.trial.run])
-            order += 1
-            heapq.heappush(busy, (now + worker.run.seconds[0], order, worker))
+        order += 1
+        heapq.heappush(busy, (now + worker.run.seconds[worker.epoch - 1], order, worker))
 
-    for _ in range(workers):
-        begin(0.0)
+    def begin(now: float) -> None:
+        while len(busy) < workers and (proposal := search.propose()) is not None:
+            run = sweep.recording.runs[proposal.trial.run]
+            train(now, begun.setdefault(proposal.trial_id, _Worker(proposal, run)))
+
+    begin(0.0)
     best: int | None = None
     for moment in moments:
         changed = False
@@ -143,13 +143,11 @@ def replay(sweep: RecordedSweep, *, workers: int, moments: Sequence[float]) -> l
             now, _, worker = heapq.heappop(busy)
             changed = True
             if _finish_epoch(search, worker):
-                order += 1
-                heapq.heappush(busy, (now + worker.run.seconds[worker.epoch - 1], order, worker))
-            else:
-                begin(now)
+                train(now, worker)
+            begin(now)
         if changed:
             trial_id = search.recommend()
-            best = None if trial_id is None else runs[trial_id]
+            best = None if trial_id is None else begun[trial_id].proposal.trial.run
         returned.append(best)
     return returned
 
@@ -165,13 +163,13 @@ def _finish_epoch(search: Search[RecordedTrial], worker: _Worker) -> bool:
         return False
     position = math.ceil(worker.epoch * worker.proposal.trial.epochs / run.epochs)
     decision = search.report(trial_id, _metrics(position, run.values[worker.epoch - 1]))
+    worker.epoch += 1
     if decision.action == "stop":
         search.end(trial_id, STOPPED, decision.reason)
         return False
-    if worker.epoch == len(run.values) and not run.diverged:
+    if worker.epoch > len(run.values) and not run.diverged:
         search.end(trial_id, COMPLETED)
         return False
-    worker.epoch += 1
     return True
 
 

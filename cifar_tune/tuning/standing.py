@@ -76,6 +76,11 @@ class Standing:
         if self._front is not None:
             self._front.ended(trial_id, completed=status == COMPLETED)
 
+    def resumed(self, status: str) -> None:
+        """Takes in that a trial of this status trains again."""
+        self._counts[status] -= 1
+        self._counts = +self._counts
+
     def progress(self, running: int) -> SearchProgress:
         """Returns where the sweep stands."""
         front = None if self._front is None else self._front.progress()

@@ -241,6 +241,10 @@ class Study:
         if self._journal is not None and observation.trial_id:
             self._journal.end(observation.trial_id, state, observation.excesses)
 
+    def resume(self, number: int) -> None:
+        """Says that a stopped trial trains again."""
+        self._memory.resume(number)
+
     def _distributions_of(self, answers: Mapping[str, Any]) -> Mapping[str, BaseDistribution]:
         """The domains behind the answers' names; the same names always mean the same domains."""
         names = tuple(answers)

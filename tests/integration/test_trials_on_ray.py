@@ -155,3 +155,27 @@ def test_an_error_of_the_driver_ends_the_sweep_with_that_error_and_whole_rows(
     trials = pd.read_parquet(tmp_path / "results" / "trials.parquet")
     assert trials.status.tolist() == ["interrupted"]
     assert trials.epochs_trained[0] >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["asha_promotion", "hyperband"])
+def test_a_paused_trial_that_goes_on_has_the_curve_of_one_that_never_paused(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], scheduler: str, tmp_path: Path
+) -> None:
+    numbers = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr"]
+    varied = ("search={optimizer.lr: {float: [0.01, 1.0], log: true}}", "trials_per_study=5")
+    _, whole = run(*varied, "sampler={name: random}")
+    (tmp_path / "results").rename(tmp_path / "whole")
+    trials, epochs = run(
+        *varied, "sampler={name: random}", f"scheduler={{name: {scheduler}, grace_epochs: 1, reduction_factor: 2}}"
+    )
+    assert set(trials.status) == {"completed", "stopped"}
+    stopped = epochs[epochs.decision == "stop"].epoch
+    went_on = [name for name, epoch in stopped.items() if trials.epochs_trained[name] > epoch]
+    assert went_on
+    assert trials.attempts[went_on].min() >= 2
+    for trial_id in trials.index:
+        reached = trials.epochs_trained[trial_id]
+        pd.testing.assert_frame_equal(
+            epochs.loc[[trial_id], numbers], whole.loc[[trial_id], numbers].head(reached), check_exact=True
+        )

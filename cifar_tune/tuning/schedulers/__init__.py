@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cifar_tune.config.schedulers import AnyScheduler, Asha, NoScheduler
+from cifar_tune.config.schedulers import (
+    AnyScheduler,
+    Asha,
+    AshaPromotion,
+    Hyperband,
+    MedianStopping,
+    NoScheduler,
+)
 from cifar_tune.tuning.schedulers.asha import AshaStopping
+from cifar_tune.tuning.schedulers.asha_promotion import Promotion
+from cifar_tune.tuning.schedulers.hyperband import Brackets
+from cifar_tune.tuning.schedulers.median import Median
 from cifar_tune.tuning.schedulers.none import EveryEpoch
 from cifar_tune.tuning.schedulers.pareto import ParetoAsha
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
@@ -24,5 +34,11 @@ def build_scheduler(config: AnyScheduler, *, epochs: int, signs: Sequence[int], 
     match config:
         case Asha():
             return AshaStopping(config, epochs, sign, seed)
+        case AshaPromotion():
+            return Promotion(config, epochs, sign)
+        case Hyperband():
+            return Brackets(config, epochs, sign)
+        case MedianStopping():
+            return Median(config, epochs, sign)
         case NoScheduler():
             return EveryEpoch()

@@ -8,7 +8,18 @@ from cifar_tune.tuning.decision import Decision
 
 
 class Scheduler(ABC):
-    """What decides about the trials of one study."""
+    """What decides about the trials of one study.
+
+    What it knows must not depend on the order in which different trials reported: a search that is continued tells it
+    of one trial after the other.
+    """
+
+    pauses: bool = False
+    """Whether a trial that it stops may go on later."""
+
+    def start(self, trial_id: str) -> None:
+        """Takes in that a trial trains, for the first time or again after a pause. New ones come in their order."""
+        return
 
     @abstractmethod
     def report(self, trial_id: str, epoch: int, value: float) -> Decision:
@@ -16,3 +27,11 @@ class Scheduler(ABC):
 
         One that can go by several objectives takes the others as further arguments.
         """
+
+    def end(self, trial_id: str, *, stopped: bool) -> None:
+        """Takes in that a trial trains no longer. stopped: by a decision, which may have been meant as a pause."""
+        return
+
+    def promotable(self, *, closed: bool) -> str | None:
+        """Returns the paused trial that is to go on next, None while there is none. closed: no new trials will come."""
+        return None

@@ -65,6 +65,17 @@ def test_rung_survival_counts_who_arrived_and_who_went_on(asha: Path) -> None:
     assert rung_survival(load(asha).epochs.head(0)).empty
 
 
+def test_a_trial_that_paused_at_a_rung_and_went_on_counts_as_one_that_went_on(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for trial_id, epochs in (("t1", 2), ("t2", 1)):
+            store.update_trial(trial_id, status="stopped")
+            for epoch in range(1, epochs + 1):
+                store.add_epoch(trial_id, epoch, decision="stop" if epoch == 1 else "continue", rung=epoch % 2 or None)
+
+    table = rung_survival(load(make_sweep("s", fill)).epochs)
+    assert table.to_dict("records") == [{"rung": 1, "arrived": 2, "stopped": 1, "went_on": 1, "share": 0.5}]
+
+
 def test_cost_is_told_by_ending_and_device(asha: Path) -> None:
     table = cost(load(asha).trials).set_index("status")
     assert table.loc["completed", ["trials", "epochs", "train_seconds", "gpu_seconds"]].tolist() == [1, 9, 90.0, 36.0]

@@ -122,6 +122,33 @@ def test_a_completed_trial_is_told_its_place_and_the_rungs_it_passed(make_sweep:
     ]
 
 
+def test_under_the_median_rule_the_best_is_held_against_the_averages_of_the_others(make_sweep: MakeSweep) -> None:
+    """Epochs 1 and 2 of each are 0.1 apart: averages 0.45 and 0.55, their median 0.50; the third's best is 0.48."""
+
+    def fill(store: ResultsStore) -> None:
+        for size, (value, rank, cutoff) in enumerate(((0.5, 1, None), (0.6, 1, None), (0.48, 2, 0.5)), start=1):
+            store.update_trial(f"t{size}", status="stopped" if cutoff else "running")
+            decision = "stop" if cutoff else "continue"
+            arrive(store, f"t{size}", value, decision=decision, rung_size=size, rung_rank=rank, rung_cutoff=cutoff)
+
+    assert told(make_sweep("s", fill), "t3") == [
+        "t3 was stopped after epoch 2: place 2 of the 3 trials that had come there, to the rung at epoch 2.",
+        "Its best validation accuracy was 48.00 %; 50.00 % was needed, 2.00 points short.",
+        "Better there, by its average so far: t2 55.00 %.",
+    ]
+
+
+def test_a_trial_that_paused_and_went_on_is_told_so(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        store.update_trial("t1", status="completed")
+        arrive(store, "t1", 0.5, decision="stop", rung_size=1, rung_rank=1, rung_cutoff=None)
+        store.add_epoch("t1", 3, validation_accuracy=0.6, decision="continue")
+
+    assert told(make_sweep("s", fill), "t1")[-1] == (
+        "It passed the rung at epoch 2 (place 1 of 1, paused, went on later)."
+    )
+
+
 @pytest.mark.parametrize(
     ("values", "epochs", "expected"),
     [

@@ -169,6 +169,13 @@ def test_the_grace_period_is_a_tenth_of_the_epochs_where_it_is_not_written() -> 
     assert sweep(scheduler={"name": "none"}).scheduler.model_dump() == {"name": "none"}
 
 
+@pytest.mark.parametrize("name", ["asha", "asha_promotion", "hyperband", "median"])
+def test_every_scheduler_with_a_grace_period_gets_it_from_the_epochs_and_within_them(name: str) -> None:
+    assert sweep(scheduler={"name": name}).scheduler.model_dump()["grace_epochs"] == 2
+    with pytest.raises(ValidationError, match=r"grace_epochs: must be at most trial\.epochs, which is 20, got 21"):
+        sweep(scheduler={"name": name, "grace_epochs": 21})
+
+
 def test_written_out_a_sweep_loads_to_an_equal_one_with_every_default(
     write: Callable[..., Path], tmp_path: Path
 ) -> None:

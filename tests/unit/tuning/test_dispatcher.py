@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.config.load import load_sweep
+from cifar_tune.config.schedulers import AshaPromotion, Hyperband
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.store import ResultsStore
@@ -190,3 +191,64 @@ def test_interrupted_trials_are_the_first_that_the_next_driver_assigns(sweep: Sw
     assert store.trial(second)["attempts"] == 2
     assert again.receive("y", epoch(1))
     assert len(store.epochs(second)) == 1
+
+
+def promotion(sweep: SweepConfig) -> SweepConfig:
+    return sweep.model_copy(update={"scheduler": AshaPromotion(grace_epochs=1, reduction_factor=2)})
+
+
+def test_a_paused_trial_goes_on_from_its_checkpoint_when_it_is_among_the_best(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    dispatcher = dispatcher_of(promotion(sweep), store)
+    first = assigned(dispatcher, "a").trial_id
+    assert not dispatcher.receive("a", epoch(1, accuracy=0.5))
+    row = store.trial(first)
+    assert (row["status"], row["epochs_trained"]) == ("stopped", 1)
+    assert row["status_reason"] == "place 1 of 1 at epoch 1; paused, goes on if it comes to be among the best"
+    assigned(dispatcher, "b")
+    assert not dispatcher.receive("b", epoch(1, accuracy=0.1))
+    again = assigned(dispatcher, "c")
+    assert again.trial_id == first
+    assert store.trial(first)["status"] == "running"
+    assert store.trial(first)["attempts"] == 2
+    assert store.trial(first)["wall_seconds"] is not None
+    assert dispatcher.receive("c", epoch(1, accuracy=0.5))
+    assert not dispatcher.receive("c", epoch(2, accuracy=0.6))
+    decisions = [(row["epoch"], row["decision"]) for row in store.epochs(first)]
+    assert decisions == [(1, "stop"), (2, "stop")]
+
+
+def test_workers_wait_for_a_rung_that_others_still_train_for(sweep: SweepConfig, store: ResultsStore) -> None:
+    hyperband = sweep.model_copy(update={"scheduler": Hyperband(grace_epochs=1, reduction_factor=3)})
+    dispatcher = dispatcher_of(hyperband, store)
+    names = [assigned(dispatcher, key).trial_id for key in "abcd"]
+    dispatcher.receive("d", Ending("completed"))
+    for key, accuracy in zip("ab", (0.1, 0.3), strict=True):
+        assert not dispatcher.receive(key, epoch(1, accuracy))
+        assert dispatcher.assign("e") == "wait"
+    dispatcher.receive("c", Ending("diverged", reason="not finite"))
+    assert assigned(dispatcher, "e").trial_id == names[1]
+    assert dispatcher.receive("e", epoch(2, 0.4))
+    assert not dispatcher.receive("e", epoch(3, 0.4))
+    assert dispatcher.assign("f") == "exhausted"
+    assert store.trial(names[1])["status"] == "completed"
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_promoted_trial_whose_driver_is_killed_goes_on_with_the_next(
+    sweep: SweepConfig, store: ResultsStore, reported: bool
+) -> None:
+    dispatcher = dispatcher_of(promotion(sweep), store)
+    first = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", epoch(1, accuracy=0.5))
+    assigned(dispatcher, "b")
+    dispatcher.receive("b", epoch(1, accuracy=0.1))
+    assert assigned(dispatcher, "c").trial_id == first
+    if reported:
+        assert dispatcher.receive("c", epoch(1, accuracy=0.5))
+    dispatcher.interrupt("killed")
+    again = dispatcher_of(promotion(sweep), store)
+    assert assigned(again, "x").trial_id == first
+    assert again.receive("x", epoch(1, accuracy=0.5))
+    assert assigned(again, "y").trial_id not in (first, "t0002")

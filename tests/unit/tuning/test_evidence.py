@@ -55,6 +55,20 @@ def test_of_many_trials_the_best_the_latest_and_those_that_train_are_shown() -> 
     assert numbers == sorted({*best, 7, *range(185, 200)})
 
 
+def test_a_trial_that_was_stopped_and_trains_again_leaves_no_trace_of_its_pause() -> None:
+    generator = random.Random(1)
+    values = [generator.random() for _ in range(60)]
+    paused = memory_of(*[("stopped", [value]) for value in values], most=20)
+    never = memory_of(*[("running" if n in (3, 50) else "stopped", [value]) for n, value in enumerate(values)], most=20)
+    for place in (3, 50):
+        paused.resume(place)
+    assert [one.params for one in paused.shown(settled=True)] == [one.params for one in never.shown(settled=True)]
+    for memory in (paused, never):
+        memory[3].curve.add(2, 0.9)
+        memory.end(3, "stopped")
+    assert [one.value for one in paused.shown(settled=True)] == [one.value for one in never.shown(settled=True)]
+
+
 def test_the_best_trial_expected_is_neither_diverged_nor_failed() -> None:
     memory = memory_of(("diverged", [0.9]), ("failed", [0.8]), ("stopped", [0.3]), ("running", [0.2]))
     assert memory.expected_best() == (0.3, "t2")

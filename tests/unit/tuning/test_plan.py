@@ -57,6 +57,22 @@ def test_each_bracket_is_given_the_same_number_of_epochs(tmp_path: Path) -> None
     assert stopping_epochs(sweep) == (3, 9, 27)
 
 
+def test_hyperband_is_planned_by_the_brackets_that_its_trials_fill(tmp_path: Path) -> None:
+    """R = 30 from 3 epochs: 9 trials with rungs at 3 and 10, 5 at 10, 3 without, and of 27 trials a second round."""
+    sweep = sweep_with(tmp_path, "scheduler={name: hyperband, grace_epochs: 3}")
+    assert [(round(27 * part.share), part.rungs) for part in halvings(sweep)] == [
+        (9, (3, 10)), (5, (10,)), (3, ()), (9, (3, 10)), (1, (10,)),
+    ]  # fmt: skip
+    assert stopping_epochs(sweep) == (3, 10)
+
+
+@pytest.mark.parametrize("name", ["asha_promotion", "median"])
+def test_other_schedulers_are_planned_too(tmp_path: Path, name: str) -> None:
+    epochs = planned_epochs(sweep_with(tmp_path, f"scheduler={{name: {name}, grace_epochs: 3}}"))
+    assert epochs.least == 54 * 3
+    assert epochs.least < epochs.likely < epochs.most
+
+
 def test_without_a_scheduler_the_number_of_epochs_is_known(tmp_path: Path) -> None:
     epochs = planned_epochs(sweep_with(tmp_path, "scheduler={name: none}"))
     assert epochs.least == epochs.likely == epochs.most == 54 * 30

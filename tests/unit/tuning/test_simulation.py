@@ -11,7 +11,7 @@ import pytest
 from cifar_tune.config.domains import FloatDomain
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.samplers import AnySampler, Random, Tpe
-from cifar_tune.config.schedulers import AnyScheduler, Asha, NoScheduler
+from cifar_tune.config.schedulers import AnyScheduler, Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler
 from cifar_tune.tuning.recordings import Recording, Run
 from cifar_tune.tuning.regret import bootstrap_interval, interquartile_mean, measure_regret, regrets
 from cifar_tune.tuning.simulation import RecordedSweep, replay
@@ -70,6 +70,24 @@ def test_a_shorter_run_is_compared_at_its_share_of_its_own_epochs() -> None:
     short = Run({"x": 1.0}, 3, (1.2 / 3, 2.2 / 3, 1.1), (3.0,) * 3, False)
     returned = replay(sweep_of(recording_of([long, short]), Random(), Asha(grace_epochs=3)), workers=2, moments=[9.0])
     assert returned == [1]
+
+
+@pytest.mark.parametrize("scheduler", [AshaPromotion(reduction_factor=2), Hyperband(reduction_factor=2)])
+def test_a_paused_run_that_goes_on_costs_only_its_remaining_epochs(scheduler: AnyScheduler) -> None:
+    """First epochs of one second each, and ten for the second epoch of the better run: there, at 12 s, it diverges."""
+    better = Run({"x": 0.0}, 2, (0.9,), (1.0, 10.0), True)
+    other = Run({"x": 1.0}, 2, (0.1, 0.2), (1.0, 10.0), False)
+    for seed in range(4):
+        sweep = sweep_of(recording_of([better, other]), Random(), scheduler, seed)
+        assert replay(sweep, workers=1, moments=[2.0, 11.9, 12.0]) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("scheduler", [AshaPromotion(), Hyperband(), MedianStopping(), Asha(brackets=3)])
+def test_every_scheduler_finds_a_good_run_in_a_fraction_of_the_time_of_all(scheduler: AnyScheduler) -> None:
+    recording = smooth()
+    (found,) = replay(sweep_of(recording, Random(), scheduler), workers=4, moments=[60 * 9 / 4 * 0.75])
+    assert found is not None
+    assert regrets(recording, ACCURACY, [found]) <= [0.1]
 
 
 def test_the_same_seed_gives_the_same_replay_and_another_seed_another() -> None:

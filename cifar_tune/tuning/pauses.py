@@ -1,0 +1,64 @@
+"""Trials that wait for their scheduler to let them go on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic
+
+from cifar_tune.results.columns import RUNNING
+from cifar_tune.tuning.decision import Decision, recorded
+from cifar_tune.tuning.proposal import Live
+from cifar_tune.tuning.schedulers import Scheduler
+from cifar_tune.tuning.source import Record, TrialT
+
+PROMOTED = "promoted"
+"""Kind of the store's notes about paused trials that go on."""
+
+
+class Pauses(Generic[TrialT]):
+    """The paused trials of all studies."""
+
+    def __init__(self, schedulers: Sequence[Scheduler], store: Record) -> None:
+        """schedulers: of the studies, in their order."""
+        self._schedulers = schedulers
+        self._store = store
+        self._paused: dict[str, Live[TrialT]] = {}
+        self._promoted = {note["trial_id"]: note["epoch"] for note in store.notes(PROMOTED)}
+
+    def __len__(self) -> int:
+        return len(self._paused)
+
+    def last_of(self, trial_id: str) -> int:
+        """Returns the epoch of the last pause that a trial went on from, 0 where there is none."""
+        epoch: int = self._promoted.get(trial_id, 0)
+        return epoch
+
+    def recorded(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
+        """Returns the decision that an epoch got."""
+        return recorded(row, live.limit, pauses=self._schedulers[live.study].pauses)
+
+    def end(self, live: Live[TrialT], *, stopped: bool) -> None:
+        """Takes in that a trial trains no longer. stopped: by its scheduler."""
+        scheduler = self._schedulers[live.study]
+        scheduler.end(live.proposal.trial_id, stopped=stopped)
+        if stopped and scheduler.pauses:
+            self._paused[live.proposal.trial_id] = live
+
+    def next(self, still_open: Collection[int]) -> Live[TrialT] | None:
+        """Returns the paused trial that is to go on next. still_open: the studies to which new trials will come."""
+        if not self._paused:
+            return None
+        for study, scheduler in enumerate(self._schedulers):
+            trial_id = scheduler.promotable(closed=study not in still_open)
+            if trial_id is not None:
+                return self._paused[trial_id]
+        return None
+
+    def release(self, live: Live[TrialT]) -> None:
+        """Lets a paused trial go on; a driver that is killed before the note has let nobody know."""
+        trial_id = live.proposal.trial_id
+        live.paused_at = live.epoch
+        self._store.update_trial(trial_id, status=RUNNING, status_reason=None, ended_at=None)
+        self._store.note(PROMOTED, trial_id=trial_id, epoch=live.epoch)
+        self._schedulers[live.study].start(trial_id)
+        del self._paused[trial_id]
