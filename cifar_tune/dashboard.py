@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   python -m cifar_tune.dashboard results/quickstart --host 0.0.0.0     other machines may look, with the token it prints
   ssh -L 8891:127.0.0.1:8891 HOST                                      or, without that: from your machine to HOST's
 
-Works while the sweep runs and after it, and on a copy of the folder. It reads only; Ctrl-C ends it.
+Works while the sweep runs and after it, and on a copy of the folder. Ctrl-C ends it; the sweep goes on.
 
 exit status: 0 ended by Ctrl-C; 2 the input is wrong.
 """

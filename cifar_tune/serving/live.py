@@ -22,9 +22,9 @@ from cifar_tune.results.tail import LedgerTail
 from cifar_tune.serving.chronicle import DECISIONS_KEPT, Change, Chronicle
 
 READ_SHARE = 10
-"""The folder is read again no earlier than this many times the last reading took: at most a tenth of one core."""
-READ_SECONDS, LONGEST_PAUSE = 0.5, 2.5
-"""Bounds of that pause; with the page's own 1.5 s an epoch is seen within 4 s."""
+"""The folder is read again no earlier than this many times the CPU time of the last reading."""
+READ_SECONDS, LONGEST_PAUSE = 0.5, 1.5
+"""Bounds of that pause; the page adds a second of its own."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ class LiveSweep:
         with self._lock:
             if time.monotonic() < self._read_again_at:
                 return self._snapshot
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 self._snapshot = self._read()
             except ResultsError as error:
                 self._signature = None
                 if self._snapshot.notice != str(error):
                     self._snapshot = replace(self._snapshot, version=self._next_version(), notice=str(error))
-            ended = time.monotonic()
-            self._read_again_at = ended + min(LONGEST_PAUSE, max(READ_SECONDS, READ_SHARE * (ended - began)))
+            pause = READ_SHARE * (time.thread_time() - began)
+            self._read_again_at = time.monotonic() + min(LONGEST_PAUSE, max(READ_SECONDS, pause))
             return self._snapshot
 
     def history(self, trial_id: str) -> Sequence[Change]:

@@ -1,7 +1,7 @@
 // The page: asks for the sweep's state again and again, and for the rest when it has changed. Texts are set as text,
 // never as HTML; numbers are the server's, written here.
 
-const POLL_MS = 1500, HIDDEN_POLL_MS = 15000, MACHINE_MS = 3000;
+const POLL_MS = 1000, HIDDEN_POLL_MS = 15000, MACHINE_MS = 3000;
 const ROW_PX = 31;  // as the style sheet has it
 const BEST_SHOWN = 5, MOST_CHOSEN = 60;
 

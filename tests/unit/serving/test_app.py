@@ -3,14 +3,20 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
 from cifar_tune.analysis import heatmap
+from cifar_tune.analysis.confirmation_text import confirmation_answer
 from cifar_tune.analysis.importance import importance
+from cifar_tune.analysis.sweep_file import read_sweep_file
 from cifar_tune.results import ResultsStore, load
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS
+from cifar_tune.results.confirmations import confirmation_table
 from cifar_tune.serving.app import make_app
 from cifar_tune.serving.assets import FOLDER, TYPES
 from cifar_tune.serving.live import LiveSweep
@@ -186,6 +192,23 @@ def test_cost_failures_and_course_are_those_of_the_analysis(client: TestClient) 
     own, best = ask(client, "course")["data"]
     assert own["y"] == best["y"] == [0.4, 0.5, 0.6, 0.7]
     assert best["x"][0] == "2026-01-01T00:01:00+00:00"
+
+
+def test_confirmations_are_told_as_in_a_report_and_answer_first(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "s"
+    shutil.copytree(folder, copy)
+    row = dict.fromkeys(column.name for column in CONFIRMATION_COLUMNS) | {"sweep": "s", "status": "completed"}
+    row |= {"trial_id": "t3", "configuration": "c", "trained_on": "train", "test_accuracy": 0.6, "openings": 1}
+    rows = [row | {"seed": seed, "validation_accuracy": 0.6 + seed / 100} for seed in (1, 2, 3)]
+    pq.write_table(confirmation_table("s", rows), copy / "confirmations.parquet")
+    sweep = LiveSweep(copy)
+    client = TestClient(make_app(sweep))
+    confirmed, curse = ask(client, "confirmations")
+    assert confirmed["title"] == "Confirmed with fresh seeds, trained on train"
+    assert confirmed["table"]["rows"][0][1:3] == ["t3", "3"]
+    assert curse["title"] == "Winner's curse"
+    expected = confirmation_answer(load(copy).confirmations, load(copy).trials, read_sweep_file(copy))
+    assert ask(client, "state")["answer"] == expected
 
 
 def test_importance_says_why_it_is_not_to_be_relied_on(client: TestClient, folder: Path) -> None:
