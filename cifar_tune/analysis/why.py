@@ -15,6 +15,9 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 
+PAUSED = "; paused"
+"""Part of the reason of a stop that may end."""
+
 MOST_NAMED = 8
 """Trials that a sentence names before it counts the others."""
 
@@ -34,6 +37,8 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
     sentences = [_ended(row, rung)]
     if rung is not None:
         sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), epochs, rung, metric)
+        if PAUSED in str(row["status_reason"]):
+            sentences.append("It paused there: it goes on, or would have, once it is among the best.")
     elif row["status"] == COMPLETED:
         sentences += _place(trials, row, metric)
     return "\n".join([*sentences, *_passed(own)])
@@ -104,7 +109,13 @@ def _at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Se
 
 
 def _comparison(there: pd.DataFrame, epochs: pd.DataFrame, rung: pd.Series, metric: str) -> Iterator[str]:
-    """By how much the trial missed the cutoff, who was better, and how it stands among those who came later."""
+    """By how much the trial missed the cutoff, who was better, and how it stands among those who came later.
+
+    Of several objectives, only on which front it was: no one value was missing.
+    """
+    if pd.notna(rung["rung_front"]):
+        yield f"It was on front {rung['rung_front']} of the objectives there; the first fronts go on."
+        return
     found = next((one for one in _readings(there, epochs, rung, metric) if one.explains(rung)), None)
     value, cutoff = found.value if found else float(rung[metric]), rung["rung_cutoff"]
     its = f"Its {found.own_words if found else ''}{metric.replace('_', ' ')} was {_written(metric, value)}"

@@ -121,6 +121,11 @@ class Journal:
             intermediate_value=values[0],
         )
 
+    def resume(self, trial_id: str) -> None:
+        """Writes that a trial that has ended trains again."""
+        if self._trials[trial_id].ended:
+            self._reopen(self._trials[trial_id])
+
     def end(self, trial_id: str, state: State, excesses: Mapping[str, float]) -> None:
         """Writes what became of a trial. One that completed without a value failed, as Optuna sees it."""
         trial = self._trials[trial_id]

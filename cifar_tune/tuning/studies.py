@@ -244,6 +244,9 @@ class Study:
     def resume(self, number: int) -> None:
         """Says that a stopped trial trains again."""
         self._memory.resume(number)
+        trial_id = self._memory[number].trial_id
+        if self._journal is not None and trial_id:
+            self._journal.resume(trial_id)
 
     def _distributions_of(self, answers: Mapping[str, Any]) -> Mapping[str, BaseDistribution]:
         """The domains behind the answers' names; the same names always mean the same domains."""

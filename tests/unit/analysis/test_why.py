@@ -138,6 +138,22 @@ def test_under_the_median_rule_the_best_is_held_against_the_averages_of_the_othe
     ]
 
 
+def test_a_trial_that_is_paused_is_told_so_and_one_of_several_objectives_its_front(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        store.update_trial("t1", status="stopped", status_reason="place 1 of 1 at epoch 2; paused, goes on if it can")
+        arrive(store, "t1", 0.5, decision="stop", rung_size=1, rung_rank=1, rung_cutoff=None)
+        store.update_trial("t2", status="stopped")
+        arrive(store, "t2", 0.5, decision="stop", rung_size=2, rung_rank=2, rung_front=2)
+
+    folder = make_sweep("s", fill)
+    assert told(folder, "t1")[1:] == [
+        "Its validation accuracy was 50.00 %; nobody could go on before more had come.",
+        "Of all 2 trials that came to this rung so far it is place 1.",
+        "It paused there: it goes on, or would have, once it is among the best.",
+    ]
+    assert told(folder, "t2")[1:] == ["It was on front 2 of the objectives there; the first fronts go on."]
+
+
 def test_a_trial_that_paused_and_went_on_is_told_so(make_sweep: MakeSweep) -> None:
     def fill(store: ResultsStore) -> None:
         store.update_trial("t1", status="completed")

@@ -259,3 +259,22 @@ def test_several_objectives_are_optimised_in_their_directions_with_all_values_of
         (proposal,) = [one for one in proposals if one.trial_id == trial.user_attrs["trial_id"]]
         assert trial.values == pytest.approx([accuracy(proposal, EPOCHS), EPOCHS * EPOCH.epoch_seconds])
     assert study.best_trials
+
+
+def test_a_paused_trial_that_goes_on_and_diverges_at_once_has_failed(tmp_path: Path) -> None:
+    promotion = {"name": "asha_promotion", "grace_epochs": 1, "reduction_factor": 2}
+    with ResultsStore.create(tmp_path / "x", sweep_name="digits") as store:
+        search = search_of(tmp_path / "x", store, grid={}, scheduler=promotion)
+        for value in (0.5, 0.4):
+            proposal = search.propose()
+            assert proposal is not None
+            decision = search.report(proposal.trial_id, replace(EPOCH, validation_accuracy=value))
+            search.end(proposal.trial_id, "stopped", decision.reason)
+        assert [one.state for one in load(tmp_path / "x", "all").trials] == [TrialState.PRUNED] * 2
+        again = search.propose()
+        assert again is not None
+        assert again.trial_id == "t0001"
+        running, pruned = load(tmp_path / "x", "all").trials
+        assert (running.state, pruned.state) == (TrialState.RUNNING, TrialState.PRUNED)
+        search.end("t0001", "diverged", "training loss is not finite")
+        assert load(tmp_path / "x", "all").trials[0].state == TrialState.FAIL
