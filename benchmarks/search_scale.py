@@ -20,6 +20,7 @@ from pathlib import Path
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
 from cifar_tune.tuning.proposal import Proposal
 from cifar_tune.tuning.search import Search
 
@@ -92,7 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "scale")
         store = ResultsStore.create(path, sweep_name="scale")
-        search = Search(sweep, store)
+        search = Search(sweep, store, journal=Journal(path / JOURNAL_NAME))
         if options.memory:
             gc.collect()
             tracemalloc.start()
@@ -108,7 +109,7 @@ def main() -> None:
         print(f"{early:.2f} ms a report (trials 100 to 600), {late:.2f} ms (the last 500): ratio {late / early:.2f}")
         began = time.perf_counter()
         store = ResultsStore.open(path)
-        found = Search(sweep, store).progress()
+        found = Search(sweep, store, journal=Journal(path / JOURNAL_NAME)).progress()
         print(f"continued in {time.perf_counter() - began:.1f} s: {sum(found.counts.values()):,} trials")
         store.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.errors import CifarTuneError
+from cifar_tune.errors import CifarTuneError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,9 +104,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_sweep
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
-    from cifar_tune.tuning.constraints import check_constraints, limits_of
     from cifar_tune.tuning.devices import this_machine, trial_resources
-    from cifar_tune.tuning.warm_start import read_warm_start
 
     sweep = load_sweep(options.file, options.set)
     root = data_root(options.data)
@@ -120,9 +118,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
         check_address(address)
     check_trials(sweep, root)
-    check_constraints(sweep, root)
-    if options.plan or not (options.resume or options.extend):
-        read_warm_start(sweep, limits_of(sweep, root), folder)
+    _check_search(sweep, root, folder, options)
     if options.plan:
         from cifar_tune.tuning.plan import plan
 
@@ -150,6 +146,22 @@ def _cluster_plan(sweep: SweepConfig, machine: Machine, address: str) -> str:
 
     with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
         return cluster_plan(sweep, examined_nodes(Question()), trial_resources(sweep.resources, largest_node()))
+
+
+def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Raises ConfigError if no study could begin, or an earlier sweep cannot be learnt from."""
+    if sweep.constraints is None and not sweep.warm_start:
+        return
+    from cifar_tune.config.load import located
+    from cifar_tune.tuning.constraints import check_constraints, limits_of
+    from cifar_tune.tuning.warm_start import read_warm_start
+
+    try:
+        check_constraints(sweep, root)
+        if options.plan or not (options.resume or options.extend):
+            read_warm_start(sweep, limits_of(sweep, root), folder)
+    except ConfigError as error:
+        raise located(error, options.file, options.set) from None
 
 
 def _train(

@@ -20,7 +20,7 @@ class AtMost(Strict):
 
     def broken(self, value: float) -> str | None:
         """Returns the limit that a value breaks, in words; None where it keeps to it."""
-        return None if value <= self.max else f"above max {self.max:,.10g}"
+        return None if value <= self.max else f"above max {self.max:,.16g}"
 
 
 class Between(Strict):
@@ -34,7 +34,7 @@ class Between(Strict):
         if self.min is None and self.max is None:
             raise ValueError("limits nothing; write {max: ...}, {min: ...} or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"nothing lies between min {self.min:,.10g} and max {self.max:,.10g}")
+            raise ValueError(f"nothing lies between min {self.min:,.16g} and max {self.max:,.16g}")
         return self
 
     def excess(self, value: float) -> float:
@@ -46,9 +46,9 @@ class Between(Strict):
     def broken(self, value: float) -> str | None:
         """Returns the limit that a value breaks, in words; None where it keeps to both."""
         if self.max is not None and value > self.max:
-            return f"above max {self.max:,.10g}"
+            return f"above max {self.max:,.16g}"
         if self.min is not None and value < self.min:
-            return f"below min {self.min:,.10g}"
+            return f"below min {self.min:,.16g}"
         return None
 
 
@@ -81,7 +81,7 @@ class Constraints(Strict):
     def broken(self, measured: Mapping[str, float]) -> str | None:
         """Returns what is broken, with value and limit; None where nothing is."""
         found = [
-            f"{name} {measured[name]:,.10g} is {words}"
+            f"{name} {measured[name]:,.16g} is {words}"
             for name, limit in self.limits()
             if name in measured and (words := limit.broken(measured[name]))
         ]
@@ -93,5 +93,5 @@ class Constraints(Strict):
 
 def _words(limit: AtMost | Between) -> str:
     least = limit.min if isinstance(limit, Between) else None
-    ends = [f"at least {least:,.10g}"] if least is not None else []
-    return " and ".join([*ends, *([] if limit.max is None else [f"at most {limit.max:,.10g}"])])
+    ends = [f"at least {least:,.16g}"] if least is not None else []
+    return " and ".join([*ends, *([] if limit.max is None else [f"at most {limit.max:,.16g}"])])

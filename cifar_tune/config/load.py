@@ -17,7 +17,7 @@ from cifar_tune.config.paths import with_default_names
 from cifar_tune.config.schedulers import scheduler_findings
 from cifar_tune.config.space import Space
 from cifar_tune.config.sweep_config import SweepConfig, filled_in
-from cifar_tune.errors import ConfigError
+from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import ListOf, Strict
 from cifar_tune.training.trial import TrialConfig
 
@@ -63,6 +63,18 @@ def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
     if document.problems:
         _refuse(document, [])
     return trial
+
+
+def located(error: ConfigError, path: Path, overrides: Sequence[str] = ()) -> ConfigError:
+    """Returns the error of a sweep that was read from a file, with places in the file where it has none yet."""
+    document = read(path)
+    apply(document, overrides)
+    return ConfigError([one if one.file else _placed(one, document) for one in error.problems])
+
+
+def _placed(problem: Problem, document: Document) -> Problem:
+    loc = tuple(int(part) if part.isdecimal() else part for part in problem.path.split(".") if part)
+    return document.problem(loc, problem.message, at_key=False)
 
 
 def _refuse(document: Document, findings: Sequence[Finding]) -> NoReturn:

@@ -24,16 +24,20 @@ PLANNED_DRAWS = 64
 """Random proposals by which a plan estimates how many are refused: to 6 % of them."""
 
 
+NOTHING: Mapping[str, float] = {}
+"""What is measured, and broken, where nothing is limited; one for all trials."""
+
+
 class Unlimited(Generic[TrialT]):
     """What holds where a sweep has no constraints."""
 
-    def measured(self, trial: TrialT) -> dict[str, float]:
+    def measured(self, trial: TrialT) -> Mapping[str, float]:
         """Returns nothing."""
-        return {}
+        return NOTHING
 
-    def excesses(self, measured: Mapping[str, float]) -> dict[str, float]:
+    def excesses(self, measured: Mapping[str, float]) -> Mapping[str, float]:
         """Returns nothing."""
-        return {}
+        return NOTHING
 
     def broken(self, measured: Mapping[str, float]) -> str | None:
         """Returns that nothing is broken."""

@@ -92,6 +92,11 @@ class Memory:
     def __len__(self) -> int:
         return len(self._all)
 
+    @property
+    def latest(self) -> int:
+        """The place of its last proposal in the order of all; -1 before the first."""
+        return self._all[-1].order if self._all else -1
+
     def __getitem__(self, place: int) -> Observation:
         return self._all[place]
 

@@ -131,13 +131,9 @@ class Journal:
         trial = self._trials[trial_id]
         if trial.ended:
             return
-        if state == "infeasible":
-            for name, excess in excesses.items():
-                self._append(
-                    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
-                    trial_id=trial.place,
-                    system_attr={f"{CONSTRAINT}{name}": excess},
-                )
+        for name, excess in excesses.items():
+            attribute = {f"{CONSTRAINT}{name}": excess}
+            self._append(JournalOperation.SET_TRIAL_SYSTEM_ATTR, trial_id=trial.place, system_attr=attribute)
         known = STATES[state]
         if known == TrialState.COMPLETE and not trial.values:
             known = TrialState.FAIL

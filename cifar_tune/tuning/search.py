@@ -182,7 +182,7 @@ class Search(Generic[TrialT]):
         study = self._studies[place]
         note = {"study": study.name, **noted(point), "values": values, "baseline": baseline}
         seed = self._sweep.trial.seed + self._repeats[study.key(point)]
-        measured: dict[str, float] = {}
+        measured: Mapping[str, float] = {}
         try:
             trial = self._sweep.trial_with({**study.cell, **values}, seed)
             measured = self._limits.measured(trial)

@@ -6,6 +6,7 @@ replaced by their normal scores within the cell. Source: Salinas et al. 2020 (ar
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist
@@ -17,17 +18,19 @@ from cifar_tune.tuning.evidence import Memory
 NORMAL = NormalDist()
 
 
-def shown_together(own: Memory, others: Iterable[Memory], *, most: int | None, settled: bool) -> list[FrozenTrial]:
+def shown_together(own: Memory, cells: Iterable[Memory], *, most: int, settled: bool) -> list[FrozenTrial]:
     """Returns the past of all cells as a sampler of one of them is to see it, in the order of the proposals.
 
-    A cell's own trials come before others' where there are more than `most`: what it knows itself is of its own values
-    of the grid. What other cells refused for a constraint may be allowed here, and is left out.
+    cells: `own` among them. A cell's own trials come before others' where there are more than `most`: what it knows
+    itself is of its own values of the grid; but a sampler that breeds (settled) needs the latest of all. What other
+    cells refused for a constraint may be allowed here, and is left out.
     """
+    others = heapq.nlargest(most, (cell for cell in cells if cell is not own), key=lambda cell: cell.latest)
     ours = _scored(own, settled=settled, refused=True)
     theirs = [one for other in others for one in _scored(other, settled=settled, refused=False)]
     theirs.sort(key=lambda pair: pair[0])
-    room = len(theirs) if most is None else max(0, most - len(ours))
-    return [trial for _, trial in sorted([*ours, *theirs[len(theirs) - room :]], key=lambda pair: pair[0])]
+    room = most if settled else max(0, most - len(ours))
+    return [trial for _, trial in sorted([*ours, *theirs[max(0, len(theirs) - room) :]], key=lambda pair: pair[0])]
 
 
 def _scored(memory: Memory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:

@@ -107,7 +107,7 @@ class Study:
             if len(objectives) == 1
             else ParetoMemory(epochs, self._needs.most, objectives, order)
         )
-        self._others: Sequence[Memory] = ()
+        self._cells: Sequence[Memory] = (self._memory,)
         self._given: list[int] = []
         self._journal = journal
         if journal is not None:
@@ -115,9 +115,14 @@ class Study:
         self._distributions: dict[str, BaseDistribution] = {}
         self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
 
-    def learn_from(self, others: Sequence[Study]) -> None:
-        """Lets the sampler see the trials of these studies too."""
-        self._others = [other._memory for other in others]
+    @property
+    def memory(self) -> Memory:
+        """What is known of its trials."""
+        return self._memory
+
+    def learn_from(self, memories: Sequence[Memory]) -> None:
+        """Lets the sampler see the trials of all cells. memories: its own among them."""
+        self._cells = memories
 
     def ask(self) -> Point:
         """Returns the sampler's next proposal."""
@@ -134,17 +139,16 @@ class Study:
 
     def _shown(self) -> list[FrozenTrial]:
         needs = self._needs
-        if not self._others or needs.most == 1:
+        if len(self._cells) == 1 or needs.most == 1:
             return self._memory.shown(settled=needs.settled)
-        most = None if needs.settled else needs.most
-        return shown_together(self._memory, self._others, most=most, settled=needs.settled)
+        return shown_together(self._memory, self._cells, most=needs.most, settled=needs.settled)
 
     def _seed(self, *place: int) -> int:
         return int(np.random.SeedSequence((*self._entropy, *place)).generate_state(1)[0])
 
     def _point(self, study: optuna.Study) -> Point:
         """Returns what the sampler proposes, or what the user believes."""
-        evidence = sum(memory.evidence for memory in (self._memory, *self._others))
+        evidence = sum(memory.evidence for memory in self._cells)
         belief = Belief(self._seed(len(self._memory), BELIEF), evidence)
         trial = study.ask()
         answers: dict[str, Any] = {}
@@ -280,8 +284,9 @@ def studies_of(sweep: Source[Any], journal: Journal | None) -> list[Study]:
         for cell in sweep.cells()
     ]
     if sweep.share_studies:
+        memories = [study.memory for study in studies]
         for study in studies:
-            study.learn_from([other for other in studies if other is not study])
+            study.learn_from(memories)
     return studies
 
 

@@ -200,7 +200,7 @@ class _Fitting:
 
     def _measured(self, trial: TrialConfig, row: Mapping[str, Any]) -> dict[str, float]:
         peak = row["peak_memory_bytes"]
-        return self._limits.measured(trial) | ({} if peak is None else {PEAK_MEMORY: float(peak)})
+        return {**self._limits.measured(trial), **({} if peak is None else {PEAK_MEMORY: float(peak)})}
 
     def _take(
         self, trial_id: str, study: str, found: Mapping[str, Any], rows: Rows, measured: Mapping[str, float]

@@ -84,6 +84,25 @@ def test_a_wrong_file_is_refused_with_the_place_and_what_is_allowed(
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        (
+            "constraints: {num_parameters: {max: 10}}",
+            "small.yaml:14:14: constraints: the baseline with model.activation",
+        ),
+        ("warm_start: [results/none]", "small.yaml:14:14: warm_start.0: results/none: is no results folder of a sweep"),
+        ("constraints: {num_parameters: 5}", "small.yaml:14:31: constraints.num_parameters: must be a mapping"),
+    ],
+)
+def test_what_can_only_be_counted_or_read_is_refused_with_its_line_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], added: str, message: str
+) -> None:
+    (folder / "small.yaml").write_text(f"{SWEEP}{added}\n")
+    assert message in refused(capsys, "small.yaml")
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nowhere.yaml" in refused(capsys, "nowhere.yaml")
 

@@ -176,4 +176,4 @@ def test_a_cell_is_shown_all_of_its_own_trials_and_the_latest_of_others() -> Non
     shown = shown_together(ours, [theirs], most=3, settled=False)
     assert [one.value for one in shown] == pytest.approx([0.0, *normal_scores([1.0, 2.0])])
     assert len(shown_together(ours, [theirs], most=2, settled=False)) == 2
-    assert len(shown_together(ours, [theirs], most=None, settled=True)) == 5
+    assert len(shown_together(ours, [theirs], most=5, settled=True)) == 5
