@@ -29,7 +29,7 @@ def ranking(
     several = ["sweep"] if trials["sweep"].nunique() > 1 else []
     columns = ["rank", *several, "trial_id", metric, "epochs_trained", "train_seconds"]
     columns += [column for column in varied_parameters(trials, sweep) if column not in columns]
-    return ordered[columns].head(len(ordered) if top is None else top).reset_index(drop=True)
+    return ordered[list(dict.fromkeys(columns))].head(len(ordered) if top is None else top).reset_index(drop=True)
 
 
 def furthest(
@@ -44,7 +44,7 @@ def furthest(
     begun = trials[(trials["epochs_trained"] > 0) & trials[metric].notna()]
     ordered = begun.sort_values(["epochs_trained", metric], ascending=[False, not more_is_better(metric)])
     columns = ["trial_id", "status", metric, "epochs_trained", "train_seconds", *varied_parameters(trials, sweep)]
-    return ordered[columns].head(top).reset_index(drop=True)
+    return ordered[list(dict.fromkeys(columns))].head(top).reset_index(drop=True)
 
 
 def status_counts(trials: pd.DataFrame) -> dict[str, int]:

@@ -35,7 +35,7 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
     own = epochs[epochs["trial_id"].astype(str) == trial_id].sort_values("epoch")
     rung = _last_stop(own) if row["status"] == STOPPED else None
     sentences = [_ended(row, rung)]
-    if rung is not None:
+    if rung is not None and metric in epochs.columns:
         sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), epochs, rung, metric)
         if PAUSED in str(row["status_reason"]):
             sentences.append("It paused there: it goes on, or would have, once it is among the best.")

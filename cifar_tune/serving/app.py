@@ -100,5 +100,5 @@ def _choice(request: Request) -> Choice:
 
 
 def _curves(snapshot: Snapshot, request: Request) -> Any:
-    metric = request.query_params.get("metric") or views.objective(snapshot).removeprefix("best_")
+    metric = request.query_params.get("metric") or views.curve_metrics(snapshot)[0]["name"]
     return figures.curves(snapshot, request.query_params.getlist("trial"), metric, _theme(request))

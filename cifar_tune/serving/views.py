@@ -70,7 +70,7 @@ def trials(snapshot: Snapshot) -> dict[str, Any]:
     frame = snapshot.trials.assign(rank=snapshot.trials["trial_id"].map(ranked).astype("Int64"))
     keys = ["rank", "epochs_trained", metric]
     ordered = frame.sort_values(keys, ascending=[True, False, not more_is_better(metric)], kind="stable")
-    outcome = [name for name in (metric, BEST + metric) if name in frame.columns]
+    outcome = [name for name in (metric, BEST + metric, SweepFile.metric) if name in frame.columns]
     columns = ["rank", "trial_id", "status", *outcome, *varied_parameters(frame, snapshot.sweep), *AFTER_PARAMETERS]
     return columnar(ordered[list(dict.fromkeys(columns))], {"rank": "rank"})
 
@@ -180,14 +180,17 @@ def confirmations(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def curve_metrics(snapshot: Snapshot) -> list[dict[str, str]]:
-    """What curves can be drawn of, the objective first."""
+    """What curves can be drawn of, the objective first, or accuracy where the objective is none of these."""
     measured = [
         column.name
         for column in EPOCH_COLUMNS
         if column.kind in ("float", "int") and column.name != "epoch" and not column.name.startswith("rung")
     ]
     first = objective(snapshot).removeprefix(BEST)
-    return [{"name": name, "title": title(name)} for name in sorted(measured, key=lambda name: name != first)]
+    return [
+        {"name": name, "title": title(name)}
+        for name in sorted(measured, key=lambda name: (name != first, name != SweepFile.metric))
+    ]
 
 
 def objective(snapshot: Snapshot) -> str:

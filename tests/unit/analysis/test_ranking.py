@@ -39,6 +39,11 @@ def test_several_sweeps_are_named_in_the_ranking(frames: Frames) -> None:
     assert ranking(several).columns.tolist()[:3] == ["rank", "sweep", "trial_id"]
 
 
+def test_a_metric_that_the_table_has_anyway_stands_in_it_once(frames: Frames) -> None:
+    for table in (ranking(frames.trials, "train_seconds"), furthest(frames.trials, "train_seconds", top=2)):
+        assert table.columns.tolist().count("train_seconds") == 1
+
+
 def test_those_that_got_furthest_come_without_rank(frames: Frames) -> None:
     table = furthest(frames.trials, top=4)
     assert table["trial_id"].tolist() == ["t004", "t001", "t000", "t002"]

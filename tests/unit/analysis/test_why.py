@@ -52,6 +52,11 @@ def test_a_stopped_trial_is_told_when_against_whom_and_by_how_much(make_sweep: M
     ]
 
 
+def test_by_a_metric_that_epochs_do_not_hold_no_trials_are_compared_at_a_rung(make_sweep: MakeSweep) -> None:
+    folder = make_sweep("s", halving)
+    assert told(folder, "t0006", "train_seconds") == told(folder, "t0006")[:1]
+
+
 def test_trials_that_came_to_the_rung_later_do_not_count_but_are_told(make_sweep: MakeSweep) -> None:
     folder = make_sweep("s", halving)
     assert told(folder, "t0002")[1:] == [

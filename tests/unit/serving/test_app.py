@@ -217,6 +217,18 @@ def test_importance_says_why_it_is_not_to_be_relied_on(client: TestClient, folde
     assert answer["data"] == []
 
 
+@pytest.mark.parametrize("metric", ["train_seconds", "validation_loss", "best_validation_accuracy", "nonsense"])
+def test_a_sweep_that_seeks_another_metric_has_every_answer(folder: Path, tmp_path: Path, metric: str) -> None:
+    copy = tmp_path / "s"
+    shutil.copytree(folder, copy)
+    (copy / "sweep.yaml").write_text(f"name: s\nobjective: [{{metric: {metric}}}, {{metric: validation_accuracy}}]\n")
+    client = TestClient(make_app(LiveSweep(copy)))
+    for name in ANSWERS:
+        ask(client, name)
+    assert ask(client, "trial", id="t4")["log"][-1] == "stopped: place 5 of 5"
+    assert column(ask(client, "trials"), "validation_accuracy")
+
+
 def test_a_sweep_without_trials_has_every_answer(store: ResultsStore) -> None:
     client = TestClient(make_app(LiveSweep(store.folder)))
     for name in ANSWERS:
