@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,7 +178,7 @@ def _train(
     from rich.console import Console
 
     from cifar_tune.tuning.constraints import limits_of
-    from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
+    from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_end, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.opening import open_results
@@ -202,13 +203,18 @@ def _train(
                 told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
                 console.print(f"{told} {reason}", soft_wrap=True, markup=False, highlight=False)
             usable = search.progress().usable
+            met = interruption.time_is_over or search.ended_by
+            if met is not None and not interruption.requested:
+                record_end(folder / ENVIRONMENT_NAME, met.told)
+                hint = "; a larger limit with --resume goes on"
+                console.print(f"ended by {met.told}{hint}", soft_wrap=True, markup=False, highlight=False)
     if interruption.requested:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED
     from cifar_tune.analysis.summary import print_summary
 
     print_summary(folder, console)
-    return DONE if usable else NO_USABLE_TRIAL
+    return DONE if usable or interruption.time_is_over else NO_USABLE_TRIAL
 
 
 def _run_trials(
@@ -221,10 +227,17 @@ def _run_trials(
     address: str | None,
     interruption: Interruption,
 ) -> None:
+    from cifar_tune.tuning.clock import Clock
     from cifar_tune.tuning.driver import run_trials
     from cifar_tune.tuning.progress import GuardLine, Screen, Watch, no_guard
 
+    clock = Clock(sweep.stop, store, now=time.monotonic())
+    interruption.time_is_over = clock.met()
+    if interruption.time_is_over is not None:
+        return
     if search.exhausted and not search.unfinished():
+        if search.ended_by is not None:
+            return
         console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
         return
     guard = GuardLine(search.audit, _guard_line) if len(sweep.objectives) == 1 else no_guard
@@ -243,6 +256,7 @@ def _run_trials(
             machine=machine,
             address=address,
             interruption=interruption,
+            clock=clock,
             refresh=refresh,
         )
 

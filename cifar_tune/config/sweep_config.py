@@ -19,6 +19,7 @@ from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
 from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, Asha, default_grace, scheduler_findings
 from cifar_tune.config.space import Space
+from cifar_tune.config.stop_rules import StopRules, stop_findings
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
 from cifar_tune.training.trial import TrialConfig
@@ -56,6 +57,8 @@ class SweepConfig(Strict):
     scheduler: AnyScheduler = Asha()
     trials_per_study: Count = 16
     """Trials of each cell of the grid."""
+    stop: StopRules = StopRules()
+    """What ends the sweep before all its trials are done."""
     share_studies: bool = False
     """Lets the proposals of each cell of the grid learn from the trials of all."""
     warm_start: ListOf[str] = ()
@@ -89,6 +92,8 @@ class SweepConfig(Strict):
     def _can_run(self) -> SweepConfig:
         findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
         findings += objectives_findings(dict(self))
+        planned = self.trials_per_study * len(self.cells())
+        findings += stop_findings(self.stop, [one.metric for one in self.objectives], planned)
         if findings:
             raise found(findings)
         return self

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from cifar_tune.config.objective import Objective
 from cifar_tune.config.schedulers import AnyScheduler, Stopping
 from cifar_tune.results.columns import COMPLETED, DIVERGED
 from cifar_tune.tuning.decision import Decision
@@ -52,14 +53,14 @@ class Arrivals(NamedTuple):
 class Audit:
     """Who runs on although a rung would stop it, and what the rungs and the ends of all trials were."""
 
-    def __init__(self, seed: int, fraction: float, metric: str, sign: int) -> None:
-        """fraction: of the trials that would be stopped. sign: 1 where a higher value is better, else -1."""
+    def __init__(self, seed: int, fraction: float, objective: Objective) -> None:
+        """fraction: of the trials that would be stopped. objective: what the rungs go by."""
         self.audited: set[str] = set()
         self.finals = 0
         self._seed = seed
         self._fraction = fraction
-        self._metric = metric
-        self._sign = sign
+        self._metric = objective.metric
+        self._sign = objective.sign
         self._arrivals: dict[str, _Arrival] = {}
 
     def chosen(self, trial_id: str) -> bool:

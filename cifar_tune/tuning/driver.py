@@ -10,6 +10,7 @@ from pathlib import Path
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.errors import DeviceError
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.clock import Clock
 from cifar_tune.tuning.cluster import connected, largest_node, trials_at_once
 from cifar_tune.tuning.devices import Machine, device_kind, trial_resources
 from cifar_tune.tuning.dispatcher import Attempt, Dispatcher
@@ -33,11 +34,15 @@ def run_trials(
     address: str | None,
     interruption: Interruption,
     refresh: Callable[[Iterable[Attempt]], None],
+    clock: Clock | None = None,
     dispatch: type[Dispatcher] = Dispatcher,
 ) -> None:
-    """Trains what the search proposes, until nothing is left or the user interrupts; rows and checkpoints are whole.
+    """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
 
-    root: of the data. refresh: called several times a second, with the trials that are at work.
+    Rows and checkpoints are whole then.
+
+    root: of the data. refresh: called several times a second, with the trials that are at work. clock: tells
+    when the time is over; None where there is no such rule.
 
     Raises:
         ClusterError: Ray could not be started or reached.
@@ -61,10 +66,20 @@ def run_trials(
             resources=resources,
             slots=at_once,
         )
+
+        def between_steps() -> None:
+            if clock is not None:
+                clock.tick(time.monotonic(), len(dispatcher.live) * resources.gpus)
+                interruption.time_is_over = clock.met()
+            refresh(dispatcher.live.values())
+
         try:
-            fit(dispatcher, interruption, storage=folder, refresh=lambda: refresh(dispatcher.live.values()))
+            fit(dispatcher, interruption, storage=folder, refresh=between_steps)
         finally:
-            dispatcher.interrupt("the sweep was interrupted while the trial was running")
+            met = interruption.time_is_over
+            dispatcher.interrupt(met.told if met else "the sweep was interrupted while the trial was running")
+            if clock is not None:
+                clock.end(time.monotonic(), met)
     shutil.rmtree(folder, ignore_errors=True)
 
 

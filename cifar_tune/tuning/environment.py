@@ -43,8 +43,15 @@ def record_environment(path: Path, current: dict[str, Any]) -> None:
     """Writes the environment that a sweep begins in; those in which it was continued follow under `continued`."""
     if path.exists():
         first = json.loads(path.read_text(encoding="utf-8"))
+        first.pop("ended_by", None)
         current = first | {"continued": [*first.get("continued", []), current]}
     replace_text(path, json.dumps(current, indent=2) + "\n")
+
+
+def record_end(path: Path, told: str) -> None:
+    """Writes beside the environment which stop rule has ended the sweep."""
+    content = json.loads(path.read_text(encoding="utf-8")) | {"ended_by": told}
+    replace_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Self
 
+from cifar_tune.tuning.stop_rules import Met
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -15,6 +17,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.requested = False
+        self.time_is_over: Met | None = None
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
@@ -22,6 +25,11 @@ class Interruption:
             self._previous = {number: signal.getsignal(number) for number in SIGNALS}
             self.listen()
         return self
+
+    @property
+    def now(self) -> bool:
+        """Whether trials are to be broken off, by the user or by a rule about time."""
+        return self.requested or self.time_is_over is not None
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():

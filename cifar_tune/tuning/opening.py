@@ -18,8 +18,8 @@ Mode = Literal["new", "resume", "extend", "fresh"]
 
 SWEEP_NAME = "sweep.yaml"
 
-NEVER_COMPARED = ("resources",)
-"""Where a sweep runs does not change what it asks: it may be continued on another machine."""
+NEVER_COMPARED = ("resources", "stop")
+"""Where a sweep runs does not change what it asks, nor does when it ends: it may be continued elsewhere, and longer."""
 
 
 def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsStore, Path | None]:

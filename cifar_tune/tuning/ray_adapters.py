@@ -97,7 +97,7 @@ class SweepStopper(_Stateless, tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self._interruption.requested or self._guard.error is not None
+        return self._interruption.now or self._guard.error is not None
 
 
 class SweepCallback(_Stateless, tune.Callback):

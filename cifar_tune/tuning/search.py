@@ -23,8 +23,9 @@ from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal, make_row
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
+from cifar_tune.tuning.stop_rules import Met
 from cifar_tune.tuning.studies import Point, noted, studies_of
-from cifar_tune.tuning.warm_start import Earlier, noted_trials
+from cifar_tune.tuning.warm_start import noted_trials, teach
 
 MOST_REFUSED = 200
 """Proposals in a row that are refused before a study is taken to be exhausted: where one in fifty can be trained,
@@ -57,12 +58,11 @@ class Search(Generic[TrialT]):
         self._live: dict[str, Live[TrialT]] = {}
         self._pauses: Pauses[TrialT] = Pauses(self._schedulers, store)
         self._repeats: Counter[str] = Counter()
-        self._standing = Standing(sweep)
-        learnt = learnt_of(sweep.objectives)
-        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt.metric, learnt.sign)
+        self._standing = Standing(sweep, [study.name for study in self._studies], store)
+        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt_of(sweep.objectives))
         known = set(store.trial_ids())
         for earlier in noted_trials(store):
-            self._learn(earlier)
+            teach(self._studies[self._places[earlier.study]], earlier, self._limits)
         for note in store.notes(PROPOSED):
             self._restore(known, **note)
 
@@ -73,8 +73,15 @@ class Search(Generic[TrialT]):
     @property
     def exhausted(self) -> bool:
         """Whether every trial of every study has been proposed, and none that is paused may go on any more."""
+        if self.ended_by is not None:
+            return True
         waiting = self._pauses and (self._live or self._pauses.next(()))
         return not self._open_studies() and not waiting
+
+    @property
+    def ended_by(self) -> Met | None:
+        """The stop rule that has ended the sweep; the trials under way are still to be finished."""
+        return self._standing.met()
 
     def propose(self) -> Proposal[TrialT] | None:
         """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
@@ -82,6 +89,8 @@ class Search(Generic[TrialT]):
         That is a paused one that is to go on, else a new one, of the study that has started the fewest. It is noted in
         the store before it is returned, so that a killed driver proposes nothing twice.
         """
+        if self.ended_by is not None:
+            return None
         studies = self._open_studies()
         while (paused := self._pauses.next(studies)) is None:
             if not studies:
@@ -134,16 +143,6 @@ class Search(Generic[TrialT]):
         """Returns the trial that is expected to have the best value after its last epoch; None before any value."""
         found = [best for study in self._studies if (best := study.expected_best()) is not None]
         return max(found)[1] if found else None
-
-    def _learn(self, earlier: Earlier) -> None:
-        """Shows a trial of another sweep to its study."""
-        limited = self._limits.broken(earlier.measured) is not None
-        self._studies[self._places[earlier.study]].learn(
-            earlier.answers,
-            [*zip(earlier.epochs, earlier.values, strict=True)],
-            "infeasible" if limited else ENDED[earlier.status],
-            self._limits.excesses(earlier.measured),
-        )
 
     def _open_studies(self) -> list[int]:
         """The studies that have trials left to propose."""
@@ -212,6 +211,7 @@ class Search(Generic[TrialT]):
         live = Live(Proposal(trial_id, study.name, trial, baseline), place, number, measured=measured)
         self._live[trial_id] = live
         self._schedulers[place].start(trial_id)
+        self._standing.started(live.proposal)
         return live
 
     def _go_on(self, live: Live[TrialT]) -> Proposal[TrialT]:

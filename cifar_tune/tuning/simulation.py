@@ -15,6 +15,7 @@ from cifar_tune.config.domains import Domain
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.config.schedulers import AnyScheduler
+from cifar_tune.config.stop_rules import StopRules
 from cifar_tune.results.columns import COMPLETED, DIVERGED, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.proposal import Proposal
@@ -34,6 +35,7 @@ class RecordedSweep:
     scheduler: AnyScheduler
     grid: Mapping[str, Any] = field(default_factory=dict)
     share_studies: bool = False
+    stop: StopRules = field(default_factory=StopRules)
     _free: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from cifar_tune.config.domains import Domain
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.config.schedulers import AnyScheduler
+from cifar_tune.config.stop_rules import StopRules
 from cifar_tune.schema import Count, Strict
 from cifar_tune.training.trial import TrialConfig
 
@@ -49,6 +50,8 @@ class Source(Protocol[TrialT_co]):
     def scheduler(self) -> AnyScheduler: ...
     @property
     def share_studies(self) -> bool: ...
+    @property
+    def stop(self) -> StopRules: ...
     @property
     def trials_per_study(self) -> int: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from cifar_tune.config.rendering import flatten
 from cifar_tune.results.columns import COMPLETED, RUNNING
 from cifar_tune.tuning.front import Front, FrontProgress
 from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.source import Source
+from cifar_tune.tuning.source import Record, Source
+from cifar_tune.tuning.stop_rules import Met, StopMonitor
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,30 @@ class SearchProgress:
 class Standing:
     """Counts a sweep's epochs and ends, and keeps its best trial."""
 
-    def __init__(self, sweep: Source[Any]) -> None:
-        self._planned = sweep.trials_per_study * len(sweep.cells())
+    def __init__(self, sweep: Source[Any], studies: Sequence[str], store: Record) -> None:
+        """studies: their names."""
+        per_study, sign = sweep.trials_per_study, sweep.objectives[0].sign
+        self._planned = min(per_study * len(studies), sweep.stop.trials or per_study * len(studies))
+        self._monitor = StopMonitor(sweep.stop, store, studies=studies, planned=per_study, sign=sign)
         self._sign = sweep.objectives[0].sign
         self._front = Front(sweep.objectives, self._varied_by) if len(sweep.objectives) > 1 else None
         self._varied = varied_paths(sweep)
         self._counts: Counter[str] = Counter()
         self._epochs = 0
+        self._places: dict[str, int] = {}
         self._best: BestTrial | None = None
+
+    def started(self, proposal: Proposal[Any]) -> None:
+        """Takes in the next trial."""
+        self._places[proposal.trial_id] = len(self._places)
+        self._monitor.started(proposal.study)
 
     def trained(self, proposal: Proposal[Any], epoch: int, values: tuple[float, ...] | None) -> None:
         """Takes in an epoch: one value an objective; None where it was not validated."""
         self._epochs += 1
         if values is None:
             return
+        self._monitor.trained(self._places[proposal.trial_id], values[0])
         if self._front is not None:
             self._front.trained(proposal, values)
         elif self._best is None or self._sign * values[0] > self._sign * self._best.value:
@@ -73,6 +84,7 @@ class Standing:
     def ended(self, status: str, trial_id: str) -> None:
         """Takes in the end of a trial."""
         self._counts[status] += 1
+        self._monitor.ended(self._places[trial_id], status)
         if self._front is not None:
             self._front.ended(trial_id, completed=status == COMPLETED)
 
@@ -80,6 +92,10 @@ class Standing:
         """Takes in that a trial of this status trains again."""
         self._counts[status] -= 1
         self._counts = +self._counts
+
+    def met(self) -> Met | None:
+        """Returns the stop rule that has ended the sweep; None while it goes on."""
+        return self._monitor.met()
 
     def progress(self, running: int) -> SearchProgress:
         """Returns where the sweep stands."""

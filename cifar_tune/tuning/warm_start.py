@@ -19,11 +19,12 @@ from cifar_tune.results.rows import Rows, replay
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
+from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.opening import SWEEP_NAME
 from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.source import Record
-from cifar_tune.tuning.studies import study_name
+from cifar_tune.tuning.studies import Study, study_name
 
 WARM_START = "warm_start"
 """Kind of the store's notes about earlier trials."""
@@ -214,3 +215,14 @@ class _Fitting:
         }
         epochs, values = [*reached], [*reached.values()]
         self.taken.append(Earlier(trial_id, study, found, epochs, values, status, measured))
+
+
+def teach(study: Study, earlier: Earlier, limits: Unlimited[Any]) -> None:
+    """Shows a trial of another sweep to its study."""
+    limited = limits.broken(earlier.measured) is not None
+    study.learn(
+        earlier.answers,
+        [*zip(earlier.epochs, earlier.values, strict=True)],
+        "infeasible" if limited else ENDED[earlier.status],
+        limits.excesses(earlier.measured),
+    )

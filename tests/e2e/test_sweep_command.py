@@ -236,6 +236,33 @@ def test_a_finished_sweep_is_extended_and_its_trials_stay(file: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_sweep_whose_hours_are_over_saves_its_trials_and_goes_on_with_more(file: Path) -> None:
+    overrides = ("--set", "trial.epochs=100", "--set", "trials_per_study=1")
+    done = run(file, *overrides, "--set", "stop.hours=0.004")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ended by stop.hours: 0.00" in done.stdout
+    trials, _ = tables(file)
+    assert set(trials.status) <= {"interrupted", "completed"}
+    assert "interrupted" in trials.status.tolist()
+    assert trials.status_reason[trials.status == "interrupted"].str.startswith("stop.hours: 0.00").all()
+    environment = file.parent / "results" / "environment.json"
+    assert json.loads(environment.read_text())["ended_by"].startswith("stop.hours")
+    again = run(file, *overrides, "--set", "stop.hours=0.004", "--resume")
+    assert again.returncode == 0
+    assert "ended by stop.hours" in again.stdout
+    done = run(file, *overrides, "--set", "stop.hours=1", "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    trials, epochs = tables(file)
+    assert trials.status.tolist() == ["completed"] * 2
+    assert epochs.groupby("trial_id").epoch.apply(list).tolist() == [list(range(1, 101))] * 2
+    assert "ended_by" not in json.loads(environment.read_text())
+    ended = run(file, "--fresh", "--set", "stop.trials=3")
+    assert ended.returncode == 0
+    assert "ended by stop.trials: 3 trials were started" in ended.stdout
+    assert len(tables(file)[0]) == 3
+
+
+@pytest.mark.slow
 def test_a_sweep_without_a_usable_trial_exits_with_1(file: Path) -> None:
     done = run(file, "--set", "trial.optimizer.lr=1.0e+30", "--set", "search={}", "--set", "trials_per_study=1")
     assert done.returncode == 1

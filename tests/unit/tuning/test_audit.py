@@ -12,6 +12,7 @@ import pytest
 
 from cifar_tune.analysis.audit import StoppingAudit, judge_rung, stopping_audit
 from cifar_tune.config.load import load_sweep
+from cifar_tune.config.objective import Objective
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError
 from cifar_tune.results import Frames, load
@@ -37,6 +38,8 @@ sampler: {name: random}
 scheduler: {name: asha, grace_epochs: 1, reduction_factor: 3, audit_fraction: FRACTION}
 trials_per_study: TRIALS
 """
+
+ACCURACY, LOSS = Objective(), Objective(metric="validation_loss", mode="min")
 
 Curve = Callable[[float, int], float]
 
@@ -79,11 +82,11 @@ def run(folder: Path, sweep: SweepConfig, curve: Curve) -> tuple[Search, Frames]
 
 def test_who_is_audited_follows_from_seed_and_name_alone_and_their_share_is_the_fraction() -> None:
     names = [f"t{number:04}" for number in range(1, 4001)]
-    chosen = [name for name in names if Audit(7, 0.1, "validation_accuracy", 1).chosen(name)]
+    chosen = [name for name in names if Audit(7, 0.1, ACCURACY).chosen(name)]
     assert len(chosen) == pytest.approx(400, abs=57)  # three standard deviations of a binomial share
-    assert chosen == [name for name in reversed(names) if Audit(7, 0.1, "validation_loss", -1).chosen(name)][::-1]
-    assert chosen != [name for name in names if Audit(8, 0.1, "validation_accuracy", 1).chosen(name)]
-    assert not any(Audit(7, 0.0, "validation_accuracy", 1).chosen(name) for name in names)
+    assert chosen == [name for name in reversed(names) if Audit(7, 0.1, LOSS).chosen(name)][::-1]
+    assert chosen != [name for name in names if Audit(8, 0.1, ACCURACY).chosen(name)]
+    assert not any(Audit(7, 0.0, ACCURACY).chosen(name) for name in names)
 
 
 def test_an_audited_trial_runs_to_the_end_and_its_row_keeps_the_comparison_that_would_have_stopped_it(
@@ -149,7 +152,7 @@ def test_a_kill_before_the_table_says_that_a_trial_is_audited_is_made_good(tmp_p
 
 
 def test_an_audited_trial_counts_with_its_final_value_and_a_diverged_one_as_the_worst() -> None:
-    audit = Audit(0, 0.5, "validation_loss", -1)
+    audit = Audit(0, 0.5, LOSS)
     name = next(f"t{number}" for number in range(20) if audit.chosen(f"t{number}"))
     assert audit.arrivals() is None
     decision = audit.overruled(name, Decision("stop", 2, 5, 4, 0.3))

@@ -92,6 +92,7 @@ def test_the_same_sweep_is_continued_elsewhere_too(tmp_path: Path, sweep: SweepC
     make(tmp_path / "results", sweep)
     make(tmp_path / "results", sweep, "resume")
     make(tmp_path / "results", changed(tmp_path, "resources.cpus=2"), "resume")
+    make(tmp_path / "results", changed(tmp_path, "stop.hours=2"), "resume")
 
 
 def test_another_sweep_is_not_continued_and_every_difference_is_shown(tmp_path: Path, sweep: SweepConfig) -> None:
