@@ -32,4 +32,5 @@ def print_summary(folder: Path, console: Console) -> None:
     present = {name: what for name, what in WHERE.items() if (folder / name).exists()}
     for name, what in present.items():
         console.print(f"  {name:<18}{what}", highlight=False, style="dim")
-    console.print(f"  python -m cifar_tune.report {escape(str(folder))}", highlight=False, soft_wrap=True)
+    for command in ("report", "confirm"):
+        console.print(f"  python -m cifar_tune.{command} {escape(str(folder))}", highlight=False, soft_wrap=True)
