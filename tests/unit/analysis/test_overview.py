@@ -123,6 +123,6 @@ def test_the_summary_ends_with_where_everything_lies(sweep: Path) -> None:
     lines = console.file.getvalue().splitlines()
     place = lines.index("Best completed trials")
     end = [line.strip() for line in lines[place:] if line]
-    assert end[-1] == f"python -m cifar_tune.report {sweep}"
+    assert end[-2:] == [f"python -m cifar_tune.{command} {sweep}" for command in ("report", "confirm")]
     assert {"trials.parquet    one row a trial", "sweep.yaml        the sweep as it was run"} <= set(end)
     assert not any(line.startswith("checkpoints") for line in end)
