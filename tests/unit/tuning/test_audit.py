@@ -166,6 +166,18 @@ def test_an_audited_trial_counts_with_its_final_value_and_a_diverged_one_as_the_
     assert audit.arrivals() == (2, ["all", "all"], [-0.5, -0.1], [-0.2, -math.inf], [True, False], [True, False])
 
 
+def test_a_paused_trial_that_went_on_was_not_stopped() -> None:
+    audit = Audit(0, 0.0, "validation_accuracy", 1)
+    paused = {"validation_accuracy": 0.5, "decision": "stop", "rung": 1, "rung_cutoff": 0.6}
+    for trial_id in ("stays", "goes on"):
+        assert not audit.saw(trial_id, "all", paused)
+    on = {"validation_accuracy": 0.7, "decision": "continue", "rung": None, "rung_cutoff": None}
+    assert not audit.saw("goes on", "all", on)
+    found = audit.arrivals()
+    assert found is not None
+    assert found.out == [True, False]
+
+
 def audit_of(tmp_path: Path, curve: Curve) -> tuple[Search, StoppingAudit]:
     search, (trials, epochs, _) = run(tmp_path / "x", sweep_of(tmp_path, fraction=0.2, trials=150), curve)
     found = stopping_audit(trials, epochs, "validation_accuracy")
