@@ -90,7 +90,7 @@ def test_no_trial_breaks_a_limit_although_wider_nets_are_better(tmp_path: Path) 
         assert all(note["values"]["model.width"] > WIDEST for note in notes)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "random"])
 def test_a_model_learns_where_the_limit_lies(tmp_path: Path, sampler: str) -> None:
     """A sixth of the widths is allowed: chance is refused five times of six to the end, a model less often."""
     changes = {

@@ -83,7 +83,9 @@ def test_cells_that_share_find_better_trials_than_cells_that_do_not(tmp_path: Pa
     assert 0.5 - means[True] < 0.8 * (0.5 - means[False])
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [pytest.param(one, marks=[pytest.mark.slow] if one == "gp" else []) for one in SAMPLERS]
+)
 def test_a_rebuilt_search_of_shared_studies_goes_on_as_it_would_have(tmp_path: Path, sampler: str) -> None:
     sweep = sweep_of(sampler={"name": sampler}, trials_per_study=3 if sampler == "gp" else 5)
     with ResultsStore.create(tmp_path / "whole", sweep_name="x") as store:
