@@ -15,6 +15,8 @@ from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmat
 from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
 from cifar_tune.analysis.parameters import default_axes
+from cifar_tune.analysis.pareto import completed, pareto
+from cifar_tune.analysis.pareto_text import pareto_caption
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.standing import standing, sweep_name
@@ -79,8 +81,12 @@ def print_overview(
     _print_reasons(console, trials)
     print_confirmations(console, confirmations, trials, sweep, metric)
     console.print()
-    _print_best(console, trials, metric, choice.top, sweep)
-    _print_audit(console, trials, epochs, sweep)
+    if sweep.objectives and choice.metric is None and len(completed(trials, sweep.objectives)):
+        _print_front(console, trials, choice.top, sweep)
+    else:
+        _print_best(console, trials, metric, choice.top, sweep)
+    if not sweep.objectives:
+        _print_audit(console, trials, epochs, sweep)
     if drawn is not None:
         console.print()
         console.print(heatmap_text(drawn, console.width))
@@ -115,6 +121,15 @@ def _print_audit(console: Console, trials: pd.DataFrame, epochs: pd.DataFrame, s
     found = stopping_audit(trials, epochs, sweep.metric)
     for place, sentence in enumerate(audit_sentences(found) if found else ()):
         console.print(sentence, style="yellow" if place else "dim", highlight=False, markup=False)
+
+
+def _print_front(console: Console, trials: pd.DataFrame, top: int, sweep: SweepFile) -> None:
+    front = pareto(trials, sweep.objectives, sweep=sweep)
+    console.print(f"[bold]Pareto front[/]: {len(front)} trials", highlight=False)
+    console.print(rich_table(front.head(top)))
+    left = [f"{len(front) - top} more of the front: --top {len(front)} shows all."] if len(front) > top else []
+    for line in (*left, pareto_caption(trials, sweep.objectives)):
+        console.print(line, style="dim", highlight=False, markup=False)
 
 
 def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, sweep: SweepFile) -> None:

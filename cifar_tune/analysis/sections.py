@@ -21,6 +21,9 @@ from cifar_tune.analysis.history import history, history_figure
 from cifar_tune.analysis.importance import importance, importance_figure
 from cifar_tune.analysis.naming import title
 from cifar_tune.analysis.overview import Choice, chosen_heatmap
+from cifar_tune.analysis.pareto import MOST_OBJECTIVES, completed, hypervolume_history, pareto
+from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
+from cifar_tune.analysis.pareto_text import hypervolume_caption, pareto_answer, pareto_caption
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.rungs import rung_survival
@@ -77,14 +80,16 @@ def make_report(
     sweep = read_sweep_file(folder)
     metric = choice.metric or sweep.metric
     counts = status_counts(trials)
+    several = bool(sweep.objectives) and choice.metric is None and len(completed(trials, sweep.objectives)) > 0
+    found = pareto_answer(trials, sweep) if several else None
     parts = (
         *_confirmed(confirmations, trials, metric, sweep),
-        _best(trials, metric, sweep, choice.top),
+        _front(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
         *_heat_maps(trials, epochs, sweep, choice),
         _curves(trials, epochs, metric),
-        _audit(trials, epochs, sweep),
+        None if sweep.objectives else _audit(trials, epochs, sweep),
         _importance(trials, epochs, metric, sweep),
-        _history(trials, metric),
+        _hypervolume(trials, sweep) if several else _history(trials, metric),
         _failures(trials),
         _refused(folder, sweep),
         _cost(trials),
@@ -93,7 +98,7 @@ def make_report(
     return Report(
         name=sweep_name(folder, trials),
         question=_question(sweep),
-        answer=confirmation_answer(confirmations, trials, sweep, metric) or answer(trials, metric, sweep),
+        answer=confirmation_answer(confirmations, trials, sweep, metric) or found or answer(trials, metric, sweep),
         counts=counts_text(counts),
         standing=standing(folder, counts),
         sections=tuple(part for part in parts if part is not None),
@@ -119,6 +124,31 @@ def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Sect
     far = furthest(trials, metric, top=top, sweep=sweep)
     return (
         Section("Trials that got furthest", ("No trial has completed: there is no rank.",), far) if len(far) else None
+    )
+
+
+def _front(trials: pd.DataFrame, sweep: SweepFile) -> Section:
+    return Section(
+        "Pareto front",
+        (pareto_caption(trials, sweep.objectives),),
+        pareto(trials, sweep.objectives, sweep=sweep),
+        name="pareto",
+        draw=lambda theme: pareto_figure(trials, sweep.objectives, theme),
+        alternative=f"Pareto front of {', '.join(map(title, sweep.objectives))}",
+    )
+
+
+def _hypervolume(trials: pd.DataFrame, sweep: SweepFile) -> Section | None:
+    objectives = sweep.objectives
+    if len(completed(trials, objectives)) < 2 or len(objectives) > MOST_OBJECTIVES:
+        return None
+    table = hypervolume_history(trials, objectives)
+    return Section(
+        "Course of the search",
+        (hypervolume_caption(trials, objectives),),
+        name="hypervolume",
+        draw=lambda theme: hypervolume_figure(table, objectives, theme),
+        alternative="Share of the space of objectives that the front dominates, against time",
     )
 
 

@@ -17,7 +17,8 @@ SWEEP_NAME = "sweep.yaml"
 class SweepFile:
     """grid, search: the paths varied, in the file's order. header: the comment at its top, a line each.
 
-    constrained: whether proposals may be refused for what they cost.
+    metric: the objective; of several, the first that is learnt. objectives: empty where there is one. constrained:
+    whether proposals may be refused for what they cost.
     """
 
     header: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class SweepFile:
     search: tuple[str, ...] = ()
     metric: str = "validation_accuracy"
     constrained: bool = False
+    objectives: tuple[str, ...] = ()
 
 
 def read_sweep_file(folder: Path) -> SweepFile:
@@ -37,7 +39,10 @@ def read_sweep_file(folder: Path) -> SweepFile:
     if not isinstance(content, Mapping):
         return SweepFile()
     grid, search = (tuple(content.get(part) or {}) for part in ("grid", "search"))
-    return SweepFile(_header(text), grid, search, _metric(content.get("objective")), bool(content.get("constraints")))
+    metrics = _metrics(content.get("objective"))
+    learnt = next((name for name in metrics if name.startswith("validation_")), metrics[0])
+    objectives = metrics if len(metrics) > 1 else ()
+    return SweepFile(_header(text), grid, search, learnt, bool(content.get("constraints")), objectives)
 
 
 def _header(text: str) -> tuple[str, ...]:
@@ -50,6 +55,7 @@ def _header(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if not line.startswith("yaml-language-server"))
 
 
-def _metric(objective: Any) -> str:
-    first = objective[0] if isinstance(objective, Sequence) and objective else objective
-    return str(first.get("metric", SweepFile.metric)) if isinstance(first, Mapping) else SweepFile.metric
+def _metrics(objective: Any) -> tuple[str, ...]:
+    listed = objective if isinstance(objective, Sequence) and not isinstance(objective, str) else [objective]
+    named = tuple(str(one.get("metric", SweepFile.metric)) for one in listed if isinstance(one, Mapping))
+    return named or (SweepFile.metric,)

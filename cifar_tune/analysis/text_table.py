@@ -23,6 +23,9 @@ HEADS = {
     "epochs_trained": "epochs",
     "train_seconds": "seconds",
     "gpu_seconds": "GPU seconds",
+    "num_parameters": "parameters",
+    "flops_per_image": "FLOPs an image",
+    "latency_seconds": "latency (s)",
     "device_name": "device",
     "rung": "rung",
     "went_on": "went on",
@@ -113,7 +116,7 @@ def _cell(column: str, value: Any) -> str:
     if pd.isna(value):
         return MISSING
     if column.endswith("seconds"):
-        return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+        return short_number(float(value)) if value < 0.1 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
     if column in COUNTS:
         return str(int(value))
     if column == "share":

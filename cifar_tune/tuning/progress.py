@@ -30,6 +30,9 @@ LINE_GROWTH = 0.1
 
 BAR_WIDTH = 30
 
+WHOLE = 10_000
+"""Numbers from here on are shown without decimals, and not as a power of ten."""
+
 MOST_RUNNING = 12
 """Running trials shown; of a rack of GPUs only their number fits a screen."""
 
@@ -233,7 +236,9 @@ def _with_values(what: str, values: Mapping[str, object]) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= WHOLE else f"{value:.4g}"
+    return str(value)
 
 
 def _left(view: View) -> str:

@@ -75,10 +75,10 @@ TWO = "objective: [{metric: validation_accuracy}, {metric: num_parameters}]\n"
 
 
 def test_a_sampler_and_a_scheduler_that_know_one_number_are_refused_with_the_allowed_ones(problems: Problems) -> None:
-    (cmaes,) = problems(TWO + "sampler: {name: cmaes}\n")
-    assert cmaes == (
-        "9:17: sampler.name: cmaes goes by one objective; with several, allowed are tpe, random, gp, qmc, nsga2"
-    )
+    assert problems(TWO + "sampler: {name: cmaes}\nscheduler: {name: median}\n") == [
+        "9:17: sampler.name: cmaes goes by one objective; with several, allowed are tpe, random, gp, qmc, nsga2",
+        "10:19: scheduler.name: median goes by one objective; with several, allowed are asha, none",
+    ]
 
 
 def test_all_that_is_wrong_with_objectives_is_said_at_once(problems: Problems) -> None:
