@@ -47,6 +47,16 @@ class Regret:
         return float(self.seconds[below[0]] / self.budget_seconds) if below.size else math.inf
 
 
+def budget_moments(recording: Recording, workers: int, budget_trials: float) -> Floats:
+    """Returns the moments of a regret curve, in seconds.
+
+    The last is the budget: the time in which the workers would train `budget_trials` whole trials of median cost.
+    """
+    budget = budget_trials * recording.full_cost / workers
+    moments: Floats = budget * np.arange(1, MOMENTS + 1) / MOMENTS
+    return moments
+
+
 def measure_regret(
     recording: Recording,
     objective: Objective,
@@ -58,19 +68,19 @@ def measure_regret(
     budget_trials: float,
     seed: int = 0,
 ) -> Regret:
-    """Replays a search `repetitions` times, with seeds from `seed` on.
-
-    The budget is the time in which the workers would train `budget_trials` whole trials of median cost.
-    """
-    budget = budget_trials * recording.full_cost / workers
-    moments = budget * np.arange(1, MOMENTS + 1) / MOMENTS
+    """Replays a search `repetitions` times, with seeds from `seed` on; for the budget see `budget_moments`."""
+    moments = budget_moments(recording, workers, budget_trials)
     curves = []
     for repetition in range(repetitions):
         sweep = RecordedSweep(recording, seed + repetition, objective, sampler, scheduler)
         curves.append(regrets(recording, objective, replay(sweep, workers=workers, moments=moments.tolist())))
-    table = np.array(curves)
-    low, high = bootstrap_interval(table, seed)
-    return Regret(repetitions, workers, budget, moments, interquartile_mean(table), low, high)
+    return regret_over(np.array(curves), moments, workers=workers, seed=seed)
+
+
+def regret_over(curves: Floats, moments: Floats, *, workers: int, seed: int = 0) -> Regret:
+    """Returns the regret curve of (repetitions, moments) regrets. seed: of the bootstrap."""
+    low, high = bootstrap_interval(curves, seed)
+    return Regret(len(curves), workers, float(moments[-1]), moments, interquartile_mean(curves), low, high)
 
 
 def regrets(recording: Recording, objective: Objective, returned: Sequence[int | None]) -> list[float]:

@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from cifar_tune.config.schedulers import AnyScheduler
 from cifar_tune.config.stop_rules import StopRules
 from cifar_tune.results.columns import COMPLETED, DIVERGED, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.decision import Decision
 from cifar_tune.tuning.proposal import Proposal
 from cifar_tune.tuning.recordings import Recording, Run
 from cifar_tune.tuning.search import Search
@@ -107,6 +108,22 @@ class NoRecord:
         return []
 
 
+class Searching(Protocol):
+    """What proposes recorded trials and judges them."""
+
+    def propose(self) -> Proposal[RecordedTrial] | None:
+        """Returns the next trial; None where there is none."""
+
+    def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
+        """Takes in an epoch, and decides whether the trial goes on."""
+
+    def end(self, trial_id: str, status: str, reason: str | None = None) -> None:
+        """Takes in how a trial ended."""
+
+    def recommend(self) -> str | None:
+        """Returns the trial held to be the best; None before any value."""
+
+
 @dataclass
 class _Worker:
     """A trial in training, or paused. epoch: the one that is being trained, or comes next."""
@@ -117,11 +134,17 @@ class _Worker:
 
 
 def replay(sweep: RecordedSweep, *, workers: int, moments: Sequence[float]) -> list[int | None]:
-    """Returns which run the search would return at each moment, in simulated seconds; None before any value.
+    """Returns which run the sweep's search would return at each moment, in simulated seconds; None before any value.
 
     moments: ascending. A worker takes the next trial where its own ends, at once, unless the scheduler has it wait.
     """
-    search = Search(sweep, NoRecord())
+    return replay_search(Search(sweep, NoRecord()), sweep.recording, workers=workers, moments=moments)
+
+
+def replay_search(
+    search: Searching, recording: Recording, *, workers: int, moments: Sequence[float]
+) -> list[int | None]:
+    """Returns the same of any search over the recorded runs."""
     busy: list[tuple[float, int, _Worker]] = []
     begun: dict[str, _Worker] = {}
     returned: list[int | None] = []
@@ -134,7 +157,7 @@ def replay(sweep: RecordedSweep, *, workers: int, moments: Sequence[float]) -> l
 
     def begin(now: float) -> None:
         while len(busy) < workers and (proposal := search.propose()) is not None:
-            run = sweep.recording.runs[proposal.trial.run]
+            run = recording.runs[proposal.trial.run]
             train(now, begun.setdefault(proposal.trial_id, _Worker(proposal, run)))
 
     begin(0.0)
@@ -154,7 +177,7 @@ def replay(sweep: RecordedSweep, *, workers: int, moments: Sequence[float]) -> l
     return returned
 
 
-def _finish_epoch(search: Search[RecordedTrial], worker: _Worker) -> bool:
+def _finish_epoch(search: Searching, worker: _Worker) -> bool:
     """Reports what the worker's trial has just done; returns whether it trains on.
 
     A run that was shorter than others counts by its share: where others are half-way, so is it.
