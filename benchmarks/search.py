@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.metadata import version
@@ -41,8 +43,17 @@ from cifar_tune.config.schedulers import Asha, NoScheduler, default_grace
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.recordings import Recording, read_recording
-from cifar_tune.tuning.regret import Floats, Regret, bootstrap_interval, budget_moments, interquartile_mean, regret_over
+from cifar_tune.tuning.recording_tables import read_recording
+from cifar_tune.tuning.recordings import Recording
+from cifar_tune.tuning.regret import (
+    INTERVAL,
+    MOMENTS,
+    RESAMPLES,
+    Floats,
+    budget_moments,
+    interquartile_mean,
+    regret_over,
+)
 from cifar_tune.tuning.regret import regrets as regrets_of
 from cifar_tune.tuning.simulation import RecordedSweep, replay, replay_search
 from cifar_tune.tuning.source import RecordedTrial
@@ -139,19 +150,107 @@ def regrets(path: Path, arm: str, seed: int, workers: int) -> list[float]:
     return regrets_of(recording, Objective(), returned)
 
 
-def time_to(target: float, curves: Floats, moments: Floats) -> dict[str, float | None]:
-    """Returns the share of the budget after which the interquartile mean is at most `target`, and its interval."""
+def task(arguments: tuple[Path, str, int, int]) -> list[float]:
+    """Returns the regrets of one search, in a process of its own."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    return regrets(*arguments)
+
+
+def measure(options: argparse.Namespace) -> dict[str, dict[str, Floats]]:
+    """Returns (repetitions, moments) regrets by file and search."""
+    paths = sorted(options.curves.glob("*.parquet"))
+    keys = [(path, arm, seed) for path in paths for arm in ARMS for seed in range(options.repetitions)]
+    found: dict[str, dict[str, list[list[float]]]] = {path.stem: {arm: [] for arm in ARMS} for path in paths}
+    with ProcessPoolExecutor(options.processes) as pool:
+        answers = pool.map(task, [(*key, options.workers) for key in keys])
+        for (path, arm, seed), answer in zip(keys, answers, strict=True):
+            found[path.stem][arm].append(answer)
+            if seed == options.repetitions - 1:
+                print(f"{path.stem} {arm}: {options.repetitions} seeds", file=sys.stderr, flush=True)
+    return {name: {arm: np.array(rows) for arm, rows in arms.items()} for name, arms in found.items()}
+
+
+def summary(curves: Mapping[str, Floats]) -> dict[str, Any]:
+    """Returns what is quoted of one file: regret at shares of the budget, and time to random search's end."""
+    moments = np.arange(1, MOMENTS + 1) / MOMENTS
+    target = float(interquartile_mean(curves["random"])[-1])
+    found: dict[str, Any] = {"regret_of_random_at_the_end": target}
+    for arm, rows in curves.items():
+        regret = regret_over(rows, moments, workers=1)
+        places = {name: regret.at(share) for name, share in SHARES.items()}
+        found[arm] = {
+            "regret": {
+                name: [float(values[place]) for values in (regret.iqm, regret.low, regret.high)]
+                for name, place in places.items()
+            },
+            "time_to_random": time_to(target, rows, moments),
+        }
+    ours, other = found["ours"]["regret"], found["out_of_the_box"]["regret"]
+    found["ours_better_at"] = [name for name in SHARES if ours[name][2] < other[name][1]]
+    found["ours_worse_at"] = [name for name in SHARES if ours[name][1] > other[name][2]]
+    return found
+
+
+def time_to(target: float, curves: Floats, moments: Floats) -> list[float | None]:
+    """Returns the share of the budget after which the interquartile mean is at most `target`, and its interval.
+
+    None where that is never.
+    """
     generator = np.random.default_rng(0)
-    drawn = [curves[generator.integers(len(curves), size=len(curves))] for _ in range(1000)]
-    shares = [first_at_most(target, one, moments) for one in [curves, *drawn]]
-    low, high = np.percentile(shares[1:], (2.5, 97.5), method="nearest")
-    return {"share": finite(shares[0]), "low": finite(low), "high": finite(high)}
+    drawn = [curves[generator.integers(len(curves), size=len(curves))] for _ in range(RESAMPLES)]
+    share, *others = (first_at_most(target, interquartile_mean(one), moments) for one in [curves, *drawn])
+    ends = np.percentile(others, INTERVAL, method="nearest").tolist()
+    return [value if math.isfinite(value) else None for value in (share, *ends)]
 
 
-def first_at_most(target: float, curves: Floats, moments: Floats) -> float:
-    below = np.flatnonzero(interquartile_mean(curves) <= target)
-    return float(moments[below[0]] / moments[-1]) if below.size else math.inf
+def first_at_most(target: float, means: Floats, moments: Floats) -> float:
+    """Returns the first moment at which the mean is at most `target`; infinite if never."""
+    below = np.flatnonzero(means <= target)
+    return float(moments[below[0]]) if below.size else math.inf
 
 
-def finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def text_of(name: str, found: Mapping[str, Any]) -> str:
+    """Returns one file's table."""
+    lines = [f"{name}", f"  {'share of budget':16}" + "".join(f"{share:>25}" for share in SHARES) + "   time to random"]
+    for arm in ARMS:
+        cells = "".join(f"{mean:9.4f} ({low:.4f}-{high:.4f})" for mean, low, high in found[arm]["regret"].values())
+        times = ["never" if share is None else f"{share:.3f}" for share in found[arm]["time_to_random"]]
+        lines.append(f"  {arm:16}{cells}   {times[0]} ({times[1]}-{times[2]})")
+    better, worse = (", ".join(found[f"ours_{word}_at"]) or "none" for word in ("better", "worse"))
+    lines.append(f"  ours beyond the interval of out_of_the_box: better at {better}; worse at {worse}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("curves", type=Path, metavar="CURVES", help="a folder of recorded curves")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures there")
+    parser.add_argument("--repetitions", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=8, help="simulated ones")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="real ones")
+    options = parser.parse_args()
+    files = {name: summary(curves) for name, curves in measure(options).items()}
+    for name, found in files.items():
+        print(text_of(name, found))
+    shares = [found["ours"]["time_to_random"][0] or 1.0 for found in files.values()]
+    mean = math.exp(sum(map(math.log, shares)) / len(shares))
+    print(f"ours needs {mean:.3f} of random search's budget in geometric mean (1/{1 / mean:.1f})")
+    if options.json:
+        figures = {
+            "command": shlex.join(["python", "benchmarks/search.py", "CURVES", *sys.argv[2:]]),
+            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+            "versions": {name: version(name) for name in ("ray", "optuna", "numpy")},
+            "n": options.repetitions,
+            "workers": options.workers,
+            "budget_trials": BUDGET_TRIALS,
+            "geometric_mean_of_ours": mean,
+            "files": files,
+        }
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

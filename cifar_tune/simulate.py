@@ -30,9 +30,10 @@ EXAMPLES = """examples:
   python -m cifar_tune.simulate curves.parquet --sweep sweeps/quickstart.yaml --workers 4 --json regret.json
 
 TABLE is a results folder of ours, of which the trials that ran to the end are replayed, or a parquet table with a row
-for each run and epoch: run_id, hp_* (the configuration), max_epochs, status (ok or diverged), epoch, val_acc (higher is
-better), train_loss and seconds (both may be missing). The search space is that of the recorded values. Regret is the
-best recorded final value minus the final value of the run that the search would return at that time.
+for each run and epoch: run_id, hp_* (the configuration), epoch and val_acc (val_loss, where the sweep file's objective
+is the loss); of use if there are max_epochs, status (ok or diverged), train_loss and seconds. The search space is that
+of the recorded values. Regret is the best recorded final value minus the final value of the run that the search would
+return at that time.
 
 exit status: 0 done; 2 the input is wrong.
 """
@@ -84,7 +85,7 @@ def simulate(options: argparse.Namespace) -> None:
     Raises:
         CifarTuneError: the input is wrong.
     """
-    from cifar_tune.tuning.recordings import read_recording
+    from cifar_tune.tuning.recording_tables import read_recording
     from cifar_tune.tuning.regret import measure_regret
 
     objective, sampler, scheduler = _settings(options)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cifar_tune.config.domains import Domain
 from cifar_tune.config.objective import Objective
+from cifar_tune.config.proposals import draw
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.config.schedulers import AnyScheduler
 from cifar_tune.config.stop_rules import StopRules
@@ -27,7 +28,10 @@ from cifar_tune.tuning.source import RecordedTrial
 
 @dataclass
 class RecordedSweep:
-    """A sweep over recorded runs: each proposal is answered by the nearest run that was not used before."""
+    """A sweep over recorded runs: each proposal is answered by the nearest run that was not used before.
+
+    baseline: answers that are proposed first; None where the sampler proposes all.
+    """
 
     recording: Recording
     seed: int
@@ -37,6 +41,7 @@ class RecordedSweep:
     grid: Mapping[str, Any] = field(default_factory=dict)
     share_studies: bool = False
     stop: StopRules = field(default_factory=StopRules)
+    baseline: Mapping[str, Any] | None = None
     _free: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,13 +72,17 @@ class RecordedSweep:
         return ({},)
 
     def trial_with(self, values: Mapping[str, Any], seed: int | None = None) -> RecordedTrial:
-        """Returns the nearest run that was not used before; it is used now."""
+        """Returns the nearest run that was not used before, of no values that to the baseline; it is used now."""
+        if not values and self.baseline is not None:
+            baseline = self.baseline
+            values = draw(self.search, lambda name, _: baseline[name])
         run = self.recording.nearest(values, self._free)
         self._free[run] = False
         return RecordedTrial(run=run, epochs=self.recording.epochs)
 
-    def baseline_point(self, cell: Mapping[str, Any]) -> None:
-        """Returns nothing: recorded runs have no baseline."""
+    def baseline_point(self, cell: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Returns the baseline."""
+        return self.baseline
 
 
 class NoRecord:
