@@ -19,6 +19,8 @@ from cifar_tune.serving.values import plain
 ENVIRONMENT_NAME = "environment.json"
 MEBIBYTE = 2**20
 QUERY = ("index", "name", "memory.used", "memory.total", "utilization.gpu")
+WATCHED_SECONDS = 0.1
+"""That the CPU is watched for: without, psutil's first answer is 0."""
 PATIENCE_SECONDS = 5.0
 """For nvidia-smi, which takes 0.1 to 2 s."""
 
@@ -73,7 +75,7 @@ def _nodes(snapshot: Snapshot) -> list[dict[str, Any]]:
 def _this_machine() -> dict[str, Any]:
     memory = psutil.virtual_memory()
     return {
-        "cpu_fraction": psutil.cpu_percent() / 100,
+        "cpu_fraction": psutil.cpu_percent(WATCHED_SECONDS) / 100,
         "cores": psutil.cpu_count(),
         "memory_used_bytes": memory.total - memory.available,
         "memory_bytes": memory.total,
