@@ -62,7 +62,7 @@ def command_line() -> argparse.ArgumentParser:
     mode.add_argument(
         "--extend",
         action="store_true",
-        help="add trials to a finished sweep: up to the file's new, higher trials_per_study",
+        help="go on with a higher trials_per_study, more epochs or other ranges; the trials that are there stay",
     )
     mode.add_argument(
         "--fresh", action="store_true", help="start over; an older results folder is renamed, nothing is deleted"

@@ -37,6 +37,21 @@ def _draw_one(name: str, domain: Domain, suggest: Suggest) -> Any:
     return option.fill({path: _draw_one(names[path], inner, suggest) for path, inner in option.domains.items()})
 
 
+def inside(search: Mapping[str, Domain], given: Mapping[str, Any]) -> bool:
+    """Tells whether these answers are all that `draw` asks for, each inside its range."""
+
+    def answer(name: str, domain: Domain) -> Any:
+        if not domain.contains(given[name]):
+            raise KeyError(name)
+        return given[name]
+
+    try:
+        draw(search, answer)
+    except KeyError:
+        return False
+    return True
+
+
 def answers(search: Mapping[str, Domain], trial: TrialConfig) -> dict[str, Any]:
     """Returns what `suggest` must answer so that `draw` proposes `trial`, by name.
 

@@ -13,6 +13,7 @@ from cifar_tune.errors import ConfigError, ResultsError
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
+from cifar_tune.tuning.extending import may_change, reason_against, record_epochs
 
 Mode = Literal["new", "resume", "extend", "fresh"]
 
@@ -36,6 +37,7 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
         store = ResultsStore.open(folder)
         try:
             _compare(folder, sweep, mode)
+            record_epochs(store, sweep.trial.epochs)
         except Exception:
             store.close()
             raise
@@ -91,17 +93,18 @@ def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
         before = load_sweep(path)
     except ConfigError as error:
         raise ResultsError(f"{path}: the sweep that was run cannot be read: {error}") from error
-    changed = dict(_differences(before.model_dump(mode="json"), sweep.model_dump(mode="json")))
-    more = mode == "extend" and sweep.trials_per_study > before.trials_per_study
-    if more:
-        changed.pop("trials_per_study")
-    elif mode == "extend" and not changed:
+    old, new = (one.model_dump(mode="json", by_alias=True) for one in (before, sweep))
+    changed = dict(_differences(old, new))
+    if mode == "extend" and changed:
+        changed = {path: pair for path, pair in changed.items() if not may_change(path, before, sweep)}
+    elif mode == "extend":
         raise ResultsError(
             f"{folder}: nothing to add: trials_per_study is {before.trials_per_study} as before; raise it in the file "
-            f"or with --set trials_per_study={2 * before.trials_per_study}"
+            f"or with --set trials_per_study={2 * before.trials_per_study}; trial.epochs and ranges may change, too"
         )
     if changed:
-        lines = [f"  {key}: was {old!r}, is {new!r}" for key, (old, new) in changed.items()]
+        told = {key: reason_against(key, before, sweep) if mode == "extend" else "" for key in changed}
+        lines = [f"  {key}: was {was!r}, is {now!r}{told[key]}" for key, (was, now) in changed.items()]
         hint = "--extend adds trials; " if set(changed) == {"trials_per_study"} and mode == "resume" else ""
         raise ResultsError(
             f"{folder}: holds another sweep than the file describes:\n"

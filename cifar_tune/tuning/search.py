@@ -16,6 +16,7 @@ from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.evidence import ENDED
+from cifar_tune.tuning.extending import goes_on
 from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.pauses import Pauses
@@ -262,7 +263,7 @@ class Search(Generic[TrialT]):
         if trial_id in self.audit.audited and not known_row["audited"]:
             self._store.update_trial(trial_id, audited=True)
         status = known_row["status"]
-        if status in ENDED:
+        if status in ENDED and not goes_on(known_row, trial.epochs):
             self._settle(trial_id, status)
         elif rows and rows[-1]["decision"] == "stop" and live.epoch > live.paused_at:
             self.end(trial_id, STOPPED, self._pauses.recorded(live, rows[-1]).reason)

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 
 from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
 from cifar_tune.config.objective import Objective
-from cifar_tune.config.proposals import draw
+from cifar_tune.config.proposals import draw, inside
 from cifar_tune.config.rendering import render
 from cifar_tune.config.samplers import AnySampler
 from cifar_tune.tuning.evidence import Memory, Observation, State
@@ -178,12 +178,8 @@ class Study:
         return f"{self.name}|{json.dumps(None if point is None else point.answers, sort_keys=True)}"
 
     def covers(self, answers: Mapping[str, Any]) -> bool:
-        """Tells whether these answers are all that a proposal asks for."""
-        try:
-            draw(self._search, lambda name, _: answers[name])
-        except KeyError:
-            return False
-        return True
+        """Tells whether these answers are all that a proposal asks for, each inside its range."""
+        return inside(self._search, answers)
 
     def values(self, point: Point) -> dict[str, Any]:
         """Returns the proposal, by path into the trial."""
@@ -194,6 +190,7 @@ class Study:
 
         point: None outside the search space. excesses: by constraint, by what share of its limit it is broken.
         """
+        point = point if point is not None and self.covers(point.answers) else None
         answers = None if point is None else point.answers
         distributions = {} if point is None else self._distributions_of(point.answers)
         attributes = {} if point is None else point.attributes

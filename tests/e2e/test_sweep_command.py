@@ -236,6 +236,22 @@ def test_a_finished_sweep_is_extended_and_its_trials_stay(file: Path) -> None:
 
 
 @pytest.mark.slow
+def test_completed_trials_train_on_from_their_checkpoints_when_epochs_are_added(file: Path) -> None:
+    constant = ("--set", "trial.schedule={name: constant}", "--set", "trials_per_study=1")
+    assert run(file, *constant).returncode == 0
+    _, before = tables(file)
+    done = run(file, *constant, "--set", "trial.epochs=5", "--extend")
+    assert (done.returncode, done.stderr) == (0, "")
+    trials, epochs = tables(file)
+    assert trials.status.tolist() == ["completed"] * 2
+    assert trials["trial.epochs"].tolist() == [5, 5]
+    assert epochs.groupby("trial_id").epoch.apply(list).tolist() == [[1, 2, 3, 4, 5]] * 2
+    pd.testing.assert_frame_equal(epochs.merge(before[["trial_id", "epoch"]])[before.columns], before)
+    schedule, once = "trial.schedule={name: constant}", "trials_per_study=1"
+    assert_every_curve_is_that_of_an_undisturbed_trial(file, schedule, once, "trial.epochs=5")
+
+
+@pytest.mark.slow
 def test_a_sweep_whose_hours_are_over_saves_its_trials_and_goes_on_with_more(file: Path) -> None:
     overrides = ("--set", "trial.epochs=100", "--set", "trials_per_study=1")
     done = run(file, *overrides, "--set", "stop.hours=0.004")

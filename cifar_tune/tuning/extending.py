@@ -1,0 +1,60 @@
+"""What `--extend` may change of a sweep: more trials, more epochs for the completed ones, other ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cifar_tune.config.samplers import CmaEs
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.columns import COMPLETED
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.schedules.cosine import Cosine
+from cifar_tune.training.schedules.onecycle import OneCycle
+
+OF_ALL_EPOCHS = (OneCycle, Cosine)
+"""Schedules whose learning rate follows from the number of epochs: a completed trial cannot go on."""
+
+RANGES = (".float", ".int", ".choice")
+"""How the path of a searched parameter's range ends."""
+
+
+def may_change(path: str, before: SweepConfig, after: SweepConfig) -> bool:
+    """Tells whether an extended sweep may differ here."""
+    if path == "trials_per_study":
+        return after.trials_per_study > before.trials_per_study
+    if path == "trial.epochs":
+        return after.trial.epochs > before.trial.epochs and not bound_schedules(after)
+    return path.startswith("search.") and path.endswith(RANGES) and not isinstance(after.sampler, CmaEs)
+
+
+def reason_against(path: str, before: SweepConfig, after: SweepConfig) -> str:
+    """Returns why a change that an extended sweep may make elsewhere cannot be made here; empty where there is none."""
+    if path == "trial.epochs" and after.trial.epochs > before.trial.epochs:
+        names = ", ".join(bound_schedules(after))
+        return f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs)"
+    if path == "scheduler.grace_epochs" and after.trial.epochs != before.trial.epochs:
+        return " (a tenth of the epochs where it is not written: write what it was)"
+    if path.startswith("search.") and path.endswith(RANGES):
+        return " (cmaes has adapted to the old range)"
+    return ""
+
+
+def bound_schedules(sweep: SweepConfig) -> list[str]:
+    """Returns the names of the sweep's schedules that follow from the number of epochs."""
+    schedules = [trial.schedule for trial in sweep.corner_trials()]
+    return sorted({schedule.name for schedule in schedules if isinstance(schedule, OF_ALL_EPOCHS)})
+
+
+def goes_on(row: Mapping[str, Any], epochs: int) -> bool:
+    """Tells whether a completed trial was completed when the sweep had fewer epochs. row: of trials.parquet."""
+    whole = row["status"] == COMPLETED and row["status_reason"] is None
+    return whole and row["epochs_trained"] < epochs
+
+
+def record_epochs(store: ResultsStore, epochs: int) -> None:
+    """Writes into the rows of the trials that go on how many epochs they are to have."""
+    for trial_id in store.trial_ids():
+        row = store.trial(trial_id)
+        if goes_on(row, epochs) and row["trial.epochs"] != epochs:
+            store.update_trial(trial_id, configuration={"epochs": epochs})
