@@ -19,6 +19,7 @@ from cifar_tune.analysis.pareto import completed, pareto
 from cifar_tune.analysis.pareto_text import pareto_caption
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
+from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import configuration_text, counts_text, rich_table
@@ -141,6 +142,8 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
         if stopped:
             text = f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
             console.print(text, style="dim", highlight=False)
+        if noise := seed_noise_text(trials, metric):
+            console.print(noise, style="dim", highlight=False)
         return
     far = furthest(trials, metric, top=top, sweep=sweep)
     if len(far):

@@ -26,6 +26,7 @@ from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
 from cifar_tune.analysis.pareto_text import hypervolume_caption, pareto_answer, pareto_caption
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
+from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
@@ -120,7 +121,8 @@ def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Sect
     best = ranking(trials, metric, top=top, sweep=sweep)
     if len(best):
         why = "Only completed trials rank; the values of those that were stopped are of earlier epochs."
-        return Section("Best trials", (why,), best)
+        noise = seed_noise_text(trials, metric)
+        return Section("Best trials", (why, noise) if noise else (why,), best)
     far = furthest(trials, metric, top=top, sweep=sweep)
     return (
         Section("Trials that got furthest", ("No trial has completed: there is no rank.",), far) if len(far) else None

@@ -1,0 +1,44 @@
+"""Noise between seeds, from configurations that a sweep ran more than once."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from cifar_tune.analysis.naming import title, written
+from cifar_tune.analysis.parameters import SEEDS
+from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
+
+
+def seed_noise(trials: pd.DataFrame, metric: str) -> tuple[int, int, float] | None:
+    """Returns how many configurations completed with several seeds, in how many trials, and the standard deviation.
+
+    It is pooled over the configurations: the root of the mean variance, weighted by seeds less one. None where no
+    configuration completed twice.
+    """
+    completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
+    columns = [name for name in trials.columns if name.startswith(CONFIGURATION_PREFIX) and name not in SEEDS]
+    if completed.empty or not columns:
+        return None
+    groups = completed.astype(dict.fromkeys(columns, object)).groupby(columns, dropna=False)[metric]
+    spread = groups.agg(["size", "var"])
+    repeated = spread[spread["size"] > 1]
+    if repeated.empty:
+        return None
+    weights = repeated["size"] - 1
+    pooled = math.sqrt(float((weights * repeated["var"]).sum() / weights.sum()))
+    return len(repeated), int(repeated["size"].sum()), pooled
+
+
+def seed_noise_text(trials: pd.DataFrame, metric: str) -> str | None:
+    """Returns the noise in a sentence; None where there are no repeats."""
+    found = seed_noise(trials, metric)
+    if found is None:
+        return None
+    configurations, count, deviation = found
+    what = "1 configuration" if configurations == 1 else f"{configurations} configurations"
+    return (
+        f"{what} ran with several seeds ({count} trials): the standard deviation between seeds is"
+        f" {written(metric, deviation)}, in {title(metric)}; smaller differences in rank mean little."
+    )
