@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train one trial in this process, without Ray",
     "confirm": "retrain the best configurations with fresh seeds, open the test split",
     "report": "tables, figures and findings of a results folder",
+    "predict": "what a trained model sees in pictures",
     "dashboard": "a results folder in the browser, live",
     "simulate": "replay recorded curves to choose sampler and scheduler",
     "datasets": "what data is there; download, verify, decode it",

@@ -38,7 +38,7 @@ def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
         with Image.open(source if isinstance(source, str) else io.BytesIO(source.content)) as image:
             if image.mode in DEEP_MODES:
                 raise DatasetError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
-            return _square(image, resolution)
+            return squared(image, resolution)
     except DatasetError:
         raise
     # Pillow's readers raise many kinds of error on broken files: OSError, SyntaxError, ValueError, struct.error, ...
@@ -48,7 +48,8 @@ def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
         ) from error
 
 
-def _square(image: Image.Image, resolution: int) -> np.ndarray:
+def squared(image: Image.Image, resolution: int) -> np.ndarray:
+    """Returns the centre of an opened image as (3, H, W) uint8 RGB, H = W = `resolution`; see `decode_image`."""
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")

@@ -1,0 +1,11 @@
+"""A checkpoint -> what its model says and sees. torch, no Ray.
+
+from cifar_tune.inspection import Predictor
+
+predictor = Predictor.load("results/quickstart/checkpoints/t0004/best")
+predictor.predict("five.png", top_k=3)
+"""
+
+from cifar_tune.inspection.predictor import ClassProbability, Predictor
+
+__all__ = ["ClassProbability", "Predictor"]
