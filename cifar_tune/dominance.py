@@ -82,6 +82,18 @@ def ranks(points: Floats) -> NDArray[np.int64]:
     return found
 
 
+def first(points: Floats, most: int) -> list[int]:
+    """Returns the places of the best points, as `ranks` has them, no more than `most`; of equal ones the earlier."""
+    found: list[int] = []
+    left = np.arange(len(points))
+    while len(left) and len(found) < most:
+        on_front = non_dominated(points[left])
+        front = left[on_front]
+        found += front[np.argsort(-crowding_distances(points[front]), kind="stable")].tolist()
+        left = left[~on_front]
+    return found[:most]
+
+
 def hypervolume(points: Floats, reference: Floats) -> float:
     """Returns the volume that the points dominate above a reference point. Exact, by slices along the last value.
 

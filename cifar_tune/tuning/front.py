@@ -73,8 +73,9 @@ class Front:
 
     def _extremes(self) -> list[Extreme]:
         found = []
+        members = sorted(self._members, key=lambda member: member.trial_id)
         for place, one in enumerate(self.objectives):
-            best = max(self._members, key=lambda member: one.sign * member.values[place])
+            best = max(members, key=lambda member: one.sign * member.values[place])
             found.append(Extreme(one.metric, best.values[place], best.trial_id, best.varied))
         return found
 

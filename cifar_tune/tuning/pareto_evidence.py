@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cifar_tune.config.objective import LEARNT, Objective
-from cifar_tune.dominance import Floats, ranks
-from cifar_tune.tuning.evidence import WRECKED, Memory, Observation
+from cifar_tune.dominance import Floats, first
+from cifar_tune.tuning.evidence import BEST_SHARE, WRECKED, Memory, Observation
 from cifar_tune.tuning.forecast import Curve, expected_finals
 
 
@@ -20,13 +21,29 @@ class ParetoMemory(Memory):
     ) -> None:
         super().__init__(epochs, most, order)
         self._objectives = objectives
+        self._ended: dict[int, list[int]] = defaultdict(list)
+        self._ranked = True
 
     def _rank(self, place: int) -> None:
-        places = [-kept for _, _, kept in self._best] + [place]
-        points = np.array([[curve.values[-1] for curve in self[one].curves] for one in places])
-        self._best = sorted(
-            (self[one].curve.epochs[-1], -rank, -one) for one, rank in zip(places, ranks(points).tolist(), strict=True)
-        )[-self._kept :]
+        self._ended[self[place].curve.epochs[-1]].append(place)
+        self._ranked = False
+
+    def _remembered(self) -> list[int]:
+        if not self._ranked:
+            self._best = [(0, 0.0, -place) for place in self._foremost(max(1, round(self._most * BEST_SHARE)))]
+            self._ranked = True
+        return super()._remembered()
+
+    def _foremost(self, most: int) -> list[int]:
+        """The places of those that came furthest, of these the first fronts; in whatever order they have ended."""
+        found: list[int] = []
+        for epoch in sorted(self._ended, reverse=True):
+            places = sorted(self._ended[epoch])
+            points = np.array([[curve.values[-1] for curve in self[one].curves] for one in places])
+            found += [places[one] for one in first(points, most - len(found))]
+            if len(found) == most:
+                break
+        return found
 
     def _finals(self, chosen: Sequence[Observation], settled: bool) -> list[tuple[float, ...] | None]:
         """Returns what each trial is expected to end at; a wrecked one has the worst of each objective."""

@@ -83,6 +83,21 @@ def test_wrong_input_gets_a_message_and_status_2(
     assert message in capsys.readouterr().err
 
 
+def test_a_sweep_with_several_objectives_is_refused(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "s.yaml"
+    sweep.write_text(
+        "name: s\n"
+        "trial: {dataset: {name: digits}, model: {name: mininet}, optimizer: {name: sgd, lr: 0.1}, epochs: 9}\n"
+        "objective: [{metric: validation_accuracy}, {metric: num_parameters}]\n"
+    )
+    assert main([str(table), "--sweep", str(sweep)]) == 2
+    assert capsys.readouterr().err.strip() == (
+        f"{sweep}: objective: a simulation goes by one objective, this sweep by 2; name one of them"
+    )
+
+
 def test_a_missing_table_gets_a_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nowhere.parquet"]) == 2
     assert "nowhere.parquet: neither a results folder nor a table of recorded runs" in capsys.readouterr().err

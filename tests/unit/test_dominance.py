@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cifar_tune.dominance import crowding_distances, fronts, hypervolume, non_dominated
+from cifar_tune.dominance import crowding_distances, first, fronts, hypervolume, non_dominated, ranks
 
 Point = tuple[float, ...]
 
@@ -88,6 +88,14 @@ def test_the_hypervolume_counts_every_cell_of_the_grid_that_some_point_dominates
     corners = [np.array(cell) + 1 for cell in cells]
     expected = sum(bool((cloud >= corner).all(axis=1).any()) for corner in corners)
     assert hypervolume(cloud, np.zeros(cloud.shape[1])) == expected
+
+
+@settings(deadline=None)
+@given(points_of(few, 2), st.integers(1, 6))
+def test_the_first_points_are_those_of_the_best_ranks(cloud: NDArray[np.float64], most: int) -> None:
+    found = ranks(cloud)
+    expected = sorted(range(len(cloud)), key=lambda place: (found[place], place))[:most]
+    assert sorted(first(cloud, most), key=lambda place: (found[place], place)) == expected
 
 
 def test_points_beyond_the_reference_add_nothing_to_the_hypervolume() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,32 @@ def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(tmp_path
     )
     assert first == again
     assert first[1:] != other[1:]
+
+
+@each_sampler
+def test_a_search_rebuilt_while_trials_overlap_proposes_the_same_next(tmp_path: Path, sampler: str) -> None:
+    """Three workers, whose trials end in another order than they began, and more trials than a sampler is shown."""
+    sweep = sweep_of(sampler, trials_per_study=90, objective=OBJECTIVES[:2])
+    with ResultsStore.create(tmp_path / "whole", sweep_name="digits") as store:
+        search = Search(sweep, store)
+        live: list[tuple[Proposal, int]] = []
+        for number in range(2, 86):
+            while len(live) < 3:
+                proposal = search.propose()
+                assert proposal is not None
+                live.insert(number % 3, (proposal, 1))
+            while len(live) == 3:
+                one, epoch = live.pop(number % 2)
+                decision = report(search, store, one, epoch)
+                if decision.action == "stop" or epoch == EPOCHS:
+                    search.end(one.trial_id, "stopped" if decision.action == "stop" else "completed", decision.reason)
+                else:
+                    live.append((one, epoch + 1))
+        shutil.copytree(tmp_path / "whole", tmp_path / "copy")
+        with ResultsStore.open(tmp_path / "copy") as copied:
+            rebuilt = Search(sweep, copied)
+            assert rebuilt.progress() == search.progress()
+            assert rebuilt.propose() == search.propose()
 
 
 def test_every_decision_follows_from_the_tables_alone(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Accuracy against parameters on a real Ray: a front of several trials, and rungs that follow from the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cifar_tune.analysis.pareto import pareto
+from cifar_tune.config.load import load_sweep
+from cifar_tune.dominance import ranks
+from cifar_tune.results import load
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.driver import run_trials
+from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.search import Search
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+SWEEP = """
+name: pareto
+trial:
+  dataset: {name: digits, train_size: 400, validation_fraction: 0.25}
+  model: {name: mininet, width: 12}
+  optimizer: {name: sgd, lr: 0.1}
+  batch_size: 32
+  epochs: 4
+search:
+  model.width: {int: [1, 16]}
+objective: [{metric: validation_accuracy}, {metric: num_parameters}]
+sampler: {name: tpe, startup_trials: 6}
+scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}
+trials_per_study: 12
+"""
+
+
+def test_a_sweep_by_accuracy_and_parameters_ends_with_a_front_of_several_trials(
+    tmp_path: Path, machine: Machine
+) -> None:
+    (tmp_path / "pareto.yaml").write_text(SWEEP)
+    sweep = load_sweep(tmp_path / "pareto.yaml")
+    folder = tmp_path / "results"
+    with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
+        search = Search(sweep, store)
+        run_trials(
+            search,
+            store,
+            asked=sweep.resources,
+            root=tmp_path,
+            machine=machine,
+            address=None,
+            interruption=interruption,
+            refresh=lambda _: None,
+        )
+        told = search.progress().front
+    trials, epochs, _ = load(folder)
+    assert set(trials["status"]) == {"completed", "stopped"}
+    front = pareto(trials, ("validation_accuracy", "num_parameters"))
+    assert len(front) >= 3
+    assert front["validation_accuracy"].is_monotonic_decreasing
+    assert front["num_parameters"].is_monotonic_decreasing
+    assert told is not None
+    assert told.size == len(front)
+    assert told.extremes[1].value == front["num_parameters"].iloc[-1]
+    check_rungs(trials, epochs)
+
+
+def check_rungs(trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    """Every decision again, from the two tables alone."""
+    parameters = trials.set_index("trial_id")["num_parameters"].astype(float)
+    decided = epochs[epochs["rung"].notna()]
+    assert set(decided["rung"]) == {1, 2}
+    for _, there in decided.sort_values("rung_size").groupby("rung"):
+        points = np.column_stack([there["validation_accuracy"], -parameters[there["trial_id"].astype(str)]])
+        expected = [int(ranks(points[:size])[-1]) for size in range(1, len(points) + 1)]
+        assert there["rung_rank"].tolist() == expected
+        goes_on = [rank <= max(1, size // 2) for size, rank in enumerate(expected, start=1)]
+        assert (there["decision"] == "continue").tolist() == goes_on
