@@ -265,7 +265,8 @@ def _guard_line(arrivals: Arrivals) -> str | None:
     from cifar_tune.analysis.audit import judge_rung
     from cifar_tune.analysis.audit_text import audit_line
 
-    return audit_line(judge_rung(*arrivals))
+    judged = judge_rung(*arrivals)
+    return audit_line(judged) if judged.audited else None
 
 
 def resuming(words: Sequence[str]) -> str:
