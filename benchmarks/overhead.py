@@ -28,7 +28,11 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.cluster import SWITCHES, connected
-from cifar_tune.tuning.devices import this_machine, trial_resources
+from cifar_tune.tuning.devices import this_machine
+from cifar_tune.tuning.memory_record import MemoryRecord
+from cifar_tune.tuning.needs import Needs
+from cifar_tune.tuning.nodes import this_node
+from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.search import Search
 
 REPORTS = 3
@@ -75,18 +79,12 @@ def ours(trials: int, folder: Path) -> float:
                 yield EpochReport(EpochMetrics(epoch, 1.0, 0.5, 1.0, 0.5, 0.1, 0.01, 1.0, 1))
 
     machine, config = this_machine(), sweep(trials)
-    resources = trial_resources(config.resources, machine)
     started = time.perf_counter()
     with ResultsStore.create(folder / "results", sweep_name=config.name) as store:
         search = Search(config, store)
-        dispatcher = Dispatcher(
-            search,
-            store,
-            root=folder,
-            device="cpu",
-            resources=resources,
-            slots=lambda: machine.cores,
-        )
+        nodes = (this_node(machine),)
+        placer = Placer(config.resources, lambda: nodes, Needs(folder, MemoryRecord()), trials=trials)
+        dispatcher = Dispatcher(search, store, root=folder, placer=placer)
         fit(dispatcher, Interruption(), storage=folder / "ray", refresh=lambda: None, runner=Idle)
         assert len(store.trial_ids()) == trials
         assert search.progress().counts["completed"] == trials

@@ -110,9 +110,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.results import load
     from cifar_tune.results.columns import CONFIRMATIONS_NAME
     from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.tuning.checks import check_resources
     from cifar_tune.tuning.cluster import check_address
     from cifar_tune.tuning.confirming import Confirming
-    from cifar_tune.tuning.devices import this_machine, trial_resources
+    from cifar_tune.tuning.devices import this_machine
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.retraining import check_data, retrain, retrainings_store
@@ -126,7 +127,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_address(address)
     machine = this_machine()
     if address is None:
-        trial_resources(sweep.resources, machine)
+        check_resources(sweep, machine)
     check_data(wanted, root)
     with Interruption() as interruption, retrainings_store(folder, sweep.name) as store:
         current = environment(machine, f"{PROGRAM} {shlex.join(words)}")

@@ -104,8 +104,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """
     from cifar_tune.config.load import load_sweep
     from cifar_tune.training.datasets.data_root import data_root
-    from cifar_tune.tuning.checks import check_data, check_trials, prepare_data
-    from cifar_tune.tuning.devices import this_machine, trial_resources
+    from cifar_tune.tuning.checks import check_data, check_resources, check_trials, prepare_data
+    from cifar_tune.tuning.devices import this_machine
 
     sweep = load_sweep(options.file, options.set)
     root = data_root(options.data)
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     machine = this_machine()
     address = options.address or os.environ.get("RAY_ADDRESS")
     if address is None:
-        resources = trial_resources(sweep.resources, machine)
+        check_resources(sweep, machine)
     else:
         from cifar_tune.tuning.cluster import check_address
 
@@ -124,9 +124,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         from cifar_tune.tuning.plan import plan
 
         if address is not None:
-            print(_cluster_plan(sweep, machine, address))
+            print(_cluster_plan(sweep, root, machine, address))
         else:
-            print(plan(sweep, root=root, folder=folder, machine=machine, resources=resources))
+            print(plan(sweep, root=root, folder=folder, machine=machine))
         return DONE
     from cifar_tune.tuning.opening import check_results
 
@@ -137,16 +137,15 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
 
 
-def _cluster_plan(sweep: SweepConfig, machine: Machine, address: str) -> str:
+def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str) -> str:
     from tempfile import TemporaryDirectory
 
-    from cifar_tune.tuning.cluster import connected, largest_node
-    from cifar_tune.tuning.devices import trial_resources
-    from cifar_tune.tuning.nodes import Question, examined_nodes
+    from cifar_tune.tuning.cluster import connected
+    from cifar_tune.tuning.nodes import Cluster, Question
     from cifar_tune.tuning.plan import cluster_plan
 
     with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
-        return cluster_plan(sweep, examined_nodes(Question()), trial_resources(sweep.resources, largest_node()))
+        return cluster_plan(sweep, Cluster(Question())(), root)
 
 
 def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argparse.Namespace) -> None:
@@ -229,6 +228,7 @@ def _run_trials(
 ) -> None:
     from cifar_tune.tuning.clock import Clock
     from cifar_tune.tuning.driver import run_trials
+    from cifar_tune.tuning.memory_record import MemoryRecord, user_record
     from cifar_tune.tuning.progress import GuardLine, Screen, Watch, no_guard
 
     clock = Clock(sweep.stop, store, now=time.monotonic())
@@ -258,6 +258,8 @@ def _run_trials(
             interruption=interruption,
             clock=clock,
             refresh=refresh,
+            datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
+            record=MemoryRecord.read(user_record()),
         )
 
 

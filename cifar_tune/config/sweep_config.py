@@ -31,9 +31,29 @@ class Resources(Strict):
     cpus: Literal["auto"] | Count = "auto"
     """auto: one core where there is no GPU, else the node's cores shared between its trials."""
     gpus: Literal["auto"] | NonNegative = "auto"
-    """auto: one where there is one, else none; a fraction shares a card."""
+    """auto: a share of a card by the memory that the trial needs, where there are cards; a number is the share itself,
+    1 a whole card, 0 none."""
     gpu_memory: Literal["auto"] | Positive = "auto"
-    """Gigabytes a trial needs of its card."""
+    """Gigabytes that a trial takes of its card. auto: predicted from the model, corrected by what trials took."""
+    trials_per_gpu: Count | None = None
+    """So many trials share a card, whatever memory they need."""
+    card: str | None = None
+    """Trials go to cards with this in their name only, such as `H100`."""
+
+    @model_validator(mode="after")
+    def _one_share(self) -> Resources:
+        given = [
+            f"{name}: {value:g}"
+            for name, value in (
+                ("gpus", None if self.gpus == "auto" else self.gpus),
+                ("gpu_memory", None if self.gpu_memory == "auto" else self.gpu_memory),
+                ("trials_per_gpu", self.trials_per_gpu),
+            )
+            if value is not None
+        ]
+        if len(given) > 1 and self.gpus != 1:
+            raise ValueError(f"resources: {' and '.join(given)} each set a trial's share of a card; give one of them")
+        return self
 
 
 class SweepConfig(Strict):

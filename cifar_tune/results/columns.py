@@ -120,6 +120,7 @@ OUTCOME_COLUMNS = (
     Column(
         "micro_batch_size", "int", "images", "images per forward pass; the effective batch size is `trial.batch_size`"
     ),
+    Column("memory_steps", "string", "", "what was tried, in order, when its memory was not enough"),
     Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
     Column("error", "string", "", "message of the exception that failed it"),
     Column("attempts", "int", "", "times it was started: 1, and one more for every restart"),

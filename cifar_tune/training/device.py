@@ -44,9 +44,11 @@ def devices() -> list[torch.device]:
 
 
 def free_memory_bytes(device: torch.device) -> int:
-    """Returns the memory that a new tensor could take on a GPU."""
+    """Returns the memory that a new tensor could take on a GPU, within the share of it that this process may fill."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, total = torch.cuda.mem_get_info(device)
+        share = torch.cuda.get_per_process_memory_fraction(device) * total - torch.cuda.memory_reserved(device)
+        return int(min(free, share))
     return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
 
 

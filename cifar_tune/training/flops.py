@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def count_parameters(model: Model, info: DatasetInfo) -> int:
     """Returns the number of parameters, idle ones included."""
-    return sum(parameter.numel() for parameter in _on_meta(model, info).parameters())
+    return sum(parameter.numel() for parameter in on_meta(model, info).parameters())
 
 
 def count_trainable_parameters(model: Model, info: DatasetInfo) -> int:
     """Returns the number of parameters that an optimizer changes."""
-    return sum(parameter.numel() for parameter in _on_meta(model, info).parameters() if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in on_meta(model, info).parameters() if parameter.requires_grad)
 
 
 def count_flops(model: Model, info: DatasetInfo) -> int:
@@ -29,36 +29,18 @@ def count_flops(model: Model, info: DatasetInfo) -> int:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    network = _on_meta(model, info).eval()
+    network = on_meta(model, info).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(_images(1, info))
+        network(meta_images(1, info))
     return int(counter.get_total_flops())
 
 
-def count_activation_bytes(model: Model, info: DatasetInfo, dtype: torch.dtype) -> int:
-    """Returns the bytes of activations of `dtype` that one image keeps for the backward pass, uncompiled."""
-    network = _on_meta(model, info).to(dtype)
-    return (_saved_bytes(network, _images(4, info, dtype)) - _saved_bytes(network, _images(2, info, dtype))) // 2
-
-
-def _saved_bytes(network: nn.Module, images: Tensor) -> int:
-    """Returns the bytes of all distinct storages that autograd keeps of a forward pass."""
-    storages = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        storages[storage._cdata] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network(images)
-    return sum(storage.nbytes() for storage in storages.values())
-
-
-def _on_meta(model: Model, info: DatasetInfo) -> nn.Module:
+def on_meta(model: Model, info: DatasetInfo) -> nn.Module:
+    """Returns the network as shapes without data."""
     with torch.device("meta"):
         return model.build(info)
 
 
-def _images(count: int, info: DatasetInfo, dtype: torch.dtype | None = None) -> Tensor:
+def meta_images(count: int, info: DatasetInfo, dtype: torch.dtype | None = None) -> Tensor:
+    """Returns images of the data set's shape without data."""
     return torch.empty(count, info.channels, info.resolution, info.resolution, device="meta", dtype=dtype)

@@ -11,13 +11,8 @@ import torch
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import Model
+from cifar_tune.training.precision_rule import precision_on_cuda
 from cifar_tune.training.trial import Precision
-
-TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
-"""Compute capability of Ampere. Source: CUDA C++ Programming Guide, table of features by compute capability."""
-
-TENSOR_CORES_WITH_FLOAT16 = (7, 0)
-"""Compute capability of Volta; Turing has 7.5. Source: the same."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +52,7 @@ def arithmetic_of(precision: Precision, model: Model, info: DatasetInfo, device:
 
 def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision:
     if device.type == "cuda":
-        capability = torch.cuda.get_device_capability(device)
-        if capability >= TENSOR_CORES_WITH_BFLOAT16:
-            return "bfloat16"
-        return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
+        return precision_on_cuda(torch.cuda.get_device_capability(device))
     has_matrix_units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
     return "bfloat16" if has_matrix_units and info.resolution >= model.cpu_bfloat16_resolution else "float32"
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.training.check import check_trial
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.nodes import Node
+from cifar_tune.tuning.placement import policy_of
 
 
 def check_data(sweep: SweepConfig, root: Path) -> None:
@@ -40,3 +43,12 @@ def check_trials(sweep: SweepConfig, root: Path) -> None:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise ConfigError(tuple(problems))
+
+
+def check_resources(sweep: SweepConfig, machine: Machine) -> None:
+    """Returns if a trial can have on this machine what it is to have.
+
+    Raises:
+        DeviceError: it cannot; says what there is.
+    """
+    policy_of(sweep.resources, (Node("", "", machine),), len(sweep.cells()) * sweep.trials_per_study)

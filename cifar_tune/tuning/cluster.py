@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tune.errors import ClusterError
-from cifar_tune.tuning.cards import Gpu
-from cifar_tune.tuning.devices import Machine, TrialResources
+from cifar_tune.tuning.devices import Machine
 
 SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -129,27 +128,3 @@ def _log_to(log: Path) -> None:
     logger.handlers = [logging.FileHandler(log, delay=True)]
     worker: Any = ray._private.worker
     worker.print_to_stdstream = print_to_log  # a raylet's messages; `log_to_driver` leaves them on
-
-
-def trials_at_once(resources: TrialResources) -> int:
-    """Returns how many trials fit into the cluster at once, as it is now."""
-    return sum(resources.slots(node) for node in _nodes())
-
-
-def largest_node() -> Machine:
-    """Returns what Ray knows of the node with the most GPUs, and among those the most CPU cores."""
-    node = max(_nodes(), key=lambda has: (has.get("GPU", 0), has.get("CPU", 0)))
-    kind = next((key.removeprefix(KIND) for key in node if key.startswith(KIND)), "GPU")
-    gpus = tuple(Gpu(kind, memory_bytes=0, driver="") for _ in range(int(node.get("GPU", 0))))
-    return Machine(cores=int(node.get("CPU", 0)), memory_bytes=int(node.get("memory", 0)), gpus=gpus)
-
-
-KIND = "accelerator_type:"
-"""Ray labels a node so by its first card."""
-
-
-def _nodes() -> list[dict[str, float]]:
-    """What each living node has, in Ray's words."""
-    import ray
-
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +13,22 @@ from typing import ClassVar, Literal
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.devices import TrialResources
+from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.ladder import NONE, Relief, relieved
 from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Message
+from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.proposal import Proposal
 from cifar_tune.tuning.proposer import Proposer
 
 CHECKPOINTS = "checkpoints"
 """Folder inside the results folder; holds one folder a trial."""
+
+WORKER_DEATHS = 2
+"""A trial whose worker dies is tried again so many times, from its last checkpoint. One that raises is not tried again:
+the same code on the same data would raise again."""
+
+OUT_OF_MEMORY = "out_of_memory"
+"""Kind of the store's notes about trials whose memory was not enough, and what was then tried."""
 
 LOST_BEFORE_GIVING_UP = 3
 """Trials whose workers failed; each has been tried several times then, at seconds a time."""
@@ -28,17 +36,23 @@ LOST_BEFORE_GIVING_UP = 3
 
 @dataclass
 class Attempt:
-    """A trial that a worker has, or is about to get.
+    """A trial that a worker has, is about to get, or that waits for a place.
 
-    attempts, seconds_before: what the table knows of it from earlier drivers. began: when its first worker here did.
+    attempts, seconds_before, gpu_seconds: what the table knows of it. began: when its first worker here did.
+    held: since when it has its place. steps: what was tried for want of memory, in words.
     """
 
     proposal: Proposal
     attempts: int = 0
     seconds_before: float = 0.0
+    gpu_seconds: float = 0.0
     began: float | None = None
+    held: float = 0.0
     epoch: int = 0
     accuracy: float | None = None
+    deaths: int = 0
+    relief: Relief = NONE
+    steps: tuple[str, ...] = ()
 
     def seconds_in_all(self) -> float:
         """Returns the wall time since its first start, without the time when no driver was at work."""
@@ -48,57 +62,68 @@ class Attempt:
 class Dispatcher:
     """Keeps the trials that are out.
 
-    `key` is what the caller knows a trial by. A call about a trial that has ended changes nothing.
+    `key` is what the caller knows a trial by; one that is tried again gets another. A call about a trial that has ended
+    changes nothing.
     """
 
     opens_test: ClassVar[bool] = False
     """Whether a trial goes on after its last epoch, to be scored on the test split."""
 
-    def __init__(
-        self,
-        search: Proposer,
-        store: ResultsStore,
-        *,
-        root: Path,
-        device: str,
-        resources: TrialResources,
-        slots: Callable[[], int],
-    ) -> None:
+    def __init__(self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer) -> None:
         self.live: dict[str, Attempt] = {}
         self._search = search
         self._store = store
         self._root = root
-        self._device = device
-        self._resources = resources
-        self._slots = slots
-        self._unfinished = deque(search.unfinished())
+        self._placer = placer
+        self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
+        self._waiting = deque(map(self._attempt, search.unfinished()))
         self._epochs = 0
         self._lost = 0
 
     def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
-        """Returns a trial to train: unfinished ones first, then proposals, and never more than run at once.
+        """Returns a trial to train: those that wait first, then new ones, and never more than have room.
 
         A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known.
         """
-        if len(self.live) >= self._slots():
-            return "wait"
-        proposal = self._unfinished.popleft() if self._unfinished else self._search.propose()
-        if proposal is None:
-            return "exhausted" if self._search.exhausted else "wait"
-        attempt = self.live[key] = self._attempt(proposal)
+        chosen = self._placer.place(key, self._wishes()) if self._waiting else None
+        if chosen is None and self._placer.open_to_more(self._wishes()):
+            proposal = self._search.propose()
+            if proposal is not None:
+                self._waiting.append(self._attempt(proposal))
+                chosen = self._placer.place(key, self._wishes())
+        if chosen is None:
+            over = self._search.exhausted and not self._waiting and not self.live
+            return "exhausted" if over else "wait"
+        attempt = self._waiting[chosen]
+        del self._waiting[chosen]
+        attempt.held = time.monotonic()
+        self.live[key] = attempt
+        placed = self._placer[key]
         return Assignment(
             trial_id=attempt.proposal.trial_id,
-            trial_json=attempt.proposal.trial.model_dump_json(by_alias=True),
+            trial_json=placed.trial.model_dump_json(by_alias=True),
             root=str(self._root),
             checkpoints=str(self._store.folder.absolute() / CHECKPOINTS / attempt.proposal.trial_id),
-            device=self._device,
-            resources=self._resources,
+            device=placed.device,
+            resources=placed.resources,
             opens_test=self.opens_test,
         )
 
+    def _wishes(self) -> list[tuple[TrialConfig, Relief]]:
+        return [(attempt.proposal.trial, attempt.relief) for attempt in self._waiting]
+
     def _attempt(self, proposal: Proposal) -> Attempt:
+        """Of the cards that were too small nothing is remembered, for the next driver may have others."""
         row = self._store.trial(proposal.trial_id)
-        return Attempt(proposal, attempts=row["attempts"] or 0, seconds_before=row["wall_seconds"] or 0.0)
+        note = self._notes.get(proposal.trial_id, {"parts": 1, "steps": ()})
+        return Attempt(
+            proposal,
+            attempts=row["attempts"] or 0,
+            seconds_before=row["wall_seconds"] or 0.0,
+            gpu_seconds=row["gpu_seconds"] or 0.0,
+            relief=Relief(parts=note["parts"]),
+            steps=tuple(note["steps"]),
+        )
 
     def started(self, key: str) -> None:
         """A worker begins the trial, for the first time or again."""
@@ -119,7 +144,9 @@ class Dispatcher:
             return False
         if isinstance(message, EpochReport):
             return self._record(key, attempt, message)
-        if isinstance(message, Ending):
+        if isinstance(message, Ending) and message.status == "out_of_memory":
+            self._relieve(key, attempt, message)
+        elif isinstance(message, Ending):
             self._end(key, message.status, message.reason, message.error)
         return False
 
@@ -131,6 +158,7 @@ class Dispatcher:
         if infinite:
             self._end(key, DIVERGED, f"{infinite[0]} was not finite in epoch {metrics.epoch}")
             return False
+        self._placer.measured(key, metrics.peak_memory_bytes)
         decision = self._search.report(trial_id, metrics)
         self._epochs += 1
         attempt.epoch = metrics.epoch
@@ -142,13 +170,46 @@ class Dispatcher:
             self._end(key, COMPLETED)
         return key in self.live
 
+    def _relieve(self, key: str, attempt: Attempt, ending: Ending) -> None:
+        """Lets the trial wait for what may give it the memory that it lacked, or ends it where nothing is left."""
+        micro_batch = self._placer[key].trial.micro_batch_size
+        tried = relieved(attempt.relief, micro_batch, self._placer.ran_out(key))
+        if tried is None:
+            self._end(key, FAILED, self._placer.does_not_fit(key), ending.error)
+            return
+        attempt.relief, step = tried
+        attempt.steps = (*attempt.steps, step)
+        trial_id = attempt.proposal.trial_id
+        note = {"trial_id": trial_id, "parts": attempt.relief.parts, "steps": attempt.steps}
+        self._store.note(OUT_OF_MEMORY, **note)
+        self._notes[trial_id] = note
+        self._store.update_trial(trial_id, memory_steps="; ".join(attempt.steps))
+        self._wait_again(key, f"ran out of memory; next: {step}")
+
+    def _wait_again(self, key: str, reason: str) -> None:
+        """Takes the trial from its worker; it is the first to start again."""
+        attempt = self._leave(key)
+        self._store.update_trial(attempt.proposal.trial_id, status_reason=reason)
+        self._waiting.appendleft(attempt)
+
+    def _leave(self, key: str) -> Attempt:
+        attempt = self.live.pop(key)
+        attempt.gpu_seconds += (time.monotonic() - attempt.held) * self._placer[key].resources.gpus
+        self._placer.release(key)
+        return attempt
+
     def lost(self, key: str, error: str) -> None:
-        """The trial's worker failed, more often than it is tried again.
+        """The trial's worker failed; it is tried again, unless that was too often.
 
         Raises:
             ClusterError: no worker can train: none has finished an epoch, and this is the third trial lost.
         """
-        if key not in self.live:
+        attempt = self.live.get(key)
+        if attempt is None:
+            return
+        attempt.deaths += 1
+        if attempt.deaths <= WORKER_DEATHS:
+            self._wait_again(key, "its worker died; it waits for another")
             return
         self._end(key, FAILED, "no worker could finish it", error)
         self._lost += 1
@@ -157,27 +218,34 @@ class Dispatcher:
                 f"{self._lost} trials lost their workers before one finished an epoch. The last:\n{error}"
             )
 
+    def stranded(self) -> set[str]:
+        """Returns the trials whose node is gone."""
+        return self._placer.stranded()
+
+    def withdraw(self, key: str) -> None:
+        """Lets a trial that no worker has begun wait for another place."""
+        self._wait_again(key, "its node is gone; it waits for another")
+
     def _end(self, key: str, status: str, reason: str | None = None, error: str | None = None) -> None:
-        attempt = self.live.pop(key)
+        attempt = self._leave(key)
         trial_id = attempt.proposal.trial_id
         self._search.end(trial_id, status, reason, error)
-        seconds = attempt.seconds_in_all()
         self._store.update_trial(
             trial_id,
             ended_at=datetime.now(UTC),
-            wall_seconds=seconds,
-            gpu_seconds=seconds * self._resources.gpus,
+            wall_seconds=attempt.seconds_in_all(),
+            gpu_seconds=attempt.gpu_seconds,
         )
 
     def interrupt(self, reason: str) -> None:
         """Marks the trials that are out; `--resume` continues them from their checkpoints."""
-        for attempt in self.live.values():
-            seconds = attempt.seconds_in_all()
+        attempts = [*(self._leave(key) for key in list(self.live)), *self._waiting]
+        for attempt in attempts:
             self._store.update_trial(
                 attempt.proposal.trial_id,
                 status=INTERRUPTED,
                 status_reason=reason,
-                wall_seconds=seconds,
-                gpu_seconds=seconds * self._resources.gpus,
+                wall_seconds=attempt.seconds_in_all(),
+                gpu_seconds=attempt.gpu_seconds,
             )
-        self.live.clear()
+        self._waiting.clear()

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cifar_tune.config.sweep_config import Resources
-from cifar_tune.errors import DeviceError
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.tuning.clock import Clock
-from cifar_tune.tuning.cluster import connected, largest_node, trials_at_once
-from cifar_tune.tuning.devices import Machine, device_kind, trial_resources
+from cifar_tune.tuning.cluster import connected
+from cifar_tune.tuning.devices import Machine
 from cifar_tune.tuning.dispatcher import Attempt, Dispatcher
 from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.memory_record import MemoryRecord
+from cifar_tune.tuning.needs import Needs
+from cifar_tune.tuning.nodes import Cluster, Node, Question, this_node
+from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.proposer import Proposer
+
+if TYPE_CHECKING:
+    from cifar_tune.tuning.trainable import TrialRunner
 
 RAY_FOLDER = ".ray"
 """Folder inside the results folder for what Ray must write; gone after an orderly end."""
-
-CLUSTER_SECONDS = 5.0
-"""How long the size of a cluster, to which others may add nodes, is believed."""
 
 
 def run_trials(
@@ -36,16 +41,20 @@ def run_trials(
     refresh: Callable[[Iterable[Attempt]], None],
     clock: Clock | None = None,
     dispatch: type[Dispatcher] = Dispatcher,
+    datasets: Sequence[AnyDataset] = (),
+    record: MemoryRecord | None = None,
+    runner: type[TrialRunner] | None = None,
 ) -> None:
     """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
 
     Rows and checkpoints are whole then.
 
     root: of the data. refresh: called several times a second, with the trials that are at work. clock: tells
-    when the time is over; None where there is no such rule.
+    when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
+    record: of the memory that trials took. runner: another worker than the usual one.
 
     Raises:
-        ClusterError: Ray could not be started or reached.
+        ClusterError: Ray could not be started or reached, or a node of the cluster cannot take part.
         DeviceError: no node has what a trial is to have.
     """
     folder = store.folder.resolve() / RAY_FOLDER
@@ -53,46 +62,29 @@ def run_trials(
     with connected(machine, address=address, log=folder / "ray.log"):
         interruption.listen()
         from cifar_tune.tuning.ray_adapters import fit
+        from cifar_tune.tuning.trainable import TrialRunner as UsualRunner
 
-        resources = trial_resources(asked, machine if address is None else largest_node())
-        at_once = _Remembered(lambda: trials_at_once(resources))
-        if not at_once():
-            raise DeviceError(f"no node can hold a trial, which is to have {resources}; the largest: {largest_node()}")
-        dispatcher = dispatch(
-            search,
-            store,
-            root=root.resolve(),
-            device=device_kind(resources),
-            resources=resources,
-            slots=at_once,
-        )
+        nodes: Callable[[], Sequence[Node]]
+        if address is None:
+            alone = (this_node(machine),)
+            nodes = lambda: alone  # noqa: E731
+        else:
+            nodes = Cluster(Question(root.resolve(), tuple(datasets), folder / "nodes"))
+        needs = Needs(root, record or MemoryRecord())
+        placer = Placer(asked, nodes, needs, trials=search.progress().planned)
+        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
 
         def between_steps() -> None:
             if clock is not None:
-                clock.tick(time.monotonic(), len(dispatcher.live) * resources.gpus)
+                clock.tick(time.monotonic(), placer.gpus_held())
                 interruption.time_is_over = clock.met()
             refresh(dispatcher.live.values())
 
         try:
-            fit(dispatcher, interruption, storage=folder, refresh=between_steps)
+            fit(dispatcher, interruption, storage=folder, refresh=between_steps, runner=runner or UsualRunner)
         finally:
             met = interruption.time_is_over
             dispatcher.interrupt(met.told if met else "the sweep was interrupted while the trial was running")
             if clock is not None:
                 clock.end(time.monotonic(), met)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Remembered:
-    """A number that is asked for often and changes seldom."""
-
-    def __init__(self, ask: Callable[[], int]) -> None:
-        self._ask = ask
-        self._value = 0
-        self._until = 0.0
-
-    def __call__(self) -> int:
-        if time.monotonic() >= self._until:
-            self._value = self._ask()
-            self._until = time.monotonic() + CLUSTER_SECONDS
-        return self._value

@@ -93,3 +93,19 @@ def _reset_peak_resident_size() -> None:
 def spoils_the_process(error: Exception) -> bool:
     """Whether no later trial can use this process: after a failed kernel, CUDA answers every call with an error."""
     return isinstance(error, torch.AcceleratorError)
+
+
+ALLOCATORS = (
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+    "DefaultCPUAllocator",
+)
+"""Words of those that fail for want of memory with an error of another type."""
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether the trial needs more memory than its device, or its share of it, has; the process stays of use."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)

@@ -43,7 +43,7 @@ class EpochReport:
 class Ending:
     """The trial trains no further. reason: a sentence. error: the traceback of a trial that raised."""
 
-    status: Literal["completed", "diverged", "failed"]
+    status: Literal["completed", "diverged", "failed", "out_of_memory"]
     reason: str | None = None
     error: str | None = None
 

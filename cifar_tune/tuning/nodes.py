@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,9 @@ from cifar_tune.tuning.devices import Machine, machine_with
 
 ANSWER_SECONDS = 120.0
 """A node that has not answered by then will not train either; to start a worker takes seconds."""
+
+CLUSTER_SECONDS = 5.0
+"""How long the list of a cluster's nodes is believed."""
 
 DRIVER_FILE = "driver"
 """Written by the driver where every node must be able to read, and each node beside it."""
@@ -99,32 +104,66 @@ def _data_problems(question: Question) -> tuple[str, ...]:
     return tuple(found)
 
 
-def examined_nodes(question: Question) -> tuple[Node, ...]:
-    """Returns the cluster's living nodes that have CPU cores to give, each with what it has.
+def this_node(machine: Machine) -> Node:
+    """Returns the node of the Ray that was started on this machine."""
+    import ray
 
-    Raises:
-        ClusterError: nodes differ in version, share no storage, or lack a data set; one line for each problem.
-    """
+    return Node(ray.get_runtime_context().get_node_id(), platform.node(), machine)
+
+
+class Cluster:
+    """The nodes of a cluster as it is now; nodes may join and leave."""
+
+    def __init__(self, question: Question) -> None:
+        """Asks every node.
+
+        Raises:
+            ClusterError: nodes differ in version, share no storage, or lack a data set; one line for each problem.
+        """
+        self._question = question
+        self._known, problems = _examined(question, described := living_nodes())
+        self._seen = set(described)
+        self._alive = tuple(self._known.values())
+        self._until = time.monotonic() + CLUSTER_SECONDS
+        if problems:
+            raise ClusterError("the cluster cannot run the sweep:\n" + "\n".join(f"  {line}" for line in problems))
+
+    def __call__(self) -> tuple[Node, ...]:
+        """Returns the living nodes. One that joined takes part if it can; why one cannot stands in Ray's log."""
+        if time.monotonic() >= self._until:
+            described = living_nodes()
+            joined = {node_id: node for node_id, node in described.items() if node_id not in self._seen}
+            self._seen |= set(joined)
+            found, problems = _examined(self._question, joined)
+            self._known |= found
+            for problem in problems:
+                logging.getLogger("ray").warning("takes no part: %s", problem)
+            self._alive = tuple(node for node_id, node in self._known.items() if node_id in described)
+            self._until = time.monotonic() + CLUSTER_SECONDS
+        return self._alive
+
+
+def living_nodes() -> dict[str, dict[str, Any]]:
+    """Returns what Ray says of its living nodes that have CPU cores to give, by node id."""
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    described = {node["NodeID"]: node for node in alive if node["Resources"].get("CPU", 0) >= 1}
+    return {node["NodeID"]: node for node in alive if node["Resources"].get("CPU", 0) >= 1}
+
+
+def _examined(question: Question, described: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Node], list[str]]:
+    """Returns the nodes that can take part, and a line for each problem of the others."""
     if question.storage is not None:
         question.storage.mkdir(parents=True, exist_ok=True)
         (question.storage / DRIVER_FILE).touch()
-    answers = _ask(question, list(described))
-    problems = [
-        f"node {described[node_id]['NodeManagerHostname']} ({node_id[:8]}): {problem}"
-        for node_id, told in answers.items()
-        for problem in _problems(told, question, node_id)
-    ]
-    if problems:
-        raise ClusterError("the cluster cannot run the sweep:\n" + "\n".join(f"  {problem}" for problem in problems))
-    return tuple(
-        Node(node_id, told.host, handed_out(told.machine, described[node_id]["Resources"]))
-        for node_id, told in answers.items()
-        if isinstance(told, Answer)
-    )
+    nodes, problems = {}, []
+    for node_id, told in _ask(question, list(described)).items():
+        found = _problems(told, question, node_id)
+        problems += [f"node {described[node_id]['NodeManagerHostname']} ({node_id[:8]}): {one}" for one in found]
+        if isinstance(told, Answer) and not found:
+            machine = handed_out(told.machine, described[node_id]["Resources"])
+            nodes[node_id] = Node(node_id, told.host, machine)
+    return nodes, problems
 
 
 def _ask(question: Question, node_ids: Sequence[str]) -> dict[str, Answer | str]:

@@ -16,13 +16,17 @@ from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.tuning.cards import GIGABYTE
 from cifar_tune.tuning.checks import check_data
 from cifar_tune.tuning.constraints import limits_of, refused_share
-from cifar_tune.tuning.devices import Machine, TrialResources, device_kind
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.ladder import Relief
+from cifar_tune.tuning.memory_record import MemoryRecord, user_record
+from cifar_tune.tuning.needs import Needs
+from cifar_tune.tuning.nodes import Node
+from cifar_tune.tuning.placer import Placed, Placer
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 from cifar_tune.tuning.schedulers.hyperband import fill
 from cifar_tune.tuning.warm_start import read_warm_start
 
 if TYPE_CHECKING:
-    from cifar_tune.tuning.nodes import Node
     from cifar_tune.tuning.probe import Probe
 
 FORWARD_SHARE = 1 / 3
@@ -90,28 +94,41 @@ def planned_trials(sweep: SweepConfig) -> int:
     return len(sweep.cells()) * sweep.trials_per_study
 
 
-def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine, resources: TrialResources) -> str:
+def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine) -> str:
     """Returns the plan for this machine. Trains a few steps on random images to know the speed; starts no Ray.
 
     Raises:
         DatasetError: what must be known of a data set stands in files that are not there.
+        DeviceError: the machine has not what a trial is to have.
     """
-    at_once = resources.slots({"CPU": machine.cores, "GPU": len(machine.gpus)})
+    placed, at_once = _placed(sweep, (Node("", "", machine),), root)
     lines = [*_trials(sweep, at_once), *_constraints(sweep, root)]
     lines += _warm_start(sweep, root)
-    lines += _cost(sweep, root, folder, machine, resources, at_once)
+    lines += _cost(sweep, root, folder, machine, placed, at_once)
     lines += _devices(machine, "devices")
-    lines += [("each trial", str(resources)), ("data", _data(sweep, root))]
+    lines += [("each trial", str(placed)), ("data", _data(sweep, root))]
     return _page(sweep, lines)
 
 
-def cluster_plan(sweep: SweepConfig, nodes: Sequence[Node], resources: TrialResources) -> str:
-    """Returns the plan for a cluster, whose speed only its trials can tell."""
-    at_once = sum(resources.slots({"CPU": node.machine.cores, "GPU": len(node.machine.gpus)}) for node in nodes)
+def cluster_plan(sweep: SweepConfig, nodes: Sequence[Node], root: Path) -> str:
+    """Returns the plan for a cluster, whose speed only its trials can tell.
+
+    Raises:
+        DeviceError: no node has what a trial is to have.
+    """
+    placed, at_once = _placed(sweep, nodes, root)
     lines = [*_trials(sweep, at_once), ("time", "not known before the first trials have run there")]
     for node in nodes:
         lines += _devices(node.machine, node.host)
-    return _page(sweep, [*lines, ("each trial", str(resources))])
+    return _page(sweep, [*lines, ("baseline", str(placed))])
+
+
+def _placed(sweep: SweepConfig, nodes: Sequence[Node], root: Path) -> tuple[Placed, int]:
+    """Returns the baseline's place, and how many trials like it run at once."""
+    needs = Needs(root, MemoryRecord.read(user_record()))
+    placer = Placer(sweep.resources, lambda: nodes, needs, trials=planned_trials(sweep))
+    placer.place("baseline", [(sweep.trial, Relief())])
+    return placer["baseline"], placer.at_once(sweep.trial)
 
 
 def _devices(machine: Machine, label: str) -> Iterator[tuple[str, str]]:
@@ -147,13 +164,12 @@ def _warm_start(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _cost(
-    sweep: SweepConfig, root: Path, folder: Path, machine: Machine, resources: TrialResources, at_once: int
+    sweep: SweepConfig, root: Path, folder: Path, machine: Machine, placed: Placed, at_once: int
 ) -> Iterator[tuple[str, str]]:
     from cifar_tune.tuning.probe import probe, relative_costs
 
     info = sweep.trial.dataset.info(root)
-    device = device_kind(resources)
-    found = probe(sweep.trial, info, device=device, threads=resources.threads)
+    found = probe(placed.trial, info, device=placed.device, threads=placed.resources.threads)
     corners = relative_costs(sweep.corner_trials(), root)
     epochs = planned_epochs(sweep)
     trained, validated = split_sizes(info.train_images, info.classes, sweep.trial.dataset)
@@ -164,13 +180,13 @@ def _cost(
     yield "time", f"about {likely} ({least} to {most}), start and waiting aside"
     yield "", f"measured: {found.images_per_second:,.0f} images/s of the baseline alone; other trials by their FLOPs"
     yield "disk", _fits(found.checkpoint_bytes * planned_trials(sweep), _free_disk(folder), f"free at {folder.parent}")
-    yield "memory", _memory(found, machine, resources, at_once)
+    yield "memory", _memory(found, machine, placed, at_once)
 
 
-def _memory(found: Probe, machine: Machine, resources: TrialResources, at_once: int) -> str:
-    if not resources.gpus:
+def _memory(found: Probe, machine: Machine, placed: Placed, at_once: int) -> str:
+    if placed.card is None:
         return _fits(found.memory_bytes * at_once, machine.memory_bytes, "in this machine")
-    share = int(min(gpu.memory_bytes for gpu in machine.gpus) * min(resources.gpus, 1.0))
+    share = int(placed.card.usable_bytes * placed.resources.gpus)
     return _fits(found.memory_bytes, share, "of a card for each trial")
 
 

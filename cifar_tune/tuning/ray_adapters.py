@@ -44,14 +44,15 @@ class _Stateless:
 class SweepSearcher(_Stateless, Searcher):
     """Hands Tune the next assignment. Results reach the search through `SweepScheduler`, which Tune asks first."""
 
-    def __init__(self, dispatcher: Dispatcher, guard: Guard) -> None:
+    def __init__(self, dispatcher: Dispatcher, guard: Guard, stopper: SweepStopper) -> None:
         super().__init__()
         self._dispatcher = dispatcher
         self._guard = guard
+        self._stopper = stopper
 
     def suggest(self, trial_id: str) -> Any:
         """Returns an assignment, None to be asked again, or FINISHED."""
-        if self._guard.error is not None:
+        if self._stopper.stop_all():
             return Searcher.FINISHED
         with self._guard():
             assignment = self._dispatcher.assign(trial_id)
@@ -83,7 +84,17 @@ class SweepScheduler(_Stateless, FIFOScheduler):
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Nothing to choose: Tune runs pending trials in their order, without the search that `FIFOScheduler` makes."""
+        """Nothing to choose: Tune runs pending trials in their order, without the search that `FIFOScheduler` makes.
+
+        It is asked in every round, which makes it the place to take back trials that wait for a node that is gone: Ray
+        would wait for ever.
+        """
+        with self._guard():
+            stranded = self._dispatcher.stranded()
+            for trial in [trial for trial in tune_controller.get_live_trials() if trial.trial_id in stranded]:
+                if trial.status == Trial.PENDING:
+                    self._dispatcher.withdraw(trial.trial_id)
+                    tune_controller.stop_trial(trial)
 
 
 class SweepStopper(_Stateless, tune.Stopper):
@@ -150,7 +161,7 @@ def fit(
     tune.Tuner(
         runner,
         tune_config=tune.TuneConfig(
-            search_alg=SweepSearcher(dispatcher, guard),
+            search_alg=SweepSearcher(dispatcher, guard, stopper),
             scheduler=SweepScheduler(dispatcher, guard),
             num_samples=-1,
             reuse_actors=True,
@@ -163,14 +174,9 @@ def fit(
             stop=stopper,
             callbacks=[SweepCallback(dispatcher, guard, stopper, refresh)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     ).fit()
     if guard.error is not None:
         raise guard.error
-
-
-WORKER_DEATHS = 2
-"""A trial whose worker dies is tried again so many times, from its last checkpoint. One that raises is not tried again:
-the same code on the same data would raise again."""

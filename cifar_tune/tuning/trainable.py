@@ -18,7 +18,9 @@ from ray import tune
 from cifar_tune.training.datasets import DatasetInfo
 from cifar_tune.training.models import AnyModel
 from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.devices import TrialResources
 from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message, Scored, Trained
+from cifar_tune.tuning.needs import tensor_bytes
 
 if TYPE_CHECKING:
     from cifar_tune.training.epochs import OpenTrial
@@ -33,7 +35,10 @@ class TrialRunner(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([config[MESSAGE].resources.as_ray()])
+        resources: TrialResources = config[MESSAGE].resources
+        return tune.PlacementGroupFactory(
+            [resources.as_ray()], bundle_label_selector=[{"ray.io/node-id": resources.node_id}]
+        )
 
     def setup(self, config: dict[str, Any]) -> None:
         self._clean = self.prepare_process(config[MESSAGE])
@@ -61,6 +66,7 @@ class TrialRunner(tune.Trainable):
         from cifar_tune.tuning.isolation import ProcessState
 
         torch.set_num_threads(assignment.resources.threads)
+        _limit_memory(assignment)
         return ProcessState.taken()
 
     def reports(self, assignment: Assignment) -> Iterator[Message]:
@@ -97,6 +103,16 @@ class TrialRunner(tune.Trainable):
             return ending_of(error)
 
 
+def _limit_memory(assignment: Assignment) -> None:
+    """Lets the process's tensors fill its share of a card that others share, so that it never takes a neighbour's."""
+    import torch
+
+    resources = assignment.resources
+    if assignment.device == "cuda" and resources.memory_bytes and resources.gpus < 1:
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, tensor_bytes(resources.memory_bytes) / total))
+
+
 def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
     """Returns what the table says of the trial and of the place where it trains."""
     parameters = (parameter.numel() for parameter in trial.state.model.parameters() if parameter.requires_grad)
@@ -120,21 +136,24 @@ def _flops(model: AnyModel, info: DatasetInfo) -> float:
 def _device_facts(assignment: Assignment) -> dict[str, Any]:
     import torch
 
+    resources = assignment.resources
     if assignment.device != "cuda":
-        return {"device_name": assignment.device, "gpu_memory_reserved_bytes": 0}
+        return {"device_name": assignment.device, "gpu_memory_reserved_bytes": resources.memory_bytes}
     card = torch.cuda.get_device_properties(0)
-    share = min(assignment.resources.gpus, 1.0)
-    return {"device_name": card.name, "gpu_memory_reserved_bytes": int(card.total_memory * share)}
+    reserved = resources.memory_bytes or int(card.total_memory * resources.gpus)
+    return {"device_name": card.name, "gpu_memory_reserved_bytes": reserved}
 
 
 def ending_of(error: Exception) -> Ending:
     """Returns how an error of the trial ends it. Raises it again if no later trial could use this process."""
     from cifar_tune.training.loop import Diverged
-    from cifar_tune.tuning.isolation import spoils_the_process
+    from cifar_tune.tuning.isolation import ran_out_of_memory, spoils_the_process
 
     if isinstance(error, Diverged):
         return Ending("diverged", reason=str(error))
     if spoils_the_process(error):
         raise error
     trace = "".join(traceback.format_exception(error))
+    if ran_out_of_memory(error):
+        return Ending("out_of_memory", error=trace)
     return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)

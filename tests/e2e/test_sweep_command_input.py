@@ -136,7 +136,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_there_is(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     message = refused(capsys, "small.yaml", "--set", "resources.gpus=1")
-    assert "resources.gpus: 1 asked for, and there is no GPU; this machine has" in message
+    assert "resources.gpus: 1 asked for, and there is no GPU; there is" in message
 
 
 def test_results_that_are_there_are_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 MEBIBYTES: Mapping[str, int] = {"NVIDIA H100 PCIe": 81559, "NVIDIA GeForce RTX 4060": 8188}
 CAPABILITY: Mapping[str, str] = {"NVIDIA H100 PCIe": "9.0", "NVIDIA GeForce RTX 4060": "8.9"}
@@ -29,6 +30,13 @@ def install_nvidia_smi(folder: Path, cards: Cards) -> None:
 @contextmanager
 def cluster_of(nodes: Sequence[tuple[int, Cards]], folder: Path) -> Iterator[str]:
     """Starts a node for each (cores, cards) and yields the address."""
+    with running_cluster(nodes, folder) as cluster:
+        yield str(cluster.address)
+
+
+@contextmanager
+def running_cluster(nodes: Sequence[tuple[int, Cards]], folder: Path) -> Iterator[Any]:
+    """Starts a node for each (cores, cards) and yields Ray's object for the cluster."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
@@ -38,6 +46,6 @@ def cluster_of(nodes: Sequence[tuple[int, Cards]], folder: Path) -> Iterator[str
             install_nvidia_smi(programs, cards)
             path = f"{programs}{os.pathsep}{os.environ['PATH']}"
             cluster.add_node(num_cpus=cores, num_gpus=len(cards), env_vars={"PATH": path}, include_dashboard=False)
-        yield str(cluster.address)
+        yield cluster
     finally:
         cluster.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,14 @@ from cifar_tune.errors import ClusterError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.devices import TrialResources
+from cifar_tune.tuning.cards import Gpu
+from cifar_tune.tuning.devices import Machine
 from cifar_tune.tuning.dispatcher import Dispatcher
+from cifar_tune.tuning.memory_record import MemoryRecord
 from cifar_tune.tuning.messages import Assignment, Ending, EpochReport
+from cifar_tune.tuning.needs import Needs
+from cifar_tune.tuning.nodes import Node
+from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.search import Search
 
 SWEEP = """
@@ -46,9 +52,17 @@ def store(tmp_path: Path) -> Iterator[ResultsStore]:
         yield store
 
 
-def dispatcher_of(sweep: SweepConfig, store: ResultsStore, slots: int = 4) -> Dispatcher:
-    resources = TrialResources(cpus=1, gpus=0.5, threads=1)
-    return Dispatcher(Search(sweep, store), store, root=Path(), device="cpu", resources=resources, slots=lambda: slots)
+SMALL, LARGE = Gpu("RTX 4060", 8 * 10**9, "", capability=(8, 9)), Gpu("H100", 80 * 10**9, "", capability=(9, 0))
+
+
+def node(name: str, *cards: Gpu, cores: int = 4) -> Node:
+    return Node(name, name, Machine(cores=cores, memory_bytes=10**9, gpus=cards))
+
+
+def dispatcher_of(sweep: SweepConfig, store: ResultsStore, slots: int = 4, nodes: tuple[Node, ...] = ()) -> Dispatcher:
+    there = nodes or (node("node", cores=slots),)
+    placer = Placer(sweep.resources, lambda: there, Needs(Path(), MemoryRecord()), trials=4)
+    return Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
 
 
 def epoch(number: int, accuracy: float = 0.5) -> EpochReport:
@@ -97,7 +111,7 @@ def test_a_trial_goes_on_to_its_last_epoch_and_is_then_completed(sweep: SweepCon
     assert not dispatcher.receive("a", epoch(3))
     row = store.trial(trial_id)
     assert (row["status"], row["epochs_trained"], row["attempts"]) == ("completed", 3, 1)
-    assert row["gpu_seconds"] == pytest.approx(0.5 * row["wall_seconds"])
+    assert row["gpu_seconds"] == 0
 
 
 def test_the_search_stops_a_weak_trial_and_the_row_says_why(sweep: SweepConfig, store: ResultsStore) -> None:
@@ -152,30 +166,33 @@ def test_a_trial_that_raised_is_a_failed_row_with_its_traceback(sweep: SweepConf
 def test_a_trial_that_lost_its_worker_too_often_is_a_failed_row(sweep: SweepConfig, store: ResultsStore) -> None:
     dispatcher = dispatcher_of(sweep, store)
     trial_id = assigned(dispatcher, "a").trial_id
-    dispatcher.started("a")
-    dispatcher.lost("a", "worker process 7 died")
+    for key, again in (("a", "b"), ("b", "c")):
+        dispatcher.lost(key, "worker process 7 died")
+        assert store.trial(trial_id)["status_reason"] == "its worker died; it waits for another"
+        assert assigned(dispatcher, again).trial_id == trial_id
+    dispatcher.lost("c", "worker process 9 died")
     row = store.trial(trial_id)
-    assert (row["status"], row["attempts"], row["error"]) == ("failed", 2, "worker process 7 died")
+    assert (row["status"], row["attempts"], row["error"]) == ("failed", 3, "worker process 9 died")
     assert row["status_reason"] == "no worker could finish it"
 
 
 def test_where_no_worker_can_train_the_sweep_gives_up(sweep: SweepConfig, store: ResultsStore) -> None:
     dispatcher = dispatcher_of(sweep, store)
-    for key in "ab":
-        assigned(dispatcher, key)
-        dispatcher.lost(key, "no torch")
-    assigned(dispatcher, "c")
+    for key in range(3 * 3 - 1):
+        assigned(dispatcher, str(key))
+        dispatcher.lost(str(key), "no torch")
+    assigned(dispatcher, "last")
     with pytest.raises(ClusterError, match=r"3 trials lost their workers before one finished an epoch(?s:.*)no torch"):
-        dispatcher.lost("c", "no torch")
+        dispatcher.lost("last", "no torch")
 
 
 def test_lost_workers_end_nothing_once_a_trial_has_trained(sweep: SweepConfig, store: ResultsStore) -> None:
     dispatcher = dispatcher_of(sweep, store)
     assigned(dispatcher, "a")
     dispatcher.receive("a", epoch(1))
-    for key in "bcd":
-        assigned(dispatcher, key)
-        dispatcher.lost(key, "gone")
+    for key in range(9):
+        assigned(dispatcher, str(key))
+        dispatcher.lost(str(key), "gone")
     assert dispatcher.receive("a", epoch(2))
 
 
@@ -252,3 +269,94 @@ def test_a_promoted_trial_whose_driver_is_killed_goes_on_with_the_next(
     assert assigned(again, "x").trial_id == first
     assert again.receive("x", epoch(1, accuracy=0.5))
     assert assigned(again, "y").trial_id not in (first, "t0002")
+
+
+OUT_OF_MEMORY = Ending("out_of_memory", error="torch.OutOfMemoryError: ...")
+
+
+def on_cards(tmp_path: Path, *overrides: str) -> SweepConfig:
+    """All batches are of 64 images, so that micro-batches of 32 and 16 are the smaller ones."""
+    (tmp_path / "cards.yaml").write_text(SWEEP)
+    return load_sweep(tmp_path / "cards.yaml", ["trial.batch_size=64", *overrides])
+
+
+def test_a_share_of_a_card_is_charged_for_while_it_is_held(tmp_path: Path, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path, "resources={gpus: 0.5}"), store, nodes=(node("a", SMALL),))
+    trial_id = assigned(dispatcher, "a").trial_id
+    time.sleep(0.1)
+    dispatcher.receive("a", Ending("completed"))
+    row = store.trial(trial_id)
+    assert row["gpu_seconds"] == pytest.approx(0.5 * row["wall_seconds"], rel=0.2)
+
+
+def test_out_of_memory_leads_down_a_ladder_and_each_step_is_an_attempt(tmp_path: Path, store: ResultsStore) -> None:
+    sweep = on_cards(tmp_path)
+    dispatcher = dispatcher_of(sweep, store, nodes=(node("small", SMALL), node("large", LARGE)))
+    seen = []
+    for key in "abcde":
+        assignment = assigned(dispatcher, key)
+        trial = TrialConfig.model_validate_json(assignment.trial_json)
+        seen.append((trial.micro_batch_size, assignment.resources.gpus, assignment.resources.node_id))
+        assert trial.batch_size == 64
+        dispatcher.receive(key, OUT_OF_MEMORY)
+    shares = [share for _, share, _ in seen]
+    assert [size for size, _, _ in seen] == [64, 32, 32, 32, 16]
+    assert shares[0] < 1
+    assert shares[2:] == [1, 1, 1]
+    assert [name for _, _, name in seen] == ["small", "small", "small", "large", "large"]
+    row = store.trial("t0001")
+    assert (row["status"], row["attempts"]) == ("failed", 5)
+    assert row["memory_steps"] == (
+        "micro-batches of 32 images instead of 64; alone on RTX 4060; a larger card than RTX 4060; "
+        "micro-batches of 16 images instead of 32"
+    )
+    assert row["status_reason"].startswith("does not fit H100 (80 GB), alone and in micro-batches of 16 images; a card")
+    assert row["error"] == OUT_OF_MEMORY.error
+    assert assigned(dispatcher, "f").trial_id == "t0002"
+
+
+def test_memory_that_lacked_is_no_bad_value_and_the_other_trials_go_on(tmp_path: Path, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path), store, nodes=(node("a", SMALL),))
+    first, second = assigned(dispatcher, "a").trial_id, assigned(dispatcher, "b").trial_id
+    assert dispatcher.receive("b", epoch(1))
+    dispatcher.receive("a", OUT_OF_MEMORY)
+    assert store.trial(first)["status"] == "running"
+    assert store.epochs(first) == []
+    assert dispatcher.receive("b", epoch(2))
+    assert store.trial(second)["status"] == "running"
+
+
+def test_what_memory_lacked_is_known_to_the_next_driver(tmp_path: Path, store: ResultsStore) -> None:
+    sweep = on_cards(tmp_path)
+    dispatcher = dispatcher_of(sweep, store, nodes=(node("a", SMALL),))
+    trial_id = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", OUT_OF_MEMORY)
+    dispatcher.interrupt("enough")
+    again = assigned(dispatcher_of(sweep, store, nodes=(node("a", SMALL),)), "x")
+    assert again.trial_id == trial_id
+    assert TrialConfig.model_validate_json(again.trial_json).micro_batch_size == 32
+
+
+def test_on_a_cpu_smaller_micro_batches_are_the_whole_ladder(tmp_path: Path, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path), store)
+    for key in "abc":
+        assigned(dispatcher, key)
+        dispatcher.receive(key, OUT_OF_MEMORY)
+    assert store.trial("t0001")["status_reason"] == (
+        "does not fit the memory of its node, in micro-batches of 16 images"
+    )
+
+
+def test_a_trial_that_waits_for_a_node_that_is_gone_goes_to_another(tmp_path: Path, store: ResultsStore) -> None:
+    there = [node("small", SMALL), node("large", LARGE)]
+    sweep = on_cards(tmp_path)
+    placer = Placer(sweep.resources, lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    first = dispatcher.assign("a")
+    assert isinstance(first, Assignment)
+    assert dispatcher.stranded() == set()
+    del there[0]
+    assert dispatcher.stranded() == {"a"}
+    dispatcher.withdraw("a")
+    assert assigned(dispatcher, "b").trial_id == first.trial_id
+    assert dispatcher.live["b"].attempts == 1

@@ -8,7 +8,7 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.tuning.devices import Machine, trial_resources
+from cifar_tune.tuning.devices import Machine
 from cifar_tune.tuning.plan import halvings, plan, planned_epochs, stopping_epochs
 
 SWEEP = """
@@ -80,9 +80,7 @@ def test_without_a_scheduler_the_number_of_epochs_is_known(tmp_path: Path) -> No
 
 def test_a_plan_names_studies_trials_rungs_time_disk_and_devices(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path)
-    text = plan(
-        sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
-    )
+    text = plan(sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP)
     for part in (
         "small: 54 trials",
         "2: model.activation (2)",
@@ -102,18 +100,14 @@ def test_a_plan_names_studies_trials_rungs_time_disk_and_devices(tmp_path: Path)
 
 def test_a_plan_says_what_share_of_random_proposals_the_constraints_refuse(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "constraints={num_parameters: {max: 1_000_000}}")
-    text = plan(
-        sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
-    )
+    text = plan(sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP)
     assert "num_parameters at most 1,000,000; about 0% of random proposals are refused" in text
 
 
 def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "trial.dataset={name: cifar10}")
     tiny = Machine(cores=2, memory_bytes=10**8, gpus=())
-    text = plan(
-        sweep, root=tmp_path, folder=tmp_path / "r", machine=tiny, resources=trial_resources(sweep.resources, tiny)
-    )
+    text = plan(sweep, root=tmp_path, folder=tmp_path / "r", machine=tiny)
     assert "of 100 MB in this machine; DOES NOT FIT" in text
     assert "NOT READY: " in text
     assert "cifar-10-batches-py" in text

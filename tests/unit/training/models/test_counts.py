@@ -9,7 +9,8 @@ import torch
 from pydantic import TypeAdapter
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.flops import count_activation_bytes, count_flops, count_parameters
+from cifar_tune.training.flops import count_flops, count_parameters
+from cifar_tune.training.memory import count_activation_bytes
 from cifar_tune.training.models import AnyModel, Model
 
 

@@ -1,0 +1,139 @@
+"""The device memory that a trial needs, counted before it trains, on torch's meta device: shapes without data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.flops import meta_images, on_meta
+from cifar_tune.training.lazy import torch
+from cifar_tune.training.models import AnyModel, Model
+from cifar_tune.training.optimizers import AnyOptimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor, nn
+
+    from cifar_tune.training.trial import Precision, TrialConfig
+
+HALF: tuple[Precision, ...] = ("bfloat16", "float16")
+"""Precisions in which activations and the weights' copies for products take two bytes."""
+
+INPUT_COPIES = 3
+"""Of a batch's images in float32, beside the bytes drawn: augmented, normalised, and one on the way."""
+
+SAM_COPIES = 2
+"""Of the weights: those to go back to, and the step of the climb."""
+
+NOT_OF_THE_STATE = {"lr": 1.0, "weight_decay": 0.0}
+"""What an optimizer's state does not depend on, so that trials that differ by it alone are counted once."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes of a trial's tensors at their peak, but for the images of its data set.
+
+    fixed: whatever the batch: weights, gradients, optimizer, moving average. micro_batch: of the activations kept for
+    the backward pass. batch: of the images of one effective batch. dataset: of all images, as bytes.
+    """
+
+    fixed: int
+    micro_batch: int
+    batch: int
+    dataset: int
+
+    @property
+    def tensors(self) -> int:
+        """Without the data set."""
+        return self.fixed + self.micro_batch + self.batch
+
+
+def predicted_bytes(trial: TrialConfig, info: DatasetInfo, precision: Precision = "float32") -> int:
+    """Returns the most memory that the trial's tensors take at once, its data set aside.
+
+    precision: what the trial's own comes to on the device, never `auto`.
+    """
+    return memory_need(trial, info, precision).tensors
+
+
+def memory_need(trial: TrialConfig, info: DatasetInfo, precision: Precision = "float32") -> MemoryNeed:
+    """Returns what the trial needs on a device that computes in `precision`."""
+    half = precision in HALF
+    network = _network_bytes(trial.model, info, half)
+    copies = 2 + (trial.ema is not None) + (0 if trial.sam is None else SAM_COPIES)
+    fixed = network.weights * copies
+    fixed += _optimizer_bytes(trial.model, trial.optimizer.model_copy(update=NOT_OF_THE_STATE), info)
+    pixels = info.channels * info.resolution**2
+    return MemoryNeed(
+        fixed=fixed,
+        micro_batch=network.kept + network.kept_by_image * trial.micro_batch_size,
+        batch=trial.batch_size * pixels * (1 + 4 * INPUT_COPIES),
+        dataset=info.train_images * pixels,
+    )
+
+
+def count_activation_bytes(model: Model, info: DatasetInfo, dtype: torch.dtype) -> int:
+    """Returns the bytes of activations of `dtype` that one image keeps for the backward pass, uncompiled."""
+    network = on_meta(model, info).to(dtype)
+    return (
+        _saved_bytes(network, meta_images(4, info, dtype)) - _saved_bytes(network, meta_images(2, info, dtype))
+    ) // 2
+
+
+@dataclass(frozen=True)
+class _NetworkBytes:
+    """weights: parameters and buffers; autocast's copies of them go, layer by layer, as the gradients come.
+
+    kept: for the backward pass, whatever the batch, weights aside. kept_by_image: for each image.
+    """
+
+    weights: int
+    kept: int
+    kept_by_image: int
+
+
+@lru_cache(maxsize=256)
+def _network_bytes(model: AnyModel, info: DatasetInfo, half: bool) -> _NetworkBytes:
+    weights = _bytes((network := on_meta(model, info)).state_dict().values())
+    dtype = torch.bfloat16 if half else torch.float32
+    network = network.to(dtype)
+    two, four = (_saved_bytes(network, meta_images(count, info, dtype)) for count in (2, 4))
+    by_image = (four - two) // 2
+    return _NetworkBytes(weights, two - 2 * by_image, by_image)
+
+
+@lru_cache(maxsize=256)
+def _optimizer_bytes(model: AnyModel, optimizer: AnyOptimizer, info: DatasetInfo) -> int:
+    """The optimizer's state, found by letting it take one step on tensors without data, which fused kernels accept."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        network = model.build(info)
+        rule = optimizer.build(network)
+        for parameter in network.parameters():
+            parameter.grad = torch.empty_like(parameter)
+        rule.step()
+    return _bytes(value for state in rule.state.values() for value in state.values() if isinstance(value, torch.Tensor))
+
+
+def _saved_bytes(network: nn.Module, images: Tensor) -> int:
+    """Returns the bytes of all distinct storages that autograd keeps of a forward pass, those of the weights aside."""
+    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+    storages = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            storages[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(images)
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)

@@ -1,0 +1,97 @@
+"""Which node each waiting trial goes to, and with which share of a card there. Pure: all that it knows is passed in.
+
+A share is a whole number of `WHOLE` parts, the steps in which Ray counts. Cards of one node count as alike, for Ray
+chooses among them: the fullest that has room (`NodeResourceInstanceSet::TryAllocate`), as is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+WHOLE = 10_000
+"""Parts of a whole card, or of a core. Source: Ray, FixedPoint resources."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What a trial takes of a node: parts of one card, 0 without, and parts of cores."""
+
+    card: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is left of a node: parts of each card, and parts of cores."""
+
+    node_id: str
+    cards: tuple[int, ...]
+    cores: int
+
+    def holds(self, piece: Slice) -> bool:
+        """Whether the piece fits now."""
+        return piece.cores <= self.cores and (not piece.card or max(self.cards, default=0) >= piece.card)
+
+    def best(self, piece: Slice) -> int:
+        """Returns which card the piece goes to: the fullest that has room. 0 where it takes none."""
+        return min(
+            ((parts, place) for place, parts in enumerate(self.cards) if parts >= piece.card > 0), default=(0, 0)
+        )[1]
+
+    def minus(self, piece: Slice, number: int) -> Room:
+        """Returns the room left when the piece is taken of this card."""
+        cards = tuple(parts - piece.card * (place == number) for place, parts in enumerate(self.cards))
+        return replace(self, cards=cards, cores=self.cores - piece.cores)
+
+    def times(self, piece: Slice) -> int:
+        """Returns how many such pieces fit."""
+        by_cores = self.cores // piece.cores
+        return min(by_cores, sum(parts // piece.card for parts in self.cards)) if piece.card else by_cores
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A trial's place."""
+
+    trial: str
+    node_id: str
+    piece: Slice
+
+
+Wants = Mapping[str, Slice]
+"""What a trial would take of each node that could ever hold it, by node; empty if none could."""
+
+
+def packed(rooms: Sequence[Room], waiting: Sequence[tuple[str, Wants]]) -> tuple[list[Grant], list[Room]]:
+    """Returns who may start now, and the rooms that are then open to trials not yet known.
+
+    waiting: (trial, wants), the longest waiting first. Each goes where it takes the largest share, so that small trials
+    leave large cards to large ones, and among such nodes to the emptiest. One that fits nowhere now closes the node
+    that comes nearest to holding it, to all behind it: what is lacking there can then only shrink; nothing starves.
+    """
+    left = {room.node_id: room for room in rooms}
+    grants = []
+    for trial, wants in waiting:
+        fitting = [node_id for node_id, piece in wants.items() if node_id in left and left[node_id].holds(piece)]
+        if fitting:
+            node_id = max(fitting, key=lambda node_id: (wants[node_id].card, _free(left[node_id])))
+            left[node_id] = left[node_id].minus(wants[node_id], left[node_id].best(wants[node_id]))
+            grants.append(Grant(trial, node_id, wants[node_id]))
+        elif near := [node_id for node_id in wants if node_id in left]:
+            del left[min(near, key=lambda node_id: lacking(left[node_id], wants[node_id]))]
+    return grants, list(left.values())
+
+
+def _free(room: Room) -> tuple[int, int]:
+    return sum(room.cards), room.cores
+
+
+def lacking(room: Room, piece: Slice) -> int:
+    """Returns the parts that must come free before the room holds the piece."""
+    return max(0, piece.card - max(room.cards, default=0)) + max(0, piece.cores - room.cores)
+
+
+def empty_room(node_id: str, cards: int, cores: int) -> Room:
+    """Returns a node's room while nothing runs there."""
+    return Room(node_id, (WHOLE,) * cards, cores * WHOLE)
