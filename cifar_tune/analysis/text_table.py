@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from rich import box
@@ -74,11 +74,15 @@ def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Te
 
 
 def rich_table(frame: pd.DataFrame) -> Table:
-    """A frame of this package for the terminal."""
+    """A frame of this package for the terminal; where that is narrow, parameters take several lines."""
     words = text_table(frame, most_parameters=MOST_PARAMETERS)
+    parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
+    shown = frame.drop(columns=parameters[MOST_PARAMETERS:])
+    outcome = [column not in parameters for column in shown.columns]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    for head, left in zip(words.heads, words.left, strict=True):
-        table.add_column(Text(_broken(head)), justify="left" if left else "right", no_wrap=True)
+    for head, left, unbroken in zip(words.heads, words.left, outcome, strict=True):
+        justify: Literal["left", "right"] = "left" if left else "right"
+        table.add_column(Text(_broken(head)), justify=justify, no_wrap=unbroken, overflow="fold")
     for row, marked in zip(words.rows, words.marked, strict=True):
         table.add_row(*(Text(shortened(cell, LONGEST_CELL)) for cell in row), style="bold" if marked else "")
     return table

@@ -146,6 +146,8 @@ def _trials(sweep: SweepConfig, at_once: int) -> Iterator[tuple[str, str]]:
     epochs = planned_epochs(sweep)
     yield "studies", f"{len(sweep.cells())}: {axes}" if axes else "1"
     yield "trials", f"{sweep.trials_per_study} in each study by {sweep.sampler.name}, {at_once} at once"
+    if len(sweep.objectives) > 1:
+        yield "objectives", f"{', '.join(one.metric for one in sweep.objectives)}: the Pareto front"
     yield "searched", ", ".join(sweep.search) or "nothing: the trials of a study differ in their seed"
     stops = ", ".join(map(str, stopping_epochs(sweep)))
     yield "rungs", f"after {stops} of {sweep.trial.epochs} epochs ({sweep.scheduler.name})" if stops else "none"

@@ -104,6 +104,14 @@ def test_a_plan_says_what_share_of_random_proposals_the_constraints_refuse(tmp_p
     assert "num_parameters at most 1,000,000; about 0% of random proposals are refused" in text
 
 
+def test_a_plan_names_several_objectives(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "objective=[{metric: validation_accuracy}, {metric: num_parameters}]")
+    told = plan(
+        sweep, root=tmp_path, folder=tmp_path, machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
+    )
+    assert "objectives  validation_accuracy, num_parameters: the Pareto front" in told
+
+
 def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "trial.dataset={name: cifar10}")
     tiny = Machine(cores=2, memory_bytes=10**8, gpus=())
