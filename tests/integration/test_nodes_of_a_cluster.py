@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.integration.cluster_of_unlike_nodes import cluster_of
@@ -35,7 +36,7 @@ def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_plan_for_a_cluster_lists_every_card_of_every_node_and_a_missing_data_set_is_named(tmp_path: Path) -> None:
+def test_a_plan_lists_every_card_of_a_cluster_and_a_sweep_runs_on_its_nodes(tmp_path: Path) -> None:
     """Ray itself knows a node by its first card, and no card's memory."""
     (tmp_path / "small.yaml").write_text(SWEEP)
     nodes = [(2, []), (2, ["NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4060"])]
@@ -49,3 +50,10 @@ def test_a_plan_for_a_cluster_lists_every_card_of_every_node_and_a_missing_data_
             "no GPU",
         ):
             assert part in planned.stdout
+        trained = command("--address", address, "--set", "resources.gpus=0", cwd=tmp_path)
+        assert trained.returncode == 0, trained.stderr
+        refused = command("--address", address, "--set", "resources.card=A100", "--results", "other", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "resources.card: A100 is on no node; there is 1 x NVIDIA H100 PCIe (86 GB), 1 x " in refused.stderr
+    trials = pd.read_parquet(tmp_path / "results" / "small" / "trials.parquet")
+    assert set(trials.status) <= {"completed", "stopped"}
