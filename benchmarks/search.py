@@ -27,7 +27,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -157,18 +157,11 @@ def task(arguments: tuple[Path, str, int, int]) -> list[float]:
     return regrets(*arguments)
 
 
-def measure(options: argparse.Namespace) -> dict[str, dict[str, Floats]]:
-    """Returns (repetitions, moments) regrets by file and search."""
-    paths = sorted(options.curves.glob("*.parquet"))
-    keys = [(path, arm, seed) for path in paths for arm in ARMS for seed in range(options.repetitions)]
-    found: dict[str, dict[str, list[list[float]]]] = {path.stem: {arm: [] for arm in ARMS} for path in paths}
-    with ProcessPoolExecutor(options.processes) as pool:
-        answers = pool.map(task, [(*key, options.workers) for key in keys])
-        for (path, arm, seed), answer in zip(keys, answers, strict=True):
-            found[path.stem][arm].append(answer)
-            if seed == options.repetitions - 1:
-                print(f"{path.stem} {arm}: {options.repetitions} seeds", file=sys.stderr, flush=True)
-    return {name: {arm: np.array(rows) for arm, rows in arms.items()} for name, arms in found.items()}
+def measure(path: Path, options: argparse.Namespace, pool: Executor) -> dict[str, Floats]:
+    """Returns (repetitions, moments) regrets of each search on one file."""
+    keys = [(path, arm, seed, options.workers) for arm in ARMS for seed in range(options.repetitions)]
+    rows = np.array([*pool.map(task, keys)])
+    return dict(zip(ARMS, rows.reshape(len(ARMS), options.repetitions, -1), strict=True))
 
 
 def summary(curves: Mapping[str, Floats]) -> dict[str, Any]:
@@ -231,25 +224,35 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8, help="simulated ones")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="real ones")
     options = parser.parse_args()
-    files = {name: summary(curves) for name, curves in measure(options).items()}
-    for name, found in files.items():
-        print(text_of(name, found))
-    shares = [found["ours"]["time_to_random"][0] or 1.0 for found in files.values()]
-    mean = math.exp(sum(map(math.log, shares)) / len(shares))
+    files: dict[str, Any] = {}
+    with ProcessPoolExecutor(options.processes) as pool:
+        for path in sorted(options.curves.glob("*.parquet")):
+            files[path.stem] = summary(measure(path, options, pool))
+            print(text_of(path.stem, files[path.stem]), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(figures(files, options), indent=1) + "\n")
+    mean = needed(files)
     print(f"ours needs {mean:.3f} of random search's budget in geometric mean (1/{1 / mean:.1f})")
-    if options.json:
-        figures = {
-            "command": shlex.join(["python", "benchmarks/search.py", "CURVES", *sys.argv[2:]]),
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in ("ray", "optuna", "numpy")},
-            "n": options.repetitions,
-            "workers": options.workers,
-            "budget_trials": BUDGET_TRIALS,
-            "geometric_mean_of_ours": mean,
-            "files": files,
-        }
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def needed(files: Mapping[str, Any]) -> float:
+    """Returns the geometric mean of the shares after which ours is where random search ends; never counts as 1."""
+    return math.prod(found["ours"]["time_to_random"][0] or 1.0 for found in files.values()) ** (1 / len(files))
+
+
+def figures(files: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Returns all that is kept."""
+    return {
+        "command": shlex.join(["python", "benchmarks/search.py", "CURVES", *sys.argv[2:]]),
+        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "versions": {name: version(name) for name in ("ray", "optuna", "numpy")},
+        "n": options.repetitions,
+        "workers": options.workers,
+        "budget_trials": BUDGET_TRIALS,
+        "geometric_mean_of_ours": needed(files),
+        "files": files,
+    }
 
 
 if __name__ == "__main__":

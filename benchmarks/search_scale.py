@@ -1,17 +1,24 @@
 """Driver time and memory of a search of 10,000 trials of 27 epochs, through the real bookkeeping.
 
-    python benchmarks/search_scale.py [--trials 10000] [--memory]
+    python benchmarks/search_scale.py [--trials 10000] [--memory] [--json PATH]
 
-Simulated workers report curves that a formula gives; the store writes its ledger and tables as in a real
-sweep. Printed:
-milliseconds a report by hundreds of trials, their ratio, kilobytes a trial, and seconds to continue the sweep.
+Simulated workers report curves that a formula gives; the store writes its ledger and tables as in a real sweep.
+Printed: milliseconds of CPU a report, medians of the five first and the five last hundreds of trials (after the first
+hundred, where there are more), their ratio, and seconds of CPU to continue the sweep; or kilobytes a trial.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import math
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -26,6 +33,7 @@ from cifar_tune.tuning.search import Search
 
 EPOCHS = 27
 WORKERS = 16
+HUNDRED = 100
 
 
 def sweep_of(trials: int) -> SweepConfig:
@@ -53,7 +61,7 @@ def sweep_of(trials: int) -> SweepConfig:
 
 def metrics(proposal: Proposal, epoch: int) -> EpochMetrics:
     """Returns a curve that depends on the configuration, different for each trial."""
-    away = abs(math.log(proposal.trial.optimizer.lr / 0.05)) + 1e-3 * (hash(proposal.trial_id) % 100)
+    away = abs(math.log(proposal.trial.optimizer.lr / 0.05)) + 1e-3 * (int(proposal.trial_id[1:]) % 100)
     accuracy = math.exp(-away / 3) * epoch / (epoch + 1)
     return EpochMetrics(epoch, 1.0, accuracy, 1 - accuracy, accuracy, 0.1, 1.0, 1000.0, 2**30)
 
@@ -63,7 +71,7 @@ def run(search: Search) -> list[tuple[int, float]]:
     live: list[tuple[Proposal, int]] = []
     hundreds: list[tuple[int, float]] = []
     ended = reports = 0
-    began = time.perf_counter()
+    began = time.process_time()
     while True:
         while len(live) < WORKERS and (proposal := search.propose()) is not None:
             live.append((proposal, 1))
@@ -77,41 +85,70 @@ def run(search: Search) -> list[tuple[int, float]]:
             continue
         search.end(proposal.trial_id, "stopped" if decision.action == "stop" else "completed", decision.reason)
         ended += 1
-        if ended % 100 == 0:
-            now = time.perf_counter()
+        if ended % HUNDRED == 0:
+            now = time.process_time()
             hundreds.append((reports, now - began))
             reports, began = 0, now
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--memory", action="store_true", help="count bytes a trial instead (slow, times mean nothing)")
-    options = parser.parse_args()
-    sweep = sweep_of(options.trials)
+def measure(trials: int, *, memory: bool) -> dict[str, float]:
+    """Returns the figures of one sweep: its bytes a trial, or its times."""
+    sweep = sweep_of(trials)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "scale")
         store = ResultsStore.create(path, sweep_name="scale")
         search = Search(sweep, store, journal=Journal(path / JOURNAL_NAME))
-        if options.memory:
+        if memory:
             gc.collect()
             tracemalloc.start()
-        hundreds = run(search)
-        if options.memory:
+            run(search)
             gc.collect()
-            print(f"{tracemalloc.get_traced_memory()[0] / options.trials / 1e3:.1f} kB a trial")
+            taken = tracemalloc.get_traced_memory()[0]
             tracemalloc.stop()
+            store.close()
+            return {"kilobytes_a_trial": taken / trials / 1e3}
+        hundreds = run(search)
         store.close()
-        first, last = ([1e3 * s / n for n, s in part] for part in (hundreds[1:6], hundreds[-5:]))
-        early, late = sorted(first)[2], sorted(last)[2]
-        print(f"{sum(n for n, _ in hundreds):,} reports in {sum(s for _, s in hundreds):.0f} s")
-        print(f"{early:.2f} ms a report (trials 100 to 600), {late:.2f} ms (the last 500): ratio {late / early:.2f}")
-        began = time.perf_counter()
+        costs = [1e3 * seconds / reports for reports, seconds in hundreds]
+        costs = costs[1:] or costs
+        early, late = statistics.median(costs[:5]), statistics.median(costs[-5:])
+        began = time.process_time()
         store = ResultsStore.open(path)
         found = Search(sweep, store, journal=Journal(path / JOURNAL_NAME)).progress()
-        print(f"continued in {time.perf_counter() - began:.1f} s: {sum(found.counts.values()):,} trials")
+        resumed = time.process_time() - began
+        assert sum(found.counts.values()) == trials
         store.close()
+    return {
+        "reports": sum(reports for reports, _ in hundreds),
+        "ms_a_report_first": early,
+        "ms_a_report_last": late,
+        "ratio": late / early,
+        "resume_seconds": resumed,
+    }
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000, help="at least 100 (default: 10000)")
+    parser.add_argument("--memory", action="store_true", help="count bytes a trial instead (slow, times mean nothing)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures there")
+    options = parser.parse_args()
+    if options.trials < HUNDRED:
+        parser.error(f"--trials must be at least {HUNDRED}, got {options.trials}")
+    found = measure(options.trials, memory=options.memory)
+    for name, value in found.items():
+        print(f"{name:20}{value:,.2f}")
+    if options.json:
+        figures = {
+            "command": shlex.join(["python", *sys.argv]),
+            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+            "trials": options.trials,
+            "n": 1,
+            **found,
+        }
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":
