@@ -16,8 +16,9 @@ from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDoma
 FEWEST_RUNS = 2
 
 MOST_STEPS = 100
-"""Of a range of whole numbers that is searched as one. Beyond it a step is narrower than the narrowest kernel of a Parzen
-estimator, a hundredth of the range, and the nearest run answers anyway: continuous is the same, at half the time."""
+"""Of a range of whole numbers that is searched as such. Beyond it a step is narrower than the narrowest kernel of a
+Parzen estimator, a hundredth of the range, and the nearest run answers anyway: as a continuous one it takes half the
+time."""
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,14 @@ def test_the_space_is_that_of_the_recorded_values(tmp_path: Path) -> None:
     assert optimizer.choice == ("adam", "sgd")
 
 
+def test_a_wide_range_of_whole_numbers_is_searched_as_a_continuous_one(tmp_path: Path) -> None:
+    runs = [rows(n, [0.1, 0.2], width=width, depth=n) for n, width in enumerate([8, 100, 300, 500])]
+    width, depth = read_recording(table(tmp_path, *runs)).search.values()
+    assert isinstance(width, FloatDomain)
+    assert (width.low, width.high) == (8.0, 500.0)
+    assert isinstance(depth, IntDomain)
+
+
 def recording_of(*configurations: dict[str, object]) -> Recording:
     runs = [Run(one, 1, (0.5,), (1.0,), False) for one in configurations]
     lr = FloatDomain.model_validate({"float": (0.01, 1.0), "log": True})
