@@ -1,7 +1,29 @@
 """Tables in, findings and figures out. Needs neither Ray nor torch."""
 
+from cifar_tune.analysis.contour import contour_figure
+from cifar_tune.analysis.curves import curves_figure, learning_curves
 from cifar_tune.analysis.heatmap import Heatmap, heatmap
 from cifar_tune.analysis.heatmap_figure import draw_heatmap, heatmap_figure
+from cifar_tune.analysis.heatmap_grid import HeatmapGrid, heatmap_grid, heatmap_grid_figure
+from cifar_tune.analysis.history import history, history_figure
+from cifar_tune.analysis.parallel import parallel_figure
 from cifar_tune.analysis.ranking import ranking
+from cifar_tune.analysis.slices import slice_figure
 
-__all__ = ["Heatmap", "draw_heatmap", "heatmap", "heatmap_figure", "ranking"]
+__all__ = [
+    "Heatmap",
+    "HeatmapGrid",
+    "contour_figure",
+    "curves_figure",
+    "draw_heatmap",
+    "heatmap",
+    "heatmap_figure",
+    "heatmap_grid",
+    "heatmap_grid_figure",
+    "history",
+    "history_figure",
+    "learning_curves",
+    "parallel_figure",
+    "ranking",
+    "slice_figure",
+]

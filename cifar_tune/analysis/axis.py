@@ -85,7 +85,7 @@ def _bin_count(trials: int) -> int:
 
 def _binned(parameter: str, values: pd.Series[float], bins: int) -> Axis:
     known = values.dropna()
-    log = _lies_in_the_logarithm(known)
+    log = lies_in_the_logarithm(known)
     low, high = float(known.min()), float(known.max())
     exact = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
     edges = np.array([_rounded(low, -1), *(_rounded(edge, 0) for edge in exact[1:-1]), _rounded(high, 1)])
@@ -107,7 +107,8 @@ def _rounded(number: float, direction: int) -> float:
     return float(f"{nearest + direction * step:.2g}")
 
 
-def _lies_in_the_logarithm(values: pd.Series[float]) -> bool:
+def lies_in_the_logarithm(values: pd.Series[float]) -> bool:
+    """Whether the values span a decade and lie evenly rather in the logarithm."""
     low, high, middle = values.min(), values.max(), values.median()
     if low <= 0 or high < LOG_RATIO * low:
         return False

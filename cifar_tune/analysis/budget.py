@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED
 
 BEST = "best_"
@@ -42,6 +43,25 @@ def final_epoch(trials: pd.DataFrame, epochs: pd.DataFrame) -> int | None:
     """The epoch that every completed trial reached; None if no trial completed."""
     completed = reached_epochs(trials, epochs)[trials["status"] == COMPLETED]
     return int(completed.min()) if len(completed) and completed.min() > 0 else None
+
+
+def given_epoch(
+    trials: pd.DataFrame, epochs: pd.DataFrame | None, metric: str, at_epoch: int
+) -> tuple[pd.DataFrame, str, int]:
+    """The epochs, the metric and the epoch, if some trial can be compared there.
+
+    Raises:
+        AnalysisError: none can; says why.
+    """
+    if epochs is None or not measured_by_epoch(epochs, metric):
+        why = "the epochs table was not given" if epochs is None else f"`{metric}` is not measured by epoch"
+        raise AnalysisError(f"trials cannot be compared at epoch {at_epoch}: {why}")
+    furthest = reached_epochs(trials, epochs)
+    most = int(furthest.max()) if len(furthest) else 0
+    if not 1 <= at_epoch <= most:
+        reached = f"trials reached epochs 1 to {most}" if most else "no trial has finished an epoch"
+        raise AnalysisError(f"no trial can be compared at epoch {at_epoch}; {reached}")
+    return epochs, metric, at_epoch
 
 
 def _by_trial(trials: pd.DataFrame, epochs: pd.DataFrame) -> Any:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cifar_tune.analysis.axis import Axis, make_axis, no_axis
-from cifar_tune.analysis.budget import final_epoch, measured_by_epoch, reached_epochs, values_at
+from cifar_tune.analysis.budget import final_epoch, given_epoch, measured_by_epoch, reached_epochs, values_at
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, parameter, title
 from cifar_tune.errors import AnalysisError
@@ -88,6 +89,47 @@ def _at(frame: pd.DataFrame, row: int, column: int) -> float | None:
     return None if math.isnan(number) else number
 
 
+@dataclass(frozen=True)
+class PlacedTrials:
+    """Trials in the cells of a heat map. cells, values, furthest: one entry a trial; values NaN where none counts."""
+
+    x: Axis
+    y: Axis
+    metric: str
+    aggregate: Aggregate
+    epoch: int | None
+    cells: NDArray[np.int64]
+    values: pd.Series[float]
+    furthest: pd.Series[Any]
+
+    def aggregated(self, among: NDArray[np.bool_] | None = None) -> Heatmap:
+        """The heat map, of some of the trials or of all of them."""
+        among = np.ones(len(self.cells), bool) if among is None else among
+        cells, values = self.cells[among], self.values[among]
+        by_cell: Any = values.groupby(cells)
+        best: Callable[[], Any] = by_cell.max if more_is_better(self.metric) else by_cell.min
+        aggregates: dict[Aggregate, Callable[[], Any]] = {"best": best, "mean": by_cell.mean, "median": by_cell.median}
+        n, all_trials = self._frame(by_cell.count(), 0), self._frame(by_cell.size(), 0)
+        return Heatmap(
+            x=self.x,
+            y=self.y,
+            metric=self.metric,
+            aggregate=self.aggregate,
+            epoch=self.epoch,
+            value=self._frame(aggregates[self.aggregate]()),
+            n=n,
+            spread=self._frame(by_cell.std()),
+            trials=all_trials,
+            stopped=(all_trials > 0) & (n == 0),
+            furthest=self._frame(self.furthest[among].groupby(cells).max()),
+        )
+
+    def _frame(self, cell_values: Any, fill: float = np.nan) -> pd.DataFrame:
+        rows, columns = len(self.y.values), len(self.x.values)
+        full = pd.Series(cell_values).reindex(range(rows * columns), fill_value=fill)
+        return pd.DataFrame(full.to_numpy().reshape(rows, columns), self.y.index(), self.x.index())
+
+
 def heatmap(
     trials: pd.DataFrame,
     x: str,
@@ -108,6 +150,20 @@ def heatmap(
     Raises:
         AnalysisError: no trials, no such parameter or metric, x and y the same, or an epoch that no trial reached.
     """
+    return place_trials(trials, x, y, metric, epochs, aggregate, at_epoch, bins).aggregated()
+
+
+def place_trials(
+    trials: pd.DataFrame,
+    x: str,
+    y: str | None,
+    metric: str,
+    epochs: pd.DataFrame | None,
+    aggregate: Aggregate,
+    at_epoch: int | None,
+    bins: int | None,
+) -> PlacedTrials:
+    """The trials in the cells of their heat map; arguments and errors as of `heatmap`."""
     if trials.empty:
         raise AnalysisError("there are no trials yet")
     metric = known_metric(trials, metric)
@@ -122,49 +178,16 @@ def heatmap(
     furthest = reached_epochs(trials, epochs) if epochs is not None else _epochs_trained(trials)
 
     epoch = None
-    if epochs is not None and measured_by_epoch(epochs, metric):
-        epoch = _matched_epoch(trials, epochs, cells) if at_epoch is None else _given_epoch(at_epoch, furthest)
+    if at_epoch is not None:
+        whole, metric, epoch = given_epoch(trials, epochs, metric, at_epoch)
+        values = values_at(trials, whole, metric, epoch)
+    elif epochs is not None and measured_by_epoch(epochs, metric):
+        epoch = _matched_epoch(trials, epochs, cells)
         values = values_at(trials, epochs, metric, epoch) if epoch else pd.Series(np.nan, trials.index)
-    elif at_epoch is not None:
-        why = "the epochs table was not given" if epochs is None else f"`{metric}` is not measured by epoch"
-        raise AnalysisError(f"trials cannot be compared at epoch {at_epoch}: {why}")
     else:
         completed = trials["status"] == COMPLETED if "status" in trials.columns else pd.Series(True, trials.index)
         values = trials[metric].astype(float).where(completed)
-    return _aggregated(x_axis, y_axis, metric, aggregate, epoch, cells, values, furthest)
-
-
-def _aggregated(
-    x: Axis,
-    y: Axis,
-    metric: str,
-    aggregate: Aggregate,
-    epoch: int | None,
-    cells: Any,
-    values: pd.Series[float],
-    furthest: pd.Series[Any],
-) -> Heatmap:
-    def frame(cell_values: Any, fill: float = np.nan) -> pd.DataFrame:
-        full = pd.Series(cell_values).reindex(range(len(x.values) * len(y.values)), fill_value=fill)
-        return pd.DataFrame(full.to_numpy().reshape(len(y.values), len(x.values)), y.index(), x.index())
-
-    by_cell: Any = values.groupby(cells)
-    best: Callable[[], Any] = by_cell.max if more_is_better(metric) else by_cell.min
-    aggregates: dict[Aggregate, Callable[[], Any]] = {"best": best, "mean": by_cell.mean, "median": by_cell.median}
-    n, all_trials = frame(by_cell.count(), 0), frame(by_cell.size(), 0)
-    return Heatmap(
-        x=x,
-        y=y,
-        metric=metric,
-        aggregate=aggregate,
-        epoch=epoch,
-        value=frame(aggregates[aggregate]()),
-        n=n,
-        spread=frame(by_cell.std()),
-        trials=all_trials,
-        stopped=(all_trials > 0) & (n == 0),
-        furthest=frame(furthest.groupby(cells).max()),
-    )
+    return PlacedTrials(x_axis, y_axis, metric, aggregate, epoch, cells, values, furthest)
 
 
 def _matched_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, cells: Any) -> int:
@@ -175,14 +198,6 @@ def _matched_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, cells: Any) -> in
     furthest = reached_epochs(trials, epochs).groupby(cells).max()
     begun = furthest[furthest > 0]
     return int(begun.min()) if len(begun) else 0
-
-
-def _given_epoch(at_epoch: int, furthest: pd.Series[Any]) -> int:
-    most = int(furthest.max()) if len(furthest) else 0
-    if not 1 <= at_epoch <= most:
-        reached = f"trials reached epochs 1 to {most}" if most else "no trial has finished an epoch"
-        raise AnalysisError(f"no trial can be compared at epoch {at_epoch}; {reached}")
-    return at_epoch
 
 
 def _epochs_trained(trials: pd.DataFrame) -> pd.Series[Any]:

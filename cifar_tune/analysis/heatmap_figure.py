@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,37 +44,57 @@ def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:
     width = min(LARGEST, max(5.2, 2.4 + CELL_WIDTH * columns))
     height = min(LARGEST, 1.75 + CELL_HEIGHT * rows)
     figure, axes = new_figure(width, height, theme)
-    mesh = _colours(axes, heatmap, theme)
-    _hatching(axes, heatmap, theme)
-    if rows * columns <= MOST_ANNOTATED:
-        _annotations(axes, heatmap, mesh, theme)
-    _ticks(axes, heatmap)
+    mesh = draw_cells(axes, heatmap, theme, value_range(heatmap))
     if heatmap.value.stack().nunique() > 1:
-        bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=max(6, 5 * rows))
-        bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
-        bar.ax.yaxis.set_major_formatter(lambda value, _: written(heatmap.metric, value))
-        bar.outline.set_visible(False)
+        add_colour_bar(figure, [axes], mesh, heatmap.metric, theme, aspect=max(6, 5 * rows))
     head(axes, heatmap.title, subtitle(heatmap), theme)
     return figure
 
 
+def draw_cells(axes: Axes, heatmap: Heatmap, theme: Theme, limits: tuple[float, float]) -> QuadMesh:
+    """Draws the cells and the axes of a heat map. limits: the values at both ends of the colours."""
+    mesh = _colours(axes, heatmap, theme, limits)
+    _hatching(axes, heatmap, theme)
+    if heatmap.value.size <= MOST_ANNOTATED:
+        _annotations(axes, heatmap, mesh, theme)
+    _ticks(axes, heatmap)
+    return mesh
+
+
+def add_colour_bar(
+    figure: Figure, panels: list[Axes], mesh: QuadMesh, metric: str, theme: Theme, aspect: float = 20
+) -> None:
+    """Puts the colours with the metric's values at the right of the plots. aspect: height over width."""
+    bar = figure.colorbar(mesh, ax=panels, fraction=0.05, pad=0.02, aspect=aspect)
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: written(metric, value))
+    bar.outline.set_visible(False)
+
+
 def subtitle(heatmap: Heatmap) -> str:
     """At which epoch trials are compared, how many count, and what the cells show."""
-    counted, known = int(heatmap.n.to_numpy().sum()), int(heatmap.trials.to_numpy().sum())
-    when = f"at epoch {heatmap.epoch}" if heatmap.epoch else "completed trials only"
+    return " · ".join(parts_of_subtitle([heatmap]))
+
+
+def parts_of_subtitle(heatmaps: Sequence[Heatmap]) -> list[str]:
+    """What `subtitle` says, of heat maps at the same epoch taken together."""
+    counted = sum(int(one.n.to_numpy().sum()) for one in heatmaps)
+    known = sum(int(one.trials.to_numpy().sum()) for one in heatmaps)
+    epoch = heatmaps[0].epoch
+    when = f"at epoch {epoch}" if epoch else "completed trials only"
     parts = [f"{when}: {counted} of {known} trials"]
-    if heatmap.n.to_numpy().max(initial=0) > 1:
+    if max(one.n.to_numpy().max(initial=0) for one in heatmaps) > 1:
         parts.append("± standard deviation of n trials")
-    if heatmap.stopped.to_numpy().any():
-        parts.append("hatched: ended before" if heatmap.epoch else "hatched: none completed")
-    if (heatmap.trials == 0).to_numpy().any():
+    if any(one.stopped.to_numpy().any() for one in heatmaps):
+        parts.append("hatched: ended before" if epoch else "hatched: none completed")
+    if any((one.trials == 0).to_numpy().any() for one in heatmaps):
         parts.append("blank: no trial")
-    return " · ".join(parts)
+    return parts
 
 
-def _colours(axes: Axes, heatmap: Heatmap, theme: Theme) -> QuadMesh:
+def _colours(axes: Axes, heatmap: Heatmap, theme: Theme, limits: tuple[float, float]) -> QuadMesh:
     values = heatmap.value.to_numpy(float)
-    low, high = value_range(heatmap)
+    low, high = limits
     masked = np.ma.masked_invalid(values)
     rows, columns = values.shape
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HOUR = 3600.0
+
+Spent = Literal["hours", "gpu_hours", "trials"]
+SPENT: tuple[Spent, ...] = get_args(Spent)
 
 
 def history(trials: pd.DataFrame, metric: str = "validation_accuracy") -> pd.DataFrame:
@@ -42,19 +46,42 @@ def history(trials: pd.DataFrame, metric: str = "validation_accuracy") -> pd.Dat
     return table.reset_index(drop=True)
 
 
-def history_figure(table: pd.DataFrame, metric: str = "validation_accuracy", theme: Theme = LIGHT) -> Figure:
-    """The best value so far, and each completed trial's, against hours, or minutes where the sweep was short."""
+def history_figure(
+    table: pd.DataFrame, metric: str = "validation_accuracy", theme: Theme = LIGHT, against: Spent = "hours"
+) -> Figure:
+    """The best value so far, and each completed trial's, against what was spent; short times in minutes.
+
+    table: of `history`. against: hours since the start, GPU-hours, or trials ended.
+
+    Raises:
+        AnalysisError: `against` is none of these.
+    """
+    if against not in SPENT:
+        raise AnalysisError(f"`{against}` is nothing that a sweep spends; there are {', '.join(SPENT)}")
     figure, axes = new_figure(7.2, 3.6, theme)
-    unit, scale = ("hours", 1.0) if table["hours"].max() >= 1 else ("minutes", 60.0)
-    times = table["hours"] * scale
-    axes.scatter(times, table["value"], s=16, color=theme.muted, alpha=0.6, linewidths=0, label="completed trial")
-    axes.step(times, table["best"], where="post", color=theme.series[0], linewidth=2, label="best so far")
+    words, scale = _axis(against, float(table[against].max()) if len(table) else 0.0)
+    spent = table[against] * scale
+    axes.scatter(spent, table["value"], s=16, color=theme.muted, alpha=0.6, linewidths=0, label="completed trial")
+    axes.step(spent, table["best"], where="post", color=theme.series[0], linewidth=2, label="best so far")
     axes.yaxis.set_major_formatter(lambda value, _: written(metric, value))
-    axes.set_xlabel(f"{unit} since the start")
+    axes.set_xlabel(words)
     axes.legend(loc="best", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
     axes.set_xlim(left=0)
+    head(axes, f"What the search had found: {title(metric)}", _told(table), theme)
+    return figure
+
+
+def _axis(against: Spent, most: float) -> tuple[str, float]:
+    """What the axis is called, and how many of its units an hour or a trial is."""
+    if against == "trials":
+        return "trials ended", 1.0
+    unit, scale = ("hours", 1.0) if most >= 1 else ("minutes", 60.0)
+    return (f"{unit} since the start" if against == "hours" else f"GPU-{unit} of the trials ended"), scale
+
+
+def _told(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "no trial has completed"
     last = table.iloc[-1]
     spent = f", {last['gpu_hours']:.3g} GPU-hours" if last["gpu_hours"] > 0 else ""
-    count = f"{len(table)} completed of {int(last['trials'])} trials ended by then{spent}"
-    head(axes, f"What the search had found: {title(metric)}", count, theme)
-    return figure
+    return f"{len(table)} completed of {int(last['trials'])} trials ended by then{spent}"

@@ -21,6 +21,7 @@ from cifar_tune.analysis.history import history, history_figure
 from cifar_tune.analysis.importance import importance, importance_figure
 from cifar_tune.analysis.naming import title
 from cifar_tune.analysis.overview import Choice, chosen_heatmap
+from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.pareto import MOST_OBJECTIVES, completed, hypervolume_history, pareto
 from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
 from cifar_tune.analysis.pareto_text import hypervolume_caption, pareto_answer, pareto_caption
@@ -28,10 +29,12 @@ from cifar_tune.analysis.ranking import failures, furthest, ranking, status_coun
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.rungs import rung_survival
+from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import counts_text
 from cifar_tune.analysis.theme import Theme
+from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 ENVIRONMENT_NAME = "environment.json"
 LEAST_COUNTED = 0.5
 """Where the heat map at the full budget shows fewer of the trials, a second one shows them at an early epoch."""
+LEAST_SLICED = 5
+"""Completed trials, below which plots of single points are of no use."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ def make_report(
         _curves(trials, epochs, metric),
         None if sweep.objectives else _audit(trials, epochs, sweep),
         _importance(trials, epochs, metric, sweep),
+        _slices(trials, metric, sweep),
         _hypervolume(trials, sweep) if several else _history(trials, metric),
         _failures(trials),
         _refused(folder, sweep),
@@ -217,6 +223,18 @@ def _importance(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: 
         name=f"importance_{metric}",
         draw=lambda theme: importance_figure(found, theme),
         alternative="Importance of each parameter with its uncertainty",
+    )
+
+
+def _slices(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:
+    completed_trials = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
+    if len(completed_trials) < LEAST_SLICED or len(varied_parameters(completed_trials, sweep)) < 2:
+        return None
+    return Section(
+        "One parameter at a time",
+        name=f"slices_{metric}",
+        draw=lambda theme: slice_figure(trials, metric, sweep=sweep, theme=theme),
+        alternative=f"{title(metric)} of every completed trial by each parameter",
     )
 
 

@@ -184,6 +184,20 @@ def test_the_answer_names_the_best_trial_and_what_the_sentence_is_worth(frames: 
     assert answer(frames.trials.head(0), "validation_accuracy", SweepFile()) == "No trial has been started yet."
 
 
+def test_slices_are_shown_where_there_are_enough_completed_trials(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for place in range(5):
+            configuration = {"optimizer.lr": 0.1 * (place + 1), "batch_size": 32 * (place % 2 + 1)}
+            store.update_trial(f"t{place}", status="completed", configuration=configuration)
+            store.add_epoch(f"t{place}", 1, validation_accuracy=0.5, epoch_seconds=1.0)
+
+    folder = make_sweep("s", fill)
+    trials, *others = load(folder)
+    assert "One parameter at a time" in [section.title for section in make_report(folder, trials, *others).sections]
+    fewer = make_report(folder, trials.head(4), *others)
+    assert "One parameter at a time" not in [section.title for section in fewer.sections]
+
+
 def test_a_report_has_a_section_for_each_finding(asha: Path) -> None:
     (asha / "environment.json").write_text(
         json.dumps({"command": "python -m x", "packages": {"torch": "2.15"}, "gpus": []})
