@@ -106,9 +106,7 @@ def test_a_plan_says_what_share_of_random_proposals_the_constraints_refuse(tmp_p
 
 def test_a_plan_names_several_objectives(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "objective=[{metric: validation_accuracy}, {metric: num_parameters}]")
-    told = plan(
-        sweep, root=tmp_path, folder=tmp_path, machine=LAPTOP, resources=trial_resources(sweep.resources, LAPTOP)
-    )
+    told = plan(sweep, root=tmp_path, folder=tmp_path, machine=LAPTOP)
     assert "objectives  validation_accuracy, num_parameters: the Pareto front" in told
 
 
