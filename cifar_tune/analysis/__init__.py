@@ -1,7 +1,11 @@
 """Tables in, findings and figures out. Needs neither Ray nor torch."""
 
+from cifar_tune.analysis.ablation import ablation
+from cifar_tune.analysis.comparison import SweepComparison, compare, comparison_figure
 from cifar_tune.analysis.contour import contour_figure
+from cifar_tune.analysis.cost import cost, cost_of_accuracy
 from cifar_tune.analysis.curves import curves_figure, learning_curves
+from cifar_tune.analysis.gap import gap_figure, generalization
 from cifar_tune.analysis.heatmap import Heatmap, heatmap
 from cifar_tune.analysis.heatmap_figure import draw_heatmap, heatmap_figure
 from cifar_tune.analysis.heatmap_grid import HeatmapGrid, heatmap_grid, heatmap_grid_figure
@@ -13,9 +17,17 @@ from cifar_tune.analysis.slices import slice_figure
 __all__ = [
     "Heatmap",
     "HeatmapGrid",
+    "SweepComparison",
+    "ablation",
+    "compare",
+    "comparison_figure",
     "contour_figure",
+    "cost",
+    "cost_of_accuracy",
     "curves_figure",
     "draw_heatmap",
+    "gap_figure",
+    "generalization",
     "heatmap",
     "heatmap_figure",
     "heatmap_grid",

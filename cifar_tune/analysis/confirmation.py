@@ -56,7 +56,7 @@ def estimate(values: ArrayLike) -> Estimate:
     if n < 2:
         return Estimate(n, mean, math.nan, math.nan, math.nan)
     deviation = float(known.std(ddof=1))
-    reach = _t_quantile((1 + CONFIDENCE) / 2, n - 1) * deviation / math.sqrt(n)
+    reach = t_quantile((1 + CONFIDENCE) / 2, n - 1) * deviation / math.sqrt(n)
     return Estimate(n, mean, deviation, mean - reach, mean + reach)
 
 
@@ -189,7 +189,8 @@ def _p(lead: float, variance: float, freedom: float) -> float:
     return float(stdtr(freedom, -lead / math.sqrt(variance)))
 
 
-def _t_quantile(probability: float, freedom: float) -> float:
+def t_quantile(probability: float, freedom: float) -> float:
+    """The value below which Student's t lies with a probability."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))

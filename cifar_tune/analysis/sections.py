@@ -13,7 +13,7 @@ import pandas as pd
 from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
-from cifar_tune.analysis.cost import cost
+from cifar_tune.analysis.cost import cost, cost_of_accuracy, point_text
 from cifar_tune.analysis.curves import curves_figure
 from cifar_tune.analysis.heatmap import Heatmap, heatmap
 from cifar_tune.analysis.heatmap_figure import heatmap_figure
@@ -99,7 +99,7 @@ def make_report(
         _hypervolume(trials, sweep) if several else _history(trials, metric),
         _failures(trials),
         _refused(folder, sweep),
-        _cost(trials),
+        _cost(trials, confirmations),
         _made(folder),
     )
     return Report(
@@ -261,10 +261,11 @@ def _refused(folder: Path, sweep: SweepFile) -> Section | None:
     return Section("Refused proposals", (text,), table) if text else None
 
 
-def _cost(trials: pd.DataFrame) -> Section | None:
+def _cost(trials: pd.DataFrame, confirmations: pd.DataFrame) -> Section | None:
     table = cost(trials)
     text = "Seconds of training and validation, by how the trials ended and where they ran."
-    return Section("Cost", (text,), table) if len(table) else None
+    point = point_text(cost_of_accuracy(trials, confirmations))
+    return Section("Cost", (text, point) if point else (text,), table) if len(table) else None
 
 
 def _made(folder: Path) -> Section | None:
