@@ -18,6 +18,9 @@ from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED,
 PAUSED = "; paused"
 """Part of the reason of a stop that may end."""
 
+WHOLE = ("epoch", "rung", "rung_size", "rung_rank", "rung_front", "bracket", "attempts")
+"""Columns of whole numbers, which are floats where pandas read them with missing values."""
+
 MOST_NAMED = 8
 """Trials that a sentence names before it counts the others."""
 
@@ -31,6 +34,7 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
         AnalysisError: no such trial or metric.
     """
     metric = known_metric(trials, metric)
+    trials, epochs = (table.astype({name: "Int64" for name in WHOLE if name in table}) for table in (trials, epochs))
     row = _row(trials, trial_id)
     own = epochs[epochs["trial_id"].astype(str) == trial_id].sort_values("epoch")
     rung = _last_stop(own) if row["status"] == STOPPED else None
