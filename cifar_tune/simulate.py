@@ -128,6 +128,7 @@ def _settings(options: argparse.Namespace) -> tuple[Objective, AnySampler, AnySc
     default = Tpe() if sweep is None else sweep.sampler
     sampler = default if options.sampler is None else samplers[options.sampler]()
     keep = sweep is not None and options.scheduler in (None, sweep.scheduler.name)
+    _refuse_pbt(options, sweep.scheduler.name if sweep is not None and keep else options.scheduler, schedulers)
     return objective, sampler, sweep.scheduler if sweep is not None and keep else None
 
 
@@ -141,6 +142,18 @@ def _check_name(option: str, name: str | None, members: Mapping[str, Any]) -> No
         from cifar_tune.errors import ConfigError, Problem
 
         raise ConfigError([Problem(option, None, None, "", f"there is no `{name}`; allowed are {', '.join(members)}")])
+
+
+def _refuse_pbt(options: argparse.Namespace, name: str | None, schedulers: Mapping[str, Any]) -> None:
+    """Raises ConfigError where the scheduler changes configurations while they train."""
+    if name != "pbt":
+        return
+    from cifar_tune.errors import ConfigError, Problem
+
+    where = (str(options.sweep), "scheduler.name") if options.scheduler is None else ("--scheduler", "")
+    others = ", ".join(other for other in schedulers if other != "pbt")
+    message = f"pbt changes trials while they train, and recorded curves stay as they are; allowed are {others}"
+    raise ConfigError([Problem(where[0], None, None, where[1], message)])
 
 
 def _named_scheduler(name: str, epochs: int) -> AnyScheduler:

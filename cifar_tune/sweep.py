@@ -181,7 +181,8 @@ def _train(
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.opening import open_results
-    from cifar_tune.tuning.search import MOST_REFUSED, Search
+    from cifar_tune.tuning.quota import MOST_REFUSED
+    from cifar_tune.tuning.search import Search
     from cifar_tune.tuning.warm_start import note_warm_start
 
     console = Console()

@@ -83,6 +83,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_trial
     from cifar_tune.training.check import check_trial
     from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.training.descent import origin_of
 
     trial = load_trial(trial_file(options.file), options.set)
     root = data_root(options.data)
@@ -97,6 +98,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.training.epochs import open_trial
 
     console = Console(soft_wrap=True)
+    if (origin := origin_of(trial_file(options.file).parent)) is not None and not options.resume:
+        began = f"it began from the checkpoint of {origin[0]} after epoch {origin[1]}"
+        console.print(f"{began}; here it begins with fresh weights, so that its curve is another", highlight=False)
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
     again = shlex.join([*words, *([] if options.resume else ["--resume"])])
     return train(opened, options, console, f"python -m cifar_tune.train {again}")

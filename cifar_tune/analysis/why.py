@@ -21,6 +21,9 @@ PAUSED = "; paused"
 WHOLE = ("epoch", "rung", "rung_size", "rung_rank", "rung_front", "bracket", "attempts")
 """Columns of whole numbers, which are floats where pandas read them with missing values."""
 
+REPLACED = "; replaced by "
+"""Part of the reason of a trial whose place another one took."""
+
 MOST_NAMED = 8
 """Trials that a sentence names before it counts the others."""
 
@@ -43,6 +46,8 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
         sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), epochs, rung, metric)
         if PAUSED in str(row["status_reason"]):
             sentences.append("It paused there: it goes on, or would have, once it is among the best.")
+        if REPLACED in str(row["status_reason"]):
+            sentences.append(f"When all had come: {row['status_reason']}.")
     elif row["status"] == COMPLETED:
         sentences += _place(trials, row, metric)
     return "\n".join([*sentences, *_passed(own)])

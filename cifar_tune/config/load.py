@@ -14,6 +14,7 @@ from cifar_tune.config.messages import FINDINGS, Finding, explain
 from cifar_tune.config.objectives import objectives_findings
 from cifar_tune.config.overrides import apply, of_trial
 from cifar_tune.config.paths import with_default_names
+from cifar_tune.config.population import population_findings
 from cifar_tune.config.schedulers import scheduler_findings
 from cifar_tune.config.space import Space
 from cifar_tune.config.sweep_config import SweepConfig, filled_in
@@ -93,6 +94,7 @@ def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:
     if isinstance(scheduler, Mapping) and isinstance(epochs, int) and epochs >= 1:
         yield from scheduler_findings(scheduler, epochs)
     yield from objectives_findings(tree)
+    yield from population_findings(tree)
     grid = _sound(tree.get("grid"), TypeAdapter(ListOf[Plain], config=Strict.model_config))
     search = _sound(tree.get("search"), TypeAdapter(Domain))
     yield from Space(with_default_names(trial, TrialConfig), grid, search).findings

@@ -84,13 +84,30 @@ class MedianStopping(Strict):
     """Others that must have come as far before a trial is stopped."""
 
 
+class Pbt(Strict):
+    """Population based training: every `interval_epochs` the worst trials are replaced by perturbed copies of the best.
+
+    Source: Jaderberg et al. 2017 (arXiv:1711.09846), truncation selection.
+    """
+
+    name: Literal["pbt"] = "pbt"
+    population: Count | None = None
+    """Trials that train side by side: those of a study. The same as `trials_per_study`, written here or there."""
+    interval_epochs: Count = 1
+    """Epochs between two comparisons. A sweep that does not say takes a tenth of its epochs."""
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    """Share of the population that is replaced, and share that it is replaced from."""
+
+
 class NoScheduler(Strict):
     """Every trial runs to its last epoch."""
 
     name: Literal["none"] = "none"
 
 
-AnyScheduler = Annotated[Asha | AshaPromotion | Hyperband | MedianStopping | NoScheduler, Field(discriminator="name")]
+AnyScheduler = Annotated[
+    Asha | AshaPromotion | Hyperband | MedianStopping | Pbt | NoScheduler, Field(discriminator="name")
+]
 
 WITH_GRACE = tuple(
     member.model_fields["name"].default

@@ -15,6 +15,7 @@ from cifar_tune.config.messages import explain, found
 from cifar_tune.config.objective import AnyObjective, Objective
 from cifar_tune.config.objectives import objectives_findings, unaudited, with_latency
 from cifar_tune.config.paths import dotted, locate, replace
+from cifar_tune.config.population import population_findings, with_population
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
 from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, Asha, default_grace, scheduler_findings
@@ -111,7 +112,7 @@ class SweepConfig(Strict):
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
         findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
-        findings += objectives_findings(dict(self))
+        findings += [*objectives_findings(dict(self)), *population_findings(dict(self))]
         planned = self.trials_per_study * len(self.cells())
         findings += stop_findings(self.stop, [one.metric for one in self.objectives], planned)
         if findings:
@@ -187,6 +188,7 @@ def filled_in(data: Any) -> Any:
         filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
         filled["trial"] = with_latency(filled["trial"], data.get("objective"))
         epochs = trial.get("epochs")
+        filled = with_population(filled, epochs)
         if isinstance(scheduler, Mapping) and scheduler.get("name") in WITH_GRACE and isinstance(epochs, int):
             filled["scheduler"] = {"grace_epochs": default_grace(epochs), **unaudited(scheduler, data.get("objective"))}
     return filled

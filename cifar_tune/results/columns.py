@@ -56,6 +56,13 @@ IDENTITY_COLUMNS = (
         required=True,
     ),
     Column("baseline", "bool", "", "true for the `trial:` of the sweep file itself, which every study runs first"),
+    Column(
+        "parent",
+        "string",
+        "",
+        "the trial whose checkpoint it began from; its own epochs follow on those of that trial, which are its history;"
+        " missing where it began with fresh weights",
+    ),
     Column("status", "string", "", "how the trial stands", values=STATUSES),
     Column(
         "audited",

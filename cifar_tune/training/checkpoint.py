@@ -117,7 +117,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) -> None:
     """Brings a new state of `trial` to where the checkpoint was taken.
 
-    Epochs, schedule and learning rate may differ from the checkpoint's; what its tensors belong to may not.
+    Epochs, schedule and the optimizer's numbers may differ from the checkpoint's; what its tensors belong to may not.
 
     Raises:
         CheckpointError: It is of another model, data set or optimizer.
@@ -130,10 +130,18 @@ def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) ->
         state.model.load_state_dict(training["model"])
     elif state.average is not None:
         state.average.model.load_state_dict(training["average"])
-    state.optimizer.load_state_dict(training["optimizer"])
+    _load_tensors(state.optimizer, training["optimizer"])
     if state.scaler is not None and training["scaler"] is not None:
         state.scaler.load_state_dict(training["scaler"])
     state.epoch, state.step, state.history = training["epoch"], training["step"], checkpoint.history
+
+
+def _load_tensors(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Loads what an optimizer has gathered of each parameter; rates and decays stay those that it was built with."""
+    own = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(dict(saved))
+    for group, options in zip(optimizer.param_groups, own, strict=True):
+        group.update(options)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

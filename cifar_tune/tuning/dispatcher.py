@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.descent import adopt
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.ladder import NONE, Relief, relieved
 from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Message
@@ -74,6 +75,7 @@ class Dispatcher:
         self._search = search
         self._store = store
         self._root = root
+        self._checkpoints = store.folder.absolute() / CHECKPOINTS
         self._placer = placer
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
@@ -103,17 +105,23 @@ class Dispatcher:
             trial_id=attempt.proposal.trial_id,
             trial_json=placed.trial.model_dump_json(by_alias=True),
             root=str(self._root),
-            checkpoints=str(self._store.folder.absolute() / CHECKPOINTS / attempt.proposal.trial_id),
+            checkpoints=str(self._checkpoints / attempt.proposal.trial_id),
             device=placed.device,
             resources=placed.resources,
             opens_test=self.opens_test,
+            begins_after=0 if (parent := attempt.proposal.parent) is None else parent.epoch,
         )
 
     def _wishes(self) -> list[tuple[TrialConfig, Relief]]:
         return [(attempt.proposal.trial, attempt.relief) for attempt in self._waiting]
 
     def _attempt(self, proposal: Proposal) -> Attempt:
-        """Of the cards that were too small nothing is remembered, for the next driver may have others."""
+        """A trial that begins from another's checkpoint gets it here, before the other is proposed to go on.
+
+        Of the cards that were too small nothing is remembered, for the next driver may have others.
+        """
+        if (parent := proposal.parent) is not None:
+            adopt(self._checkpoints / proposal.trial_id, self._checkpoints / parent.trial_id, parent.epoch)
         row = self._store.trial(proposal.trial_id)
         note = self._notes.get(proposal.trial_id, {"parts": 1, "steps": ()})
         return Attempt(

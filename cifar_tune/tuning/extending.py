@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cifar_tune.config.samplers import CmaEs
+from cifar_tune.config.schedulers import Pbt
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED
 from cifar_tune.results.store import ResultsStore
@@ -21,6 +22,8 @@ RANGES = (".float", ".int", ".choice")
 
 def may_change(path: str, before: SweepConfig, after: SweepConfig) -> bool:
     """Tells whether an extended sweep may differ here."""
+    if isinstance(after.scheduler, Pbt) and path in ("trials_per_study", "trial.epochs"):
+        return False
     if path == "trials_per_study":
         return after.trials_per_study > before.trials_per_study
     if path == "trial.epochs":
@@ -30,6 +33,8 @@ def may_change(path: str, before: SweepConfig, after: SweepConfig) -> bool:
 
 def reason_against(path: str, before: SweepConfig, after: SweepConfig) -> str:
     """Returns why a change that an extended sweep may make elsewhere cannot be made here; empty where there is none."""
+    if isinstance(after.scheduler, Pbt) and path in ("trials_per_study", "trial.epochs"):
+        return " (a population trains side by side, and has come to its end)"
     if path == "trial.epochs" and after.trial.epochs > before.trial.epochs:
         names = ", ".join(bound_schedules(after))
         return f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs)"
@@ -48,7 +53,7 @@ def bound_schedules(sweep: SweepConfig) -> list[str]:
 
 def goes_on(row: Mapping[str, Any], epochs: int) -> bool:
     """Tells whether a completed trial was completed when the sweep had fewer epochs. row: of trials.parquet."""
-    whole = row["status"] == COMPLETED and row["status_reason"] is None
+    whole = row["status"] == COMPLETED and row["status_reason"] is None and row["parent"] is None
     return whole and row["epochs_trained"] < epochs
 
 

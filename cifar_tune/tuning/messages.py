@@ -17,6 +17,7 @@ class Assignment:
     """One trial for a worker. root: of the data. checkpoints: the trial's own folder. device: as torch names it.
 
     opens_test: whether the trial, once trained, is scored on the test split; only for confirmations.
+    begins_after: the epoch of the checkpoint of another trial that it begins from; 0 with fresh weights.
     """
 
     trial_id: str
@@ -26,6 +27,7 @@ class Assignment:
     device: str
     resources: TrialResources
     opens_test: bool = False
+    begins_after: int = 0
 
     def __str__(self) -> str:
         return self.trial_id

@@ -28,6 +28,13 @@ class Pauses(Generic[TrialT]):
     def __len__(self) -> int:
         return len(self._paused)
 
+    def __getitem__(self, trial_id: str) -> Live[TrialT]:
+        return self._paused[trial_id]
+
+    def drop(self, trial_id: str) -> None:
+        """Takes in that a paused trial goes on no more."""
+        self._paused.pop(trial_id, None)
+
     def last_of(self, trial_id: str) -> int:
         """Returns the epoch of the last pause that a trial went on from, 0 where there is none."""
         epoch: int = self._promoted.get(trial_id, 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler, rungs
+from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler, Pbt, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
@@ -71,6 +71,8 @@ def halvings(sweep: SweepConfig) -> tuple[Halving, ...]:
             return tuple(Halving(held / whole, levels, sweep.scheduler.reduction_factor) for held, levels in filled)
         case MedianStopping(grace_epochs=grace):
             return (Halving(1.0, (grace,) if grace < sweep.trial.epochs else (), 2),)
+        case Pbt(interval_epochs=interval):
+            return (Halving(1.0, tuple(range(interval, sweep.trial.epochs, interval))),)
         case NoScheduler():
             return (Halving(1.0),)
 
@@ -84,7 +86,7 @@ def planned_epochs(sweep: SweepConfig) -> Epochs:
     """Returns how many epochs the sweep will train, as far as that can be known before it runs."""
     trials, whole = planned_trials(sweep), sweep.trial.epochs
     parts = halvings(sweep)
-    least = sum(part.share * min((*part.rungs, whole)) for part in parts)
+    least = sum(part.share * (min((*part.rungs, whole)) if part.factor > 1 else whole) for part in parts)
     likely = sum(part.share * part.epochs(whole) for part in parts)
     return Epochs(round(trials * least), round(trials * likely), trials * whole)
 

@@ -15,22 +15,34 @@ PROPOSED = "proposed"
 
 
 @dataclass(frozen=True)
+class Parent:
+    """Whose checkpoint a trial begins from, after which epoch, and which trial it replaces, for what reason."""
+
+    trial_id: str
+    epoch: int
+    replaces: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Proposal(Generic[TrialT]):
     """One trial to start, or to continue from its last checkpoint.
 
     trial_id: `t0001` is the first of the sweep. study: the grid cell, `model.activation=relu`, or `all` without a grid.
     baseline: the sweep file's own `trial`, which every study runs first.
+    parent: None where it begins with fresh weights.
     """
 
     trial_id: str
     study: str
     trial: TrialT
     baseline: bool
+    parent: Parent | None = None
 
 
 @dataclass
 class Live(Generic[TrialT]):
-    """A trial that has not ended. number: in its study. epoch: the last one reported.
+    """A trial that has not ended. number: in its study. epoch: the last one reported, or its parent's.
 
     measured: what constraints limit, by column. limit: the constraint that it breaks, in words. paused_at: the epoch of
     the last pause that it went on from, 0 if it never paused.
@@ -53,6 +65,7 @@ def make_row(store: Record, proposal: Proposal[TrialT]) -> None:
         study=proposal.study,
         seed=proposal.trial.seed,
         baseline=proposal.baseline,
+        parent=None if proposal.parent is None else proposal.parent.trial_id,
         status=RUNNING,
         audited=False,
     )

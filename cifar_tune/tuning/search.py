@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Generic
@@ -17,20 +17,18 @@ from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.extending import goes_on
+from cifar_tune.tuning.generations import Generations
 from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.pauses import Pauses
-from cifar_tune.tuning.proposal import PROPOSED, Live, Proposal, make_row
+from cifar_tune.tuning.proposal import PROPOSED, Live, Parent, Proposal, make_row
+from cifar_tune.tuning.quota import Quota
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
 from cifar_tune.tuning.stop_rules import Met
 from cifar_tune.tuning.studies import Point, noted, studies_of
 from cifar_tune.tuning.warm_start import noted_trials, teach
-
-MOST_REFUSED = 200
-"""Proposals in a row that are refused before a study is taken to be exhausted: where one in fifty can be trained,
-chance finds it in 98 of 100 cases."""
 
 
 class Search(Generic[TrialT]):
@@ -53,11 +51,10 @@ class Search(Generic[TrialT]):
         make = partial(build_scheduler, sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
         self._schedulers = [make() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
-        self._started = [0] * len(self._studies)
-        self._refused = [0] * len(self._studies)
-        self._refusals: dict[str, str] = {}
+        self._quota = Quota(len(self._studies), sweep.trials_per_study)
         self._live: dict[str, Live[TrialT]] = {}
         self._pauses: Pauses[TrialT] = Pauses(self._schedulers, store)
+        self._generations = Generations(sweep, self._schedulers, self._pauses, store)
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep, [study.name for study in self._studies], store)
         self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt_of(sweep.objectives))
@@ -77,7 +74,7 @@ class Search(Generic[TrialT]):
         if self.ended_by is not None:
             return True
         waiting = self._pauses and (self._live or self._pauses.next(()))
-        return not self._open_studies() and not waiting
+        return not self._quota.open() and not waiting
 
     @property
     def ended_by(self) -> Met | None:
@@ -87,31 +84,28 @@ class Search(Generic[TrialT]):
     def propose(self) -> Proposal[TrialT] | None:
         """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
 
-        That is a paused one that is to go on, else a new one, of the study that has started the fewest. It is noted in
-        the store before it is returned, so that a killed driver proposes nothing twice.
+        That is one that replaces another, else a paused one that goes on, else a new one, of the study that has started
+        the fewest. It is noted in the store before it is returned: a killed driver proposes nothing twice.
         """
         if self.ended_by is not None:
             return None
-        studies = self._open_studies()
+        studies = self._quota.open()
+        if (child := self._child(studies)) is not None:
+            return child
         while (paused := self._pauses.next(studies)) is None:
             if not studies:
                 return None
-            place = min(studies, key=self._started.__getitem__)
-            proposal = self._baseline(place) if self._started[place] == 0 else None
+            place = min(studies, key=self._quota.started.__getitem__)
+            proposal = self._baseline(place) if self._quota.started[place] == 0 else None
             proposal = proposal or self._sampled(place)
             if proposal is not None:
                 return proposal
-            studies = self._open_studies()
+            studies = self._quota.open()
         return self._go_on(paused)
 
     def barren(self) -> dict[str, str]:
         """Returns the studies that ended early since they found nothing to train, with why the last was refused."""
-        most = self._sweep.trials_per_study
-        return {
-            study.name: self._refusals[study.name]
-            for study, started, refused in zip(self._studies, self._started, self._refused, strict=True)
-            if refused >= MOST_REFUSED and started < most
-        }
+        return {self._studies[place].name: reason for place, reason in self._quota.barren()}
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Records an epoch with its decision; an epoch that is known already gets the decision that it got then."""
@@ -145,15 +139,6 @@ class Search(Generic[TrialT]):
         found = [best for study in self._studies if (best := study.expected_best()) is not None]
         return max(found)[1] if found else None
 
-    def _open_studies(self) -> list[int]:
-        """The studies that have trials left to propose."""
-        most = self._sweep.trials_per_study
-        return [
-            place
-            for place, (started, refused) in enumerate(zip(self._started, self._refused, strict=True))
-            if started < most and refused < MOST_REFUSED
-        ]
-
     def _baseline(self, place: int) -> Proposal[TrialT] | None:
         """Starts the sweep file's own trial; the sampler learns from it where its space holds it."""
         study = self._studies[place]
@@ -166,7 +151,7 @@ class Search(Generic[TrialT]):
     def _sampled(self, place: int) -> Proposal[TrialT] | None:
         """Starts what the sampler proposes; None if nothing of that can be trained."""
         study = self._studies[place]
-        while self._refused[place] < MOST_REFUSED:
+        while not self._quota.gives_up(place):
             point = study.ask()
             if proposal := self._propose(place, point, study.values(point), baseline=False):
                 return proposal
@@ -200,17 +185,31 @@ class Search(Generic[TrialT]):
         make_row(self._store, live.proposal)
         return live.proposal
 
+    def _child(self, studies: Collection[int]) -> Proposal[TrialT] | None:
+        """Notes the next trial that takes another's place; None while there is none."""
+        note = self._generations.next(studies, trial_id := self._quota.next_id)
+        if note is None:
+            return None
+        self._store.note(PROPOSED, **note)
+        self._restore(set(), **note)
+        return self._live[trial_id].proposal
+
     def _start(
-        self, place: int, point: Point | None, trial: TrialT, measured: Mapping[str, float], *, baseline: bool
+        self,
+        place: int,
+        point: Point | None,
+        trial: TrialT,
+        measured: Mapping[str, float],
+        *,
+        baseline: bool,
+        parent: Parent | None = None,
     ) -> Live[TrialT]:
-        study = self._studies[place]
-        self._started[place] += 1
-        self._refused[place] = 0
+        study, trial_id = self._studies[place], self._quota.start(place, beyond=parent is not None)
         self._repeats[study.key(point)] += 1
-        trial_id = f"t{sum(self._started):04}"
         number = study.add(trial_id, point, self._limits.excesses(measured))
-        live = Live(Proposal(trial_id, study.name, trial, baseline), place, number, measured=measured)
+        live = Live(Proposal(trial_id, study.name, trial, baseline, parent), place, number, measured=measured)
         self._live[trial_id] = live
+        self._generations.born(live)
         self._schedulers[place].start(trial_id)
         self._standing.started(live.proposal)
         return live
@@ -225,8 +224,7 @@ class Search(Generic[TrialT]):
 
     def _refuse(self, place: int, point: Point, measured: Mapping[str, float], reason: str) -> None:
         study = self._studies[place]
-        self._refused[place] += 1
-        self._refusals[study.name] = reason
+        self._quota.refuse(place, reason)
         study.end(study.add("", point, self._limits.excesses(measured)), "infeasible" if measured else "failed")
 
     def _restore(
@@ -240,6 +238,7 @@ class Search(Generic[TrialT]):
         baseline: bool,
         measured: Mapping[str, float] | None = None,
         refused: str = "",
+        parent: Mapping[str, Any] | None = None,
     ) -> None:
         """Does again what a proposal did, and all that was reported of it since."""
         place = self._places[study]
@@ -249,7 +248,8 @@ class Search(Generic[TrialT]):
             self._refuse(place, point, measured or {}, refused)
             return
         trial = self._sweep.trial_with({**self._studies[place].cell, **values}, seed)
-        live = self._start(place, point, trial, measured or {}, baseline=baseline)
+        began = None if parent is None else Parent(**parent)
+        live = self._start(place, point, trial, measured or {}, baseline=baseline, parent=began)
         trial_id = live.proposal.trial_id
         if trial_id not in known:
             make_row(self._store, live.proposal)

@@ -100,7 +100,8 @@ class Standing:
     def progress(self, running: int) -> SearchProgress:
         """Returns where the sweep stands."""
         front = None if self._front is None else self._front.progress()
-        return SearchProgress(self._planned, {RUNNING: running, **self._counts}, self._epochs, self._best, front)
+        planned = max(self._planned, len(self._places))
+        return SearchProgress(planned, {RUNNING: running, **self._counts}, self._epochs, self._best, front)
 
 
 def varied_paths(sweep: Source[Any]) -> tuple[str, ...]:

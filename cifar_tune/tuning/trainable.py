@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets import DatasetInfo
 from cifar_tune.training.models import AnyModel
 from cifar_tune.training.trial import TrialConfig
@@ -82,6 +83,11 @@ class TrialRunner(tune.Trainable):
             device=assignment.device,
             checkpoints=Path(assignment.checkpoints),
         )
+        if trial.state.epoch < assignment.begins_after:
+            raise CheckpointError(
+                f"{assignment.trial_id} begins from a copy of another trial after epoch {assignment.begins_after}, and "
+                f"{assignment.checkpoints} holds no whole checkpoint of it"
+            )
         facts = facts_of(trial, assignment)
         for metrics in chain(list(trial.state.history), trial.epochs()):
             yield EpochReport(metrics, facts)

@@ -167,6 +167,9 @@ class _Fitting:
         if row["status"] not in USABLE:
             self.left["failed" if row["status"] == "failed" else "not ended"] += 1
             return
+        if row["parent"] is not None:
+            self.left["began from another trial's weights"] += 1
+            return
         flat = flatten(trial)
         cell = self._cells.get(self._grid_values(flat))
         if cell is None:

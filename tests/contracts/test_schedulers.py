@@ -146,7 +146,7 @@ def test_what_is_stopped_can_go_on_only_where_the_scheduler_pauses(config: Any) 
 def test_no_trial_is_stopped_before_its_grace_period_or_at_its_last_epoch(config: Any) -> None:
     if config.name == "none":
         return
-    late = config.model_copy(update={"grace_epochs": 5})
+    late = config.model_copy(update={"interval_epochs" if config.name == "pbt" else "grace_epochs": 5})
     done = session(late, curves(40, 1), 1).run()
     stops = [epoch for _, epoch, one in done.decisions if one.action == "stop"]
     assert min(stops) >= 5

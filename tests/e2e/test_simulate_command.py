@@ -83,6 +83,21 @@ def test_wrong_input_gets_a_message_and_status_2(
     assert message in capsys.readouterr().err
 
 
+def test_population_based_training_is_refused(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = "pbt changes trials while they train, and recorded curves stay as they are; allowed are asha, asha_promotion"
+    assert main([str(table), "--scheduler", "pbt"]) == 2
+    assert capsys.readouterr().err.startswith(f"--scheduler: {told}")
+    sweep = tmp_path / "x.yaml"
+    sweep.write_text(
+        "name: x\n"
+        "trial: {dataset: {name: digits}, model: {name: mininet}, optimizer: {name: sgd, lr: 0.1}, epochs: 9}\n"
+        "search: {optimizer.lr: {float: [0.01, 1.0]}}\nscheduler: {name: pbt}\n"
+    )
+    assert main([str(table), "--sweep", str(sweep)]) == 2
+    assert capsys.readouterr().err.startswith(f"{sweep}: scheduler.name: {told}")
+    assert main([str(table), "--sweep", str(sweep), "--scheduler", "none", "--repetitions", "1"]) == 0
+
+
 def test_a_sweep_with_several_objectives_is_refused(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.train import main
+from cifar_tune.training.descent import adopt
 
 COMMAND = [sys.executable, "-m", "cifar_tune.train"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -64,11 +65,28 @@ def test_a_trial_is_trained_taken_further_and_reproduced(folder: Path, capsys: p
 
     (folder / "results" / "sweep" / "checkpoints").mkdir(parents=True)
     (folder / "results" / "trials" / "small").rename(folder / "results" / "sweep" / "checkpoints" / "00007")
+    capsys.readouterr()
     assert main(["results/sweep/00007", "--csv", "again.csv", "--set", "epochs=2"]) == 0
+    assert "fresh weights" not in capsys.readouterr().out
     assert (
         main(["results/sweep/checkpoints/00007/best", "--csv", "once.csv", "--set", "epochs=1", "--output", "o"]) == 0
     )
     assert losses(folder / "again.csv") == losses(folder / "first.csv")
+
+
+def test_a_trial_that_began_from_another_is_trained_from_the_first_epoch_and_that_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["small.yaml", "--set", "epochs=1", "--output", "results/sweep/checkpoints/t0002"]) == 0
+    checkpoints = folder / "results" / "sweep" / "checkpoints"
+    adopt(checkpoints / "t0009", checkpoints / "t0002", 1)
+    capsys.readouterr()
+    assert main(["results/sweep/t0009", "--set", "epochs=1"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == (
+        "it began from the checkpoint of t0002 after epoch 1; here it begins with fresh weights, so that its curve is "
+        "another"
+    )
 
 
 def test_interrupted_it_saves_and_says_how_to_go_on(folder: Path) -> None:

@@ -179,3 +179,38 @@ def test_a_paused_trial_that_goes_on_has_the_curve_of_one_that_never_paused(
         pd.testing.assert_frame_equal(
             epochs.loc[[trial_id], numbers], whole.loc[[trial_id], numbers].head(reached), check_exact=True
         )
+
+
+@pytest.mark.slow
+def test_a_child_goes_on_from_the_weights_of_its_parent(
+    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], tmp_path: Path
+) -> None:
+    trials, epochs = run(
+        "trial.dataset.train_size=1000",
+        "trial.model.width=8",
+        "trial.epochs=6",
+        "trial.schedule={name: constant}",
+        "search={optimizer.lr: {float: [0.001, 0.3], log: true}}",
+        "sampler={name: random}",
+        "scheduler={name: pbt, population: 4, interval_epochs: 3}",
+        "trials_per_study=4",
+    )
+    accuracy = epochs.set_index("epoch", append=True).validation_accuracy
+    children = trials[trials.parent.notna()]
+    assert list(children.index) == ["t0005"]
+    assert list(trials.status) == ["stopped" if name in _replaced(trials) else "completed" for name in trials.index]
+    assert len(epochs) == 4 * 6
+    for child, parent in children.parent.items():
+        assert epochs.loc[child].epoch.tolist() == [4, 5, 6]
+        before, fresh = accuracy[parent, 3], accuracy[parent, 1]
+        assert before > 0.5
+        assert abs(accuracy[child, 4] - before) < abs(accuracy[child, 4] - fresh)
+        assert accuracy[child, 4] > before - 0.1
+        assert epochs.loc[child].lr.iloc[0] == pytest.approx(trials.loc[child, "trial.optimizer.lr"])
+        assert trials.loc[child, "trial.optimizer.lr"] != trials.loc[parent, "trial.optimizer.lr"]
+        origin = (tmp_path / "results" / "checkpoints" / str(child) / "origin.json").read_text()
+        assert origin == f'{{"trial_id": "{parent}", "epoch": 3}}'
+
+
+def _replaced(trials: pd.DataFrame) -> set[str]:
+    return {str(name) for name in trials.index if "; replaced by t" in str(trials.status_reason[name])}

@@ -11,6 +11,7 @@ from cifar_tune.config.schedulers import (
     Hyperband,
     MedianStopping,
     NoScheduler,
+    Pbt,
 )
 from cifar_tune.tuning.schedulers.asha import AshaStopping
 from cifar_tune.tuning.schedulers.asha_promotion import Promotion
@@ -18,9 +19,10 @@ from cifar_tune.tuning.schedulers.hyperband import Brackets
 from cifar_tune.tuning.schedulers.median import Median
 from cifar_tune.tuning.schedulers.none import EveryEpoch
 from cifar_tune.tuning.schedulers.pareto import ParetoAsha
-from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.schedulers.population import Population
+from cifar_tune.tuning.schedulers.scheduler import Replacement, Scheduler
 
-__all__ = ["Scheduler", "build_scheduler"]
+__all__ = ["Replacement", "Scheduler", "build_scheduler"]
 
 
 def build_scheduler(config: AnyScheduler, *, epochs: int, signs: Sequence[int], seed: int) -> Scheduler:
@@ -40,5 +42,7 @@ def build_scheduler(config: AnyScheduler, *, epochs: int, signs: Sequence[int], 
             return Brackets(config, epochs, sign)
         case MedianStopping():
             return Median(config, epochs, sign)
+        case Pbt():
+            return Population(config, epochs, sign, seed)
         case NoScheduler():
             return EveryEpoch()

@@ -13,7 +13,7 @@ class Rung:
 
     def __init__(self, epoch: int, sign: int, bracket: int | None) -> None:
         """sign: 1 where a higher value is better, -1 where a lower one is."""
-        self._epoch = epoch
+        self.epoch = epoch
         self._sign = sign
         self._bracket = bracket
         self._losses: dict[str, float] = {}
@@ -22,6 +22,11 @@ class Rung:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    @property
+    def ranked(self) -> list[str]:
+        """Those that have come, the best first."""
+        return [trial_id for _, trial_id in self._order]
 
     def enter(self, trial_id: str, value: float) -> None:
         """Takes in a trial."""
@@ -32,7 +37,7 @@ class Rung:
         """Returns whether a trial is among the best `places`; else it pauses."""
         place = bisect_left(self._order, self._entry(trial_id)) + 1
         cutoff = -self._sign * self._order[places - 1][0] if 0 < places <= len(self) else None
-        where = (self._epoch, len(self), place, cutoff, self._bracket)
+        where = (self.epoch, len(self), place, cutoff, self._bracket)
         return Decision("continue", *where) if place <= places else Decision("stop", *where, paused=True)
 
     def pause(self, trial_id: str) -> None:
@@ -66,6 +71,10 @@ class Ladder:
     def next_rung(self, trial_id: str) -> int:
         """Returns the place of the rung that a trial comes to next; the number of rungs above the last."""
         return self._above.get(trial_id, 0)
+
+    def begin_above(self, trial_id: str, *, like: str) -> None:
+        """Takes in a trial that comes to no rung before the next one of another trial."""
+        self._above[trial_id] = self.next_rung(like)
 
     def arrive(self, trial_id: str, epoch: int, value: float) -> int | None:
         """Returns the place of the rung that the trial has come to; None between rungs.

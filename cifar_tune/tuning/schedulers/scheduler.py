@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from cifar_tune.tuning.decision import Decision
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A trial that is to give way to a copy of another. reason: where it stood, in words."""
+
+    loser: str
+    winner: str
+    reason: str
 
 
 class Scheduler(ABC):
@@ -35,3 +45,14 @@ class Scheduler(ABC):
     def promotable(self, *, closed: bool) -> str | None:
         """Returns the paused trial that is to go on next, None while there is none. closed: no new trials will come."""
         return None
+
+    def replaceable(self, *, closed: bool) -> Replacement | None:
+        """Returns the next paused trial that is to be replaced, None while there is none. closed: as above.
+
+        It is asked before `promotable`, so that the trial to be copied still waits.
+        """
+        return None
+
+    def replace(self, loser: str, child: str) -> None:
+        """Takes in, before it starts, that a new trial has taken the place of another."""
+        return

@@ -66,6 +66,18 @@ def test_trials_that_came_to_the_rung_later_do_not_count_but_are_told(make_sweep
     ]
 
 
+def test_a_trial_whose_place_another_took_is_told_when_and_by_whom(make_sweep: MakeSweep) -> None:
+    reason = "place 2 of 2 at epoch 1; replaced by t0003, which goes on from a copy of t0001"
+
+    def fill(store: ResultsStore) -> None:
+        store.update_trial("t0001", status="running")
+        arrive(store, "t0001", 0.5, decision="stop", rung_size=2, rung_rank=1)
+        store.update_trial("t0002", status="stopped", status_reason=reason)
+        arrive(store, "t0002", 0.25, decision="stop", rung_size=1, rung_rank=1)
+
+    assert told(make_sweep("s", fill), "t0002")[-1] == f"When all had come: {reason}."
+
+
 def test_a_lower_loss_is_the_better_one(make_sweep: MakeSweep) -> None:
     def fill(store: ResultsStore) -> None:
         store.update_trial("t0001", status="running")

@@ -176,6 +176,28 @@ def test_a_trial_may_go_on_for_longer_and_at_another_rate(
     assert [(metrics.epoch, metrics.lr) for metrics in history] == [(2, 0.01), (3, 0.01)]
 
 
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ({"name": "sgd", "lr": 0.1, "momentum": 0.9}, {"name": "sgd", "lr": 0.02, "momentum": 0.5, "nesterov": False}),
+        ({"name": "sgd", "lr": 0.1, "momentum": 0.0}, {"name": "sgd", "lr": 0.1, "momentum": 0.5}),
+        ({"name": "adamw", "lr": 0.01}, {"name": "adamw", "lr": 0.02, "weight_decay": 0.2, "beta2": 0.9}),
+        ({"name": "muon", "lr": 0.01}, {"name": "muon", "lr": 0.02, "momentum": 0.5, "iterations": 3}),
+    ],
+)
+def test_a_trial_goes_on_with_its_own_numbers_in_the_optimizer(
+    there: dict[str, Any], here: dict[str, Any], small_trial: Trials, small_data: Data, tmp_path: Path
+) -> None:
+    before, after = small_trial(epochs=1, optimizer=there), small_trial(epochs=2, optimizer=here)
+    data = small_data()
+    files = packed(trained(before, data), before, data.info)
+    state, fresh = create_state(after, data.info, CPU), create_state(after, data.info, CPU)
+    restore(state, after, read_checkpoint(written(tmp_path, files)))
+    for one, other in zip(state.optimizer.param_groups, fresh.optimizer.param_groups, strict=True):
+        assert {key: one[key] for key in one if key != "params"} == {key: other[key] for key in one if key != "params"}
+    assert [metrics.epoch for metrics in train_epochs(state, data, after)] == [2]
+
+
 def test_everything_in_the_state_comes_back(small_trial: Trials, small_data: Data, tmp_path: Path) -> None:
     trial, data = (
         small_trial(ema={"decay": 0.9}, precision="float16", optimizer={"name": "adamw", "lr": 0.01}),

@@ -17,7 +17,8 @@ from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.models import AnyModel
 from cifar_tune.tuning.constraints import check_constraints, limits_of, refused_share
 from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import MOST_REFUSED, Search
+from cifar_tune.tuning.quota import MOST_REFUSED
+from cifar_tune.tuning.search import Search
 
 EPOCHS = 3
 MOST = 200_000

@@ -57,6 +57,15 @@ def test_each_bracket_is_given_the_same_number_of_epochs(tmp_path: Path) -> None
     assert stopping_epochs(sweep) == (3, 9, 27)
 
 
+def test_a_population_trains_every_epoch_of_every_trial(tmp_path: Path) -> None:
+    sweep = sweep_with(
+        tmp_path, "scheduler={name: pbt, interval_epochs: 10}", "search={optimizer.lr: {float: [0.1, 1.0]}}"
+    )
+    assert stopping_epochs(sweep) == (10, 20)
+    epochs = planned_epochs(sweep)
+    assert epochs.least == epochs.likely == epochs.most == 54 * 30
+
+
 def test_hyperband_is_planned_by_the_brackets_that_its_trials_fill(tmp_path: Path) -> None:
     """R = 30 from 3 epochs: 9 trials with rungs at 3 and 10, 5 at 10, 3 without, and of 27 trials a second round."""
     sweep = sweep_with(tmp_path, "scheduler={name: hyperband, grace_epochs: 3}")

@@ -83,6 +83,18 @@ def test_a_trial_that_was_begun_elsewhere_repeats_what_was_recorded_and_goes_on(
     assert second.metrics.epoch == 2
 
 
+def test_a_trial_that_cannot_begin_where_its_parent_stood_does_not_begin(tmp_path: Path, runner: TrialRunner) -> None:
+    assigned = config(tmp_path)
+    runner.setup({MESSAGE: replace(assigned[MESSAGE], begins_after=1)})
+    message = step(runner)
+    assert isinstance(message, Ending)
+    assert (message.status, message.reason) == (
+        "failed",
+        f"CheckpointError: t0001 begins from a copy of another trial after epoch 1, and {tmp_path / 't0001'} holds no "
+        "whole checkpoint of it",
+    )
+
+
 def test_a_stopped_trial_is_let_go_of_before_the_next_begins(tmp_path: Path, runner: TrialRunner) -> None:
     before = networks()
     runner.setup(config(tmp_path))
