@@ -1,12 +1,13 @@
 """Images per second of the training core, beside a plain loop with DataLoader and torchvision's transforms.
 
-    python benchmarks/training_core.py [--data DIR] [--json PATH] [--width 8] [--threads 2] [--repetitions 9]
+    python benchmarks/training_core.py [--data DIR] [--json PATH] [--width 16] [--threads 1] [--repetitions 9]
 
-Both train the same ResNet-18 on the same CIFAR-10 images by the same recipe: crop, flip, cutout, SGD with Nesterov's
-momentum, one cycle. The plain loop is measured as it is commonly written (float32, contiguous), with the core's
-precision, and with its memory layout too, so that what is left is the loop and its data; each without worker processes
-and with as many as threads, of which the faster counts. All take turns, an epoch each, so that a busy machine slows
-them alike; quoted are medians, and quartiles of the ratios.
+By default on one thread, which is what a trial of a sweep has, and the net of sweeps/cifar10_cpu.yaml; a worker process
+of the plain loop takes another core. Both train the same ResNet-18 on the same CIFAR-10 images by the same recipe:
+crop, flip, cutout, SGD with Nesterov's momentum, one cycle. The plain loop is measured as it is commonly written
+(float32, contiguous), with the core's precision, and with its memory layout too, so that what is left is the loop and
+its data; each without worker processes and with as many as threads, of which the faster counts. All take turns, an
+epoch each, so that a busy machine slows them alike; quoted are medians, and quartiles of the ratios.
 """
 
 from __future__ import annotations
@@ -173,10 +174,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The training core beside a plain loop.")
     parser.add_argument("--data", type=Path, help="data root (default: CIFAR_TUNE_DATA, else ./data)")
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
