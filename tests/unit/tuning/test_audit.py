@@ -167,7 +167,7 @@ def test_an_audited_trial_counts_with_its_final_value_and_a_diverged_one_as_the_
 
 
 def test_a_paused_trial_that_went_on_was_not_stopped() -> None:
-    audit = Audit(0, 0.0, "validation_accuracy", 1)
+    audit = Audit(0, 0.0, ACCURACY)
     paused = {"validation_accuracy": 0.5, "decision": "stop", "rung": 1, "rung_cutoff": 0.6}
     for trial_id in ("stays", "goes on"):
         assert not audit.saw(trial_id, "all", paused)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cifar_tune.config.load import load_sweep
-from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
 from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED
@@ -18,8 +18,12 @@ from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.candidates import best_configurations, fresh_seeds, proposed_trials, retrainings
 from cifar_tune.tuning.confirming import Confirming, ConfirmingDispatcher
-from cifar_tune.tuning.devices import TrialResources
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.memory_record import MemoryRecord
 from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Scored, Trained
+from cifar_tune.tuning.needs import Needs
+from cifar_tune.tuning.nodes import Node
+from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.retraining import retrainings_store
 from cifar_tune.tuning.search import Search
@@ -76,9 +80,10 @@ def begin(trials: dict[str, TrialConfig], tmp_path: Path) -> Begin:
         wanted = retrainings(["t0001", "t0002"], ["t0001", "t0002"], trials, seeds=2, trained_on=trained_on)
         reason = {"t0001": "first", "t0002": "second"}
         confirming = Confirming(wanted, store, tmp_path, reason=reason, commit="abc")
-        resources = TrialResources(cpus=1, gpus=0, threads=1)
-        slots = {"root": Path(), "device": "cpu", "resources": resources, "slots": lambda: 9}
-        return confirming, ConfirmingDispatcher(confirming, store, **slots)  # type: ignore[arg-type]
+        machine = Machine(cores=9, memory_bytes=10**9, gpus=())
+        there = (Node("node", "node", machine),)
+        placer = Placer(Resources(), lambda: there, Needs(Path(), MemoryRecord()), trials=4)
+        return confirming, ConfirmingDispatcher(confirming, store, root=Path(), placer=placer)
 
     return start
 
