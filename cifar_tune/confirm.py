@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tune.arguments import count
 from cifar_tune.errors import AnalysisError, CifarTuneError, ResultsError
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
     parser.add_argument(
         "--top",
-        type=_count,
+        type=count,
         metavar="N",
         help=f"configurations, the best completed ones (default: {TOP}; with --per-cell {TOP_OF_CELL} a cell)",
     )
-    parser.add_argument("--seeds", type=_count, default=SEEDS, metavar="N", help=f"fresh seeds (default: {SEEDS})")
+    parser.add_argument("--seeds", type=count, default=SEEDS, metavar="N", help=f"fresh seeds (default: {SEEDS})")
     parser.add_argument("--per-cell", action="store_true", help="the best of every cell of the grid")
     parser.add_argument(
         "--validation",
@@ -75,12 +76,6 @@ def command_line() -> argparse.ArgumentParser:
         help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from cifar_tune.arguments import count
 from cifar_tune.errors import CheckpointError, CifarTuneError, DatasetError, ResultsError
 
 if TYPE_CHECKING:
@@ -40,16 +41,10 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="files, or folders of them at any depth")
     parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
-    parser.add_argument("--top", type=_count, default=5, metavar="K", help="classes for each picture (default: 5)")
+    parser.add_argument("--top", type=count, default=5, metavar="K", help="classes for each picture (default: 5)")
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(default: table)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tune.arguments import count
 from cifar_tune.errors import CifarTuneError
 
 if TYPE_CHECKING:
@@ -48,15 +49,9 @@ def command_line() -> argparse.ArgumentParser:
         "--aggregate", choices=["best", "mean", "median"], default="best", help="of a cell's trials (default: best)"
     )
     parser.add_argument("--at-epoch", type=int, metavar="N", help="compare trials as they stood at this epoch")
-    parser.add_argument("--top", type=_count, default=10, metavar="N", help="trials in the ranking (default: 10)")
+    parser.add_argument("--top", type=count, default=10, metavar="N", help="trials in the ranking (default: 10)")
     parser.add_argument("--why", metavar="TRIAL", help="only say what became of this trial, against whom and why")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

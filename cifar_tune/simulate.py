@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from cifar_tune.arguments import count
 from cifar_tune.errors import CifarTuneError, ResultsError
 
 if TYPE_CHECKING:
@@ -49,21 +50,15 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("table", type=Path, metavar="TABLE", help="a results folder, or a table of recorded runs")
     parser.add_argument("--sweep", type=Path, metavar="FILE", help="take sampler, scheduler and objective from here")
-    parser.add_argument("--workers", type=_count, default=8, metavar="N", help="trials at once (default: 8)")
-    parser.add_argument("--repetitions", type=_count, default=30, metavar="N", help="each has its seed (default: 30)")
+    parser.add_argument("--workers", type=count, default=8, metavar="N", help="trials at once (default: 8)")
+    parser.add_argument("--repetitions", type=count, default=30, metavar="N", help="each has its seed (default: 30)")
     parser.add_argument(
-        "--budget-trials", type=_count, default=64, metavar="N", help="whole trials that the time is for (default: 64)"
+        "--budget-trials", type=count, default=64, metavar="N", help="whole trials that the time is for (default: 64)"
     )
     parser.add_argument("--sampler", metavar="NAME", help="with its default options, instead of the sweep file's")
     parser.add_argument("--scheduler", metavar="NAME", help="with its default options, instead of the sweep file's")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the whole regret curve there")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

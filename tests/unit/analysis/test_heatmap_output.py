@@ -65,7 +65,9 @@ def test_a_place_that_cannot_be_written_to_is_named(frames: Frames, tmp_path: Pa
 @pytest.mark.parametrize("rows", [1, 2])
 def test_few_trials_and_equal_values_are_drawn_too(frames: Frames, rows: int) -> None:
     result = heatmap(frames.trials.iloc[[1, 1]].head(rows), "optimizer.lr", "model.activation", epochs=frames.epochs)
-    heatmap_figure(result).canvas.draw()
+    figure = heatmap_figure(result)
+    figure.canvas.draw()
+    assert any(f"n={rows}" in text for text in texts(figure))
 
 
 def test_many_cells_are_drawn_without_text() -> None:
