@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_tune.analysis.heatmap import Heatmap
 from cifar_tune.analysis.naming import more_is_better
-from cifar_tune.analysis.theme import SEQUENTIAL
-
-BRIGHT = 0.45
-"""Luminance above which a cell takes dark text. Weights of the channels: ITU-R BT.709."""
+from cifar_tune.figures.theme import SEQUENTIAL
 
 
 def colour_map(heatmap: Heatmap) -> str:
@@ -30,9 +25,3 @@ def range_of(values: NDArray[np.float64]) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     return (low - 0.5 * abs(low or 1), high + 0.5 * abs(high or 1)) if low == high else (low, high)
-
-
-def ink(colour: Sequence[float]) -> str:
-    """Black or white, whichever can be read on a colour; red, green and blue in [0, 1] come first in it."""
-    red, green, blue = colour[:3]
-    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"

@@ -11,7 +11,7 @@ from cifar_tune.analysis.budget import common_keys
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking
-from cifar_tune.analysis.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
 from cifar_tune.results.columns import DIVERGED, FAILED, INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:

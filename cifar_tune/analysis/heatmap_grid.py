@@ -13,9 +13,9 @@ from cifar_tune.analysis.cell_colours import range_of
 from cifar_tune.analysis.heatmap import Aggregate, Heatmap, place_trials
 from cifar_tune.analysis.heatmap_figure import CELL_HEIGHT, CELL_WIDTH, add_colour_bar, draw_cells, parts_of_subtitle
 from cifar_tune.analysis.naming import label, parameter
-from cifar_tune.analysis.panels import figure_head, new_panels
-from cifar_tune.analysis.theme import LIGHT, TEXT_SIZE, Theme, shortened
 from cifar_tune.errors import AnalysisError
+from cifar_tune.figures.panels import figure_head, new_panels
+from cifar_tune.figures.theme import LIGHT, TEXT_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

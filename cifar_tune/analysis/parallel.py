@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cifar_tune.analysis.cell_colours import ink
 from cifar_tune.analysis.comparable import comparable
 from cifar_tune.analysis.naming import more_is_better, parameter, title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.figures.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, ink, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

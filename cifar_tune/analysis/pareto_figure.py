@@ -9,8 +9,8 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.pareto import completed, pareto, signed
-from cifar_tune.analysis.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
 from cifar_tune.dominance import non_dominated
+from cifar_tune.figures.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
 from cifar_tune.results.columns import STOPPED
 
 if TYPE_CHECKING:

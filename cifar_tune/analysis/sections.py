@@ -33,7 +33,7 @@ from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import counts_text
-from cifar_tune.analysis.theme import Theme
+from cifar_tune.figures.theme import Theme
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:

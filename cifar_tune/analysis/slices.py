@@ -10,11 +10,11 @@ import pandas as pd
 
 from cifar_tune.analysis.comparable import Comparable, comparable
 from cifar_tune.analysis.naming import more_is_better, parameter, title, written
-from cifar_tune.analysis.panels import figure_head, new_panels
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.theme import LIGHT, SMALL_SIZE, Theme, shortened
+from cifar_tune.figures.panels import figure_head, new_panels
+from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

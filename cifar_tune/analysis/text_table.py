@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tune.analysis.naming import UNITS, label, short_number, title, written
-from cifar_tune.analysis.theme import shortened
+from cifar_tune.figures.theme import shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
 HEADS = {

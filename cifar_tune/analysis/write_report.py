@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar_tune.analysis.files import image_of, write_file
 from cifar_tune.analysis.markdown import markdown
 from cifar_tune.analysis.overview import Choice
 from cifar_tune.analysis.page import page
 from cifar_tune.analysis.sections import make_report
-from cifar_tune.analysis.theme import DARK, LIGHT
+from cifar_tune.figures.files import image_of, write_file
+from cifar_tune.figures.theme import DARK, LIGHT
 from cifar_tune.results.columns import CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
 
 REPORT_FOLDER = "report"

@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from cifar_tune.analysis.heatmap import AGGREGATES
 from cifar_tune.analysis.overview import Choice
-from cifar_tune.analysis.theme import LIGHT
 from cifar_tune.errors import AnalysisError
+from cifar_tune.figures.theme import LIGHT
 from cifar_tune.serving import figures, views
 from cifar_tune.serving.assets import asset
 from cifar_tune.serving.heat_grid import heat_grid

@@ -13,7 +13,7 @@ from cifar_tune.analysis.curves import MARKS, learning_curves
 from cifar_tune.analysis.history import history
 from cifar_tune.analysis.importance import importance
 from cifar_tune.analysis.naming import UNITS, title
-from cifar_tune.analysis.theme import DARK, LIGHT, Theme, shortened
+from cifar_tune.figures.theme import DARK, LIGHT, Theme, shortened
 from cifar_tune.results.columns import RUNNING
 from cifar_tune.serving.live import Snapshot
 from cifar_tune.serving.values import plain_column

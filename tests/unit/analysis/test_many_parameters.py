@@ -20,12 +20,11 @@ from cifar_tune.analysis import (
     parallel_figure,
     slice_figure,
 )
-from cifar_tune.analysis.cell_colours import ink
 from cifar_tune.analysis.comparable import comparable
 from cifar_tune.analysis.parallel import standing_out
 from cifar_tune.analysis.scale import make_scale
-from cifar_tune.analysis.theme import DARK, LIGHT, Theme
 from cifar_tune.errors import AnalysisError
+from cifar_tune.figures.theme import DARK, LIGHT, Theme, ink
 from cifar_tune.results import Frames
 
 COUNT = 24

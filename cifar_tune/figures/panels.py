@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cifar_tune.analysis.theme import DOTS_PER_INCH, SMALL_SIZE, TITLE_SIZE, Theme, shortened, style
+from cifar_tune.figures.theme import DOTS_PER_INCH, SMALL_SIZE, TITLE_SIZE, Theme, shortened, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

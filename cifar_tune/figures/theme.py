@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ DARK = Theme(
 
 SEQUENTIAL = "viridis"
 """Even in lightness for every kind of colour vision, and in grey print."""
+
+BRIGHT = 0.45
+"""Luminance above which a cell takes dark text. Weights of the channels: ITU-R BT.709."""
 
 TITLE_SIZE = 13
 TEXT_SIZE = 10
@@ -83,3 +87,9 @@ def head(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
 def shortened(text: str, most: int = 26) -> str:
     """The text, its middle left out where it is too long."""
     return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+
+
+def ink(colour: Sequence[float]) -> str:
+    """Black or white, whichever can be read on a colour; red, green and blue in [0, 1] come first in it."""
+    red, green, blue = colour[:3]
+    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"

@@ -1,0 +1,1 @@
+"""How figures and pages look, and how they are written; for every room that draws."""
