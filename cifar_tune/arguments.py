@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from cifar_tune.errors import CheckpointError, DatasetError, ResultsError
 
 
 def count(text: str) -> int:
@@ -10,3 +14,61 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a checkpoint and the device that it is to run on; `checkpoint_folder` finds it."""
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="its folder, results/SWEEP/TRIAL_ID, or with --best a sweep"
+    )
+    parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
+
+
+def picture_files(paths: Sequence[Path]) -> list[Path]:
+    """Returns the files, and all pictures below the folders, in order.
+
+    Raises:
+        DatasetError: one is not there, or a folder has no picture.
+    """
+    from cifar_tune.training.datasets.folder import IMAGE_SUFFIXES
+
+    found: list[Path] = []
+    for path in paths:
+        inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix.lower() in IMAGE_SUFFIXES]
+        if path.is_dir() and not inside:
+            raise DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})")
+        if not path.exists():
+            raise DatasetError(f"{path} is not there; name a picture, or a folder of them")
+        found += inside if path.is_dir() else [path]
+    return found
+
+
+def checkpoint_folder(path: Path, *, best: bool) -> Path:
+    """Returns the folder of a checkpoint: `path`, or the best one of the trial or of the sweep that it names.
+
+    Raises:
+        CheckpointError: there is none.
+        ResultsError: the sweep has no completed trial.
+    """
+    if best:
+        path = best_trial(path)
+    folders = [path, path.parent / "checkpoints" / path.name]
+    places = [folder / part for folder in folders for part in ("", "best", "last", "previous")]
+    found = next((place for place in places if (place / "manifest.json").is_file()), None)
+    if found is None:
+        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
+        raise CheckpointError(f"{path} is no checkpoint and no trial with one{hint}")
+    return found
+
+
+def best_trial(folder: Path) -> Path:
+    """Returns the checkpoints of a sweep's best completed trial, by its first objective. Raises ResultsError."""
+    from cifar_tune.analysis.ranking import ranking
+    from cifar_tune.analysis.sweep_file import read_sweep_file
+    from cifar_tune.results import load
+
+    ranked = ranking(load(folder).trials, read_sweep_file(folder).metric, top=1)
+    if ranked.empty:
+        raise ResultsError(f"{folder} has no completed trial")
+    return folder / "checkpoints" / str(ranked["trial_id"].iloc[0])

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cifar_tune.arguments import count
-from cifar_tune.errors import CheckpointError, CifarTuneError, DatasetError, ResultsError
+from cifar_tune.arguments import add_checkpoint, checkpoint_folder, count, picture_files
+from cifar_tune.errors import CifarTuneError
 
 if TYPE_CHECKING:
     from cifar_tune.inspection import ClassProbability
@@ -36,14 +36,10 @@ def command_line() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="its folder, results/SWEEP/TRIAL_ID, or with --best a sweep"
-    )
+    add_checkpoint(parser)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="files, or folders of them at any depth")
-    parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="classes for each picture (default: 5)")
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(default: table)")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
     return parser
 
 
@@ -72,55 +68,6 @@ def predict(options: argparse.Namespace, output: TextIO) -> None:
 
     found = Predictor.load(folder, options.device).predict_batch(files, options.top)
     {"table": _table, "csv": _csv, "json": _json}[options.format](output, files, found)
-
-
-def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """Returns the files, and all pictures below the folders, in order.
-
-    Raises:
-        DatasetError: one is not there, or a folder has no picture.
-    """
-    from cifar_tune.training.datasets.folder import IMAGE_SUFFIXES
-
-    found: list[Path] = []
-    for path in paths:
-        inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix.lower() in IMAGE_SUFFIXES]
-        if path.is_dir() and not inside:
-            raise DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})")
-        if not path.exists():
-            raise DatasetError(f"{path} is not there; name a picture, or a folder of them")
-        found += inside if path.is_dir() else [path]
-    return found
-
-
-def checkpoint_folder(path: Path, *, best: bool) -> Path:
-    """Returns the folder of a checkpoint: `path`, or the best one of the trial or of the sweep that it names.
-
-    Raises:
-        CheckpointError: there is none.
-        ResultsError: the sweep has no completed trial.
-    """
-    if best:
-        path = best_trial(path)
-    folders = [path, path.parent / "checkpoints" / path.name]
-    places = [folder / part for folder in folders for part in ("", "best", "last", "previous")]
-    found = next((place for place in places if (place / "manifest.json").is_file()), None)
-    if found is None:
-        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
-        raise CheckpointError(f"{path} is no checkpoint and no trial with one{hint}")
-    return found
-
-
-def best_trial(folder: Path) -> Path:
-    """Returns the checkpoints of a sweep's best completed trial, by its first objective. Raises ResultsError."""
-    from cifar_tune.analysis.ranking import ranking
-    from cifar_tune.analysis.sweep_file import read_sweep_file
-    from cifar_tune.results import load
-
-    ranked = ranking(load(folder).trials, read_sweep_file(folder).metric, top=1)
-    if ranked.empty:
-        raise ResultsError(f"{folder} has no completed trial")
-    return folder / "checkpoints" / str(ranked["trial_id"].iloc[0])
 
 
 def _table(output: TextIO, files: Sequence[Path], found: Sequence[Sequence[ClassProbability]]) -> None:
