@@ -92,7 +92,7 @@ class Predictor:
         return self.log_probabilities(source).exp().cpu()
 
     def log_probabilities(self, source: ImageSource) -> torch.Tensor:
-        """Returns (N, K) float32 log-probabilities of a split's images in order, computed as in the trial's validation."""
+        """Returns (N, K) float32 log-probabilities of a split's images in order, as the trial's validation does."""
         with kernels(self.arithmetic, self.trial.deterministic, self.device):
             return log_probabilities(
                 self.model,
