@@ -12,6 +12,7 @@ from cifar_tune.results import ResultsStore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
 
 
 def blocks(language: str, section: str) -> list[str]:
@@ -75,7 +76,11 @@ def test_the_quickstart_file_is_shown_whole() -> None:
     assert blocks("yaml", "Five minutes") == ["".join(lines)]
 
 
-def test_every_file_that_the_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_every_file_that_a_page_links_to_is_there(page: str) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_readme_links_to_every_guide() -> None:
+    assert [str(guide) for guide in (ROOT / "docs").glob("*.md") if f"](docs/{guide.name})" not in README] == []
