@@ -36,8 +36,9 @@ from typing import Any
 
 import numpy as np
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain
+from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.objective import Objective
+from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import Random, Tpe
 from cifar_tune.config.schedulers import Asha, NoScheduler, default_grace
 from cifar_tune.training.metrics import EpochMetrics

@@ -16,6 +16,20 @@ def count(text: str) -> int:
     return int(text)
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds `--data`."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Adds `--address`."""
+    parser.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
+    )
+
+
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Adds what names a checkpoint and the device that it is to run on; `checkpoint_folder` finds it."""
     parser.add_argument(

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import count
-from cifar_tune.errors import AnalysisError, CifarTuneError, ResultsError
+from cifar_tune.arguments import add_address, add_data, count
+from cifar_tune.errors import AnalysisError, ResultsError
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from cifar_tune.tuning.candidates import Retraining
 
 PROGRAM = "python -m cifar_tune.confirm"
-
-DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
 
 TOP, TOP_OF_CELL, SEEDS = 5, 1, 5
 
@@ -69,12 +67,8 @@ def command_line() -> argparse.ArgumentParser:
         default="keep",
         help="keep: train on the training split alone, as the search did (default); train: on validation images too",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
-    parser.add_argument(
-        "--address",
-        metavar="ADDRESS",
-        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
-    )
+    add_data(parser)
+    add_address(parser)
     return parser
 
 
@@ -82,14 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = command_line().parse_args(words)
-    try:
-        return run(options, words)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("\nstopped at once; every epoch that was reported is saved", file=sys.stderr)
-        return INTERRUPTED
+    return exit_status(lambda: run(options, words), interrupted=SAVED)
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -142,7 +129,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     console.print(f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}", highlight=False, soft_wrap=True)
     console.print(f"python -m cifar_tune.report {folder} shows it with the rest", highlight=False, soft_wrap=True)
     asked = frames.confirmations["configuration"].isin([one.configuration for one in wanted])
-    return DONE if frames.confirmations.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_TRIAL
+    return DONE if frames.confirmations.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT
 
 
 def _opened(folder: Path, console: Console) -> Frames:

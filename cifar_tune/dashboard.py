@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cifar_tune.errors import CifarTuneError
-
-DONE, WRONG_INPUT = 0, 2
-"""Exit statuses."""
+from cifar_tune.exits import DONE, WRONG_INPUT
 
 HOST, PORT = "127.0.0.1", 8891
 

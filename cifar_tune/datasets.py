@@ -14,10 +14,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cifar_tune.arguments import add_data
 from cifar_tune.config.document import value
 from cifar_tune.config.load import load_trial
 from cifar_tune.config.messages import explain
-from cifar_tune.errors import CifarTuneError, ConfigError, DatasetError, Problem
+from cifar_tune.errors import ConfigError, DatasetError, Problem
+from cifar_tune.exits import exit_status
 from cifar_tune.schema import Strict
 from cifar_tune.training.datasets import AnyDataset, Dataset
 from cifar_tune.training.datasets.cache_folder import cache_folder
@@ -35,24 +37,21 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 done; 2 the input is wrong or a data set is not there; 130 interrupted."""
+    """Returns the exit status."""
     parser = command_line()
     options = parser.parse_args(arguments)
     if options.command == "prepare" and not options.what:
         parser.error(f"prepare needs a data set ({', '.join(map(name_of, MEMBERS))}) or a sweep file")
+    return exit_status(lambda: run(options), interrupted="interrupted; run the same command again to go on")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Shows or prepares data sets. Raises CifarTuneError where the input is wrong or a data set is not there."""
     root = data_root(options.data)
-    try:
-        if options.command == "prepare":
-            prepare(wanted(options.what, options.set), root)
-        else:
-            show(root)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+    if options.command == "prepare":
+        prepare(wanted(options.what, options.set), root)
+    else:
+        show(root)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -66,7 +65,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="?", choices=["prepare"], help="without it: a table of what is there")
     parser.add_argument("what", nargs="?", metavar="NAME", help="a data set, or the sweep or trial file that names it")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the data set")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data root; else CIFAR_TUNE_DATA, else ./data")
+    add_data(parser)
     return parser
 
 

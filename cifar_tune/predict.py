@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cifar_tune.arguments import add_checkpoint, checkpoint_folder, count, picture_files
-from cifar_tune.errors import CifarTuneError
+from cifar_tune.exits import exit_status
 
 if TYPE_CHECKING:
     from cifar_tune.inspection import ClassProbability
-
-DONE, WRONG_INPUT, INTERRUPTED = 0, 2, 130
-"""Exit statuses."""
 
 EXAMPLES = """examples:
   python -m cifar_tune.predict results/quickstart --best five.png
@@ -46,14 +43,7 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    try:
-        predict(options, sys.stdout)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return exit_status(lambda: predict(options, sys.stdout))
 
 
 def predict(options: argparse.Namespace, output: TextIO) -> None:

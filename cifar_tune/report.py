@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import count
-from cifar_tune.errors import CifarTuneError
+from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from cifar_tune.analysis.overview import Choice
-
-DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
 
 EXAMPLES = """examples:
   python -m cifar_tune.report results/quickstart
@@ -57,18 +54,17 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    try:
-        from rich.console import Console
+    return exit_status(lambda: run(options))
 
-        from cifar_tune.analysis.overview import Choice
 
-        choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
-        return report(options.results, Console(), choice, options.why)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
+def run(options: argparse.Namespace) -> int:
+    """Reports what the arguments ask for; returns the exit status. Raises what `report` raises."""
+    from rich.console import Console
+
+    from cifar_tune.analysis.overview import Choice
+
+    choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
+    return report(options.results, Console(), choice, options.why)
 
 
 def report(folder: Path, console: Console, choice: Choice, trial_id: str | None = None) -> int:
@@ -104,7 +100,7 @@ def report(folder: Path, console: Console, choice: Choice, trial_id: str | None 
     trials = frames.trials
     ended = not trials["status"].isin(["running", "interrupted"]).any()
     usable = trials["validation_accuracy"].notna().any()
-    return NO_USABLE_TRIAL if len(trials) and ended and not usable else DONE
+    return NO_USABLE_RESULT if len(trials) and ended and not usable else DONE
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_tune.arguments import count
-from cifar_tune.errors import CifarTuneError, ResultsError
+from cifar_tune.errors import ResultsError
+from cifar_tune.exits import exit_status
 
 if TYPE_CHECKING:
     from cifar_tune.config.objective import Objective
     from cifar_tune.config.samplers import AnySampler
     from cifar_tune.config.schedulers import AnyScheduler
     from cifar_tune.tuning.regret import Regret
-
-DONE, WRONG_INPUT, INTERRUPTED = 0, 2, 130
-"""Exit statuses."""
 
 SHARES = (1 / 16, 1 / 8, 1 / 6, 1 / 4, 1 / 2, 1.0)
 """Of the budget, shown in the terminal."""
@@ -64,14 +62,7 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    try:
-        simulate(options)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return exit_status(lambda: simulate(options))
 
 
 def simulate(options: argparse.Namespace) -> None:

@@ -6,29 +6,21 @@ import argparse
 import os
 import shlex
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.errors import CifarTuneError, ConfigError
+from cifar_tune.arguments import add_address, add_data
+from cifar_tune.errors import ConfigError
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cifar_tune.config.sweep_config import SweepConfig
-    from cifar_tune.results.store import ResultsStore
     from cifar_tune.tuning.audit import Arrivals
     from cifar_tune.tuning.devices import Machine
-    from cifar_tune.tuning.dispatcher import Attempt
-    from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.opening import Mode
-    from cifar_tune.tuning.search import Search
 
 PROGRAM = "python -m cifar_tune.sweep"
-
-DONE, NO_USABLE_TRIAL, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
 
 EXAMPLES = """examples:
   python -m cifar_tune.sweep sweeps/quickstart.yaml
@@ -73,12 +65,8 @@ def command_line() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the results folder itself (default: results/NAME, by the file's `name`)",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
-    parser.add_argument(
-        "--address",
-        metavar="ADDRESS",
-        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
-    )
+    add_data(parser)
+    add_address(parser)
     return parser
 
 
@@ -86,14 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = command_line().parse_args(words)
-    try:
-        return run(options, words)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("\nstopped at once; every epoch that was reported is saved", file=sys.stderr)
-        return INTERRUPTED
+    return exit_status(lambda: run(options, words), interrupted=SAVED)
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -183,6 +164,7 @@ def _train(
     from cifar_tune.tuning.opening import open_results
     from cifar_tune.tuning.quota import MOST_REFUSED
     from cifar_tune.tuning.search import Search
+    from cifar_tune.tuning.sweeping import train_sweep
     from cifar_tune.tuning.warm_start import note_warm_start
 
     console = Console()
@@ -198,7 +180,7 @@ def _train(
             for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
                 console.print(line, soft_wrap=True, markup=False, highlight=False)
             search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME))
-            _run_trials(sweep, search, store, console, root, machine, address, interruption)
+            train_sweep(sweep, search, store, console, root, machine, address, interruption, _guard_line)
             for study, reason in search.barren().items():
                 told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
                 console.print(f"{told} {reason}", soft_wrap=True, markup=False, highlight=False)
@@ -214,54 +196,7 @@ def _train(
     from cifar_tune.analysis.summary import print_summary
 
     print_summary(folder, console)
-    return DONE if usable or interruption.time_is_over else NO_USABLE_TRIAL
-
-
-def _run_trials(
-    sweep: SweepConfig,
-    search: Search,
-    store: ResultsStore,
-    console: Console,
-    root: Path,
-    machine: Machine,
-    address: str | None,
-    interruption: Interruption,
-) -> None:
-    from cifar_tune.tuning.clock import Clock
-    from cifar_tune.tuning.driver import run_trials
-    from cifar_tune.tuning.memory_record import MemoryRecord, user_record
-    from cifar_tune.tuning.progress import GuardLine, Screen, Watch, no_guard
-
-    clock = Clock(sweep.stop, store, now=time.monotonic())
-    interruption.time_is_over = clock.met()
-    if interruption.time_is_over is not None:
-        return
-    if search.exhausted and not search.unfinished():
-        if search.ended_by is not None:
-            return
-        console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
-        return
-    guard = GuardLine(search.audit, _guard_line) if len(sweep.objectives) == 1 else no_guard
-    watch = Watch(sweep, search, guard)
-    with Screen(console) as screen:
-
-        def refresh(live: Iterable[Attempt]) -> None:
-            if screen.due:
-                screen.show(watch.view(live))
-
-        run_trials(
-            search,
-            store,
-            asked=sweep.resources,
-            root=root,
-            machine=machine,
-            address=address,
-            interruption=interruption,
-            clock=clock,
-            refresh=refresh,
-            datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
-            record=MemoryRecord.read(user_record()),
-        )
+    return DONE if usable or interruption.time_is_over else NO_USABLE_RESULT
 
 
 def _guard_line(arrivals: Arrivals) -> str | None:

@@ -10,15 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.errors import CheckpointError, CifarTuneError
+from cifar_tune.arguments import add_data
+from cifar_tune.errors import CheckpointError
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from cifar_tune.training.epochs import OpenTrial
-
-DONE, DIVERGED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
 
 EXAMPLES = """examples:
   python -m cifar_tune.train trials/resnet18_cifar100.yaml
@@ -47,7 +46,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replaces a value of the trial; may be repeated"
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    add_data(parser)
     parser.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: a GPU where there is one)"
     )
@@ -64,14 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = command_line().parse_args(words)
-    try:
-        return run(options, words)
-    except CifarTuneError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("\ninterrupted before the first epoch began; nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    nothing = "interrupted before the first epoch began; nothing was written"
+    return exit_status(lambda: run(options, words), interrupted=nothing)
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -127,7 +120,7 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resu
                     board.write(metrics)
         except Diverged as error:
             console.print(f"diverged: {error}", highlight=False)
-            return DIVERGED
+            return NO_USABLE_RESULT
         except KeyboardInterrupt:
             console.print(f"interrupted; {saved(opened)}. Go on with:\n  {resume}", highlight=False)
             return INTERRUPTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -15,7 +15,8 @@ from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED,
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.descent import adopt
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.ladder import NONE, Relief, relieved
+from cifar_tune.tuning.attempt import Attempt
+from cifar_tune.tuning.ladder import Relief, relieved
 from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Message
 from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.proposal import Proposal
@@ -33,31 +34,6 @@ OUT_OF_MEMORY = "out_of_memory"
 
 LOST_BEFORE_GIVING_UP = 3
 """Trials whose workers failed; each has been tried several times then, at seconds a time."""
-
-
-@dataclass
-class Attempt:
-    """A trial that a worker has, is about to get, or that waits for a place.
-
-    attempts, seconds_before, gpu_seconds: what the table knows of it. began: when its first worker here did.
-    held: since when it has its place. steps: what was tried for want of memory, in words.
-    """
-
-    proposal: Proposal
-    attempts: int = 0
-    seconds_before: float = 0.0
-    gpu_seconds: float = 0.0
-    began: float | None = None
-    held: float = 0.0
-    epoch: int = 0
-    accuracy: float | None = None
-    deaths: int = 0
-    relief: Relief = NONE
-    steps: tuple[str, ...] = ()
-
-    def seconds_in_all(self) -> float:
-        """Returns the wall time since its first start, without the time when no driver was at work."""
-        return self.seconds_before + (0.0 if self.began is None else time.monotonic() - self.began)
 
 
 class Dispatcher:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.datasets import AnyDataset
+from cifar_tune.tuning.attempt import Attempt
 from cifar_tune.tuning.clock import Clock
 from cifar_tune.tuning.cluster import connected
 from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.dispatcher import Attempt, Dispatcher
+from cifar_tune.tuning.dispatcher import Dispatcher
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.memory_record import MemoryRecord
 from cifar_tune.tuning.needs import Needs

@@ -7,8 +7,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.proposals import answers, draw
+from cifar_tune.config.ranges import FloatDomain, IntDomain
 from cifar_tune.training.trial import TrialConfig
 
 FACTORS = (0.8, 1.2)

@@ -9,10 +9,10 @@ from typing import Any, Generic
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.exploration import explored
 from cifar_tune.tuning.pauses import Pauses
+from cifar_tune.tuning.points import noted
 from cifar_tune.tuning.proposal import Live, Parent
 from cifar_tune.tuning.schedulers import Replacement, Scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
-from cifar_tune.tuning.studies import noted
 
 
 class Generations(Generic[TrialT]):

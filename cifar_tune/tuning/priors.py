@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.domains import ChoiceDomain, Domain
+from cifar_tune.config.ranges import FloatDomain, IntDomain
 
 FADING_TRIALS = 10
 """beta: up to so many ended trials a prior counts in full. As many as TPE and GP draw at random before they model."""

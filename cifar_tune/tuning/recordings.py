@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.domains import ChoiceDomain, Domain
+from cifar_tune.config.ranges import FloatDomain, IntDomain
 
 FEWEST_RUNS = 2
 

@@ -13,10 +13,9 @@ from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.candidates import Retraining
 from cifar_tune.tuning.confirming import Confirming, ConfirmingDispatcher
 from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.dispatcher import Attempt
 from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.progress import Screen, Watch, no_guard
+from cifar_tune.tuning.watch import no_guard, watching
 
 
 def check_data(wanted: Iterable[Retraining], root: Path) -> None:
@@ -56,13 +55,7 @@ def retrain(
 
     Raises: what `run_trials` raises.
     """
-    watch = Watch(sweep, confirming, no_guard)
-    with Screen(console) as screen:
-
-        def refresh(live: Iterable[Attempt]) -> None:
-            if screen.due:
-                screen.show(watch.view(live))
-
+    with watching(console, sweep, confirming, no_guard) as refresh:
         run_trials(
             confirming,
             store,

@@ -8,26 +8,25 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Generic
 
-from cifar_tune.config.objective import learnt_of
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.audit import Audit, audited_share
-from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
+from cifar_tune.tuning.constraints import Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.extending import goes_on
 from cifar_tune.tuning.generations import Generations
 from cifar_tune.tuning.journal import Journal
-from cifar_tune.tuning.measures import Measures
+from cifar_tune.tuning.judge import Judge
 from cifar_tune.tuning.pauses import Pauses
+from cifar_tune.tuning.points import Point, noted
 from cifar_tune.tuning.proposal import PROPOSED, Live, Parent, Proposal, make_row
 from cifar_tune.tuning.quota import Quota
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
 from cifar_tune.tuning.stop_rules import Met
-from cifar_tune.tuning.studies import Point, noted, studies_of
+from cifar_tune.tuning.studies import studies_of
 from cifar_tune.tuning.warm_start import noted_trials, teach
 
 
@@ -45,7 +44,6 @@ class Search(Generic[TrialT]):
         self._sweep = sweep
         self._store = store
         self._limits = limits or Unlimited()
-        self._measures = Measures(sweep.objectives, store)
         self._studies = studies_of(sweep, journal)
         signs = [one.sign for one in sweep.objectives]
         make = partial(build_scheduler, sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
@@ -57,7 +55,8 @@ class Search(Generic[TrialT]):
         self._generations = Generations(sweep, self._schedulers, self._pauses, store)
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep, [study.name for study in self._studies], store)
-        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt_of(sweep.objectives))
+        self._judge = Judge(sweep, self._studies, self._schedulers, self._standing, self._limits, store)
+        self.audit = self._judge.audit
         known = set(store.trial_ids())
         for earlier in noted_trials(store):
             teach(self._studies[self._places[earlier.study]], earlier, self._limits)
@@ -115,7 +114,7 @@ class Search(Generic[TrialT]):
             decided = metrics.epoch in known and metrics.epoch > live.paused_at
             return self._pauses.recorded(live, known[metrics.epoch]) if decided else CONTINUE
         row = asdict(metrics)
-        decision = self.audit.overruled(trial_id, self._judge(live, row))
+        decision = self._judge.decide(live, row)
         rung = asdict(decision)
         del rung["limit"], rung["paused"]
         row |= {"decision": rung.pop("action"), **rung}
@@ -256,7 +255,7 @@ class Search(Generic[TrialT]):
             return
         rows = self._store.epochs(trial_id)
         for row in rows:
-            self._judge(live, row)
+            self._judge.take_in(live, row)
             self.audit.saw(trial_id, study, row)
         live.paused_at = self._pauses.last_of(trial_id)
         known_row = self._store.trial(trial_id)
@@ -269,28 +268,6 @@ class Search(Generic[TrialT]):
             self.end(trial_id, STOPPED, self._pauses.recorded(live, rows[-1]).reason)
         elif live.epoch >= trial.epochs:
             self.end(trial_id, COMPLETED)
-
-    def _judge(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
-        """Takes in an epoch, new or from the store, and decides."""
-        live.epoch = row["epoch"]
-        self._measure(live, row)
-        values = self._measures.after(live.proposal.trial_id, row)
-        values = None if live.limit else values
-        self._standing.trained(live.proposal, live.epoch, values)
-        if values is None:
-            return Decision("stop", limit=live.limit) if live.limit else CONTINUE
-        self._studies[live.study].report(live.number, live.epoch, *values)
-        if live.proposal.trial_id in self.audit.audited:
-            return CONTINUE
-        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, *values)
-
-    def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
-        """Takes in what an epoch tells of constraints."""
-        peak = row[PEAK_MEMORY]
-        if live.limit is None and peak is not None:
-            measured = {**live.measured, PEAK_MEMORY: float(peak)}
-            live.limit = self._limits.broken(measured)
-            self._studies[live.study].measure(live.number, self._limits.excesses(measured))
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)

@@ -9,17 +9,15 @@ import itertools
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.domains import Domain
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.proposals import draw, inside
 from cifar_tune.config.rendering import render
@@ -28,6 +26,7 @@ from cifar_tune.tuning.evidence import Memory, Observation, State
 from cifar_tune.tuning.forecast import Curve
 from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.pareto_evidence import ParetoMemory
+from cifar_tune.tuning.points import Distributions, Point, suggest
 from cifar_tune.tuning.priors import Belief
 from cifar_tune.tuning.samplers import attributes_of_given, build_sampler, needs_of
 from cifar_tune.tuning.sharing import shown_together
@@ -48,32 +47,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def study_name(cell: Mapping[str, Any]) -> str:
     """Returns the name of a grid cell, such as `model.activation=relu,sam=null`."""
     return ",".join(f"{path}={render(value)}" for path, value in cell.items()) or WHOLE_SWEEP
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """Returns Optuna's form of a domain; a choice's options are known to Optuna by their labels."""
-    match domain:
-        case FloatDomain():
-            return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
-        case IntDomain():
-            return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
-        case ChoiceDomain():
-            return CategoricalDistribution(tuple(domain.options))
-
-
-@dataclass(frozen=True)
-class Point:
-    """A place in the search space. answers: by Optuna's name. attributes: what the sampler wants to find again."""
-
-    answers: Mapping[str, Any]
-    attributes: Mapping[str, Any]
-
-
-def noted(point: Point | None) -> dict[str, Any]:
-    """Returns a point as the store notes it; None outside the search space."""
-    if point is None:
-        return {"answers": None, "attributes": None}
-    return {"answers": dict(point.answers), "attributes": dict(point.attributes) or None}
 
 
 class Study:
@@ -112,8 +85,7 @@ class Study:
         self._journal = journal
         if journal is not None:
             journal.add_study(self.name, [one.sign for one in objectives])
-        self._distributions: dict[str, BaseDistribution] = {}
-        self._by_names: dict[tuple[str, ...], Mapping[str, BaseDistribution]] = {}
+        self._distributions = Distributions(search)
 
     @property
     def memory(self) -> Memory:
@@ -153,12 +125,12 @@ class Study:
         trial = study.ask()
         answers: dict[str, Any] = {}
 
-        def suggest(name: str, domain: Domain) -> Any:
+        def answer(name: str, domain: Domain) -> Any:
             believed = belief.answer(domain)
-            answers[name] = _suggest(trial, name, domain) if believed is None else believed
+            answers[name] = suggest(trial, name, domain) if believed is None else believed
             return answers[name]
 
-        draw(self._search, suggest)
+        draw(self._search, answer)
         kept = self._needs.settled and not (belief.followed and self._needs.exact)
         return Point(answers, dict(study.get_trials(deepcopy=False)[-1].system_attrs) if kept else {})
 
@@ -192,7 +164,7 @@ class Study:
         """
         point = point if point is not None and self.covers(point.answers) else None
         answers = None if point is None else point.answers
-        distributions = {} if point is None else self._distributions_of(point.answers)
+        distributions = {} if point is None else self._distributions.of(point.answers)
         attributes = {} if point is None else point.attributes
         if self._journal is not None and trial_id:
             self._journal.begin(self.name, trial_id, answers or {}, distributions, excesses)
@@ -249,20 +221,6 @@ class Study:
         if self._journal is not None and trial_id:
             self._journal.resume(trial_id)
 
-    def _distributions_of(self, answers: Mapping[str, Any]) -> Mapping[str, BaseDistribution]:
-        """The domains behind the answers' names; the same names always mean the same domains."""
-        names = tuple(answers)
-        if names not in self._by_names:
-            found: dict[str, BaseDistribution] = {}
-
-            def note(name: str, domain: Domain) -> Any:
-                found[name] = self._distributions.setdefault(name, distribution(domain))
-                return answers[name]
-
-            draw(self._search, note)
-            self._by_names[names] = found
-        return self._by_names[names]
-
 
 def studies_of(sweep: Source[Any], journal: Journal | None) -> list[Study]:
     """Returns one study a cell of the grid."""
@@ -285,13 +243,3 @@ def studies_of(sweep: Source[Any], journal: Journal | None) -> list[Study]:
         for study in studies:
             study.learn_from(memories)
     return studies
-
-
-def _suggest(trial: optuna.trial.Trial, name: str, domain: Domain) -> Any:
-    match domain:
-        case FloatDomain():
-            return trial.suggest_float(name, domain.low, domain.high, log=domain.log, step=domain.step)
-        case IntDomain():
-            return trial.suggest_int(name, domain.low, domain.high, log=domain.log, step=domain.step)
-        case ChoiceDomain():
-            return trial.suggest_categorical(name, tuple(domain.options))

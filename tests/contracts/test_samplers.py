@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 from cifar_tune.config.domains import Domain
 from cifar_tune.config.samplers import AnySampler
-from cifar_tune.tuning.studies import Point, Study
+from cifar_tune.tuning.points import Point
+from cifar_tune.tuning.studies import Study
 
 SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
 EPOCHS = 3

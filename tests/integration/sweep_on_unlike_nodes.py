@@ -15,8 +15,8 @@ from pathlib import Path
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.attempt import Attempt
 from cifar_tune.tuning.devices import this_machine
-from cifar_tune.tuning.dispatcher import Attempt
 from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.messages import Assignment, EpochReport

@@ -13,8 +13,8 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.attempt import Attempt
 from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.dispatcher import Attempt
 from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.search import Search

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from cifar_tune.config.domains import ChoiceDomain, Domain, FloatDomain, IntDomain
+from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.proposals import draw
+from cifar_tune.config.ranges import FloatDomain, IntDomain
 from cifar_tune.config.space import probes
 
 DOMAIN: TypeAdapter[Domain] = TypeAdapter(Domain)

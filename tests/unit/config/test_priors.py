@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.config.domains import ChoiceDomain, FloatDomain
+from cifar_tune.config.domains import ChoiceDomain
 from cifar_tune.config.load import load_sweep
+from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.errors import ConfigError
 
 SWEEP = """\

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cifar_tune.config.domains import ChoiceDomain, FloatDomain, IntDomain
+from cifar_tune.config.domains import ChoiceDomain
+from cifar_tune.config.ranges import FloatDomain, IntDomain
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.recording_tables import read_recording

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from cifar_tune.config.domains import FloatDomain
 from cifar_tune.config.objective import Objective
+from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import AnySampler, Random, Tpe
 from cifar_tune.config.schedulers import AnyScheduler, Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler
 from cifar_tune.tuning.recordings import Recording, Run

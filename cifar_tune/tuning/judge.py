@@ -1,0 +1,64 @@
+"""What each epoch of a trial means: to its study, to its scheduler, to constraints, to the sweep's standing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic
+
+from cifar_tune.config.objective import learnt_of
+from cifar_tune.tuning.audit import Audit, audited_share
+from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
+from cifar_tune.tuning.decision import CONTINUE, Decision
+from cifar_tune.tuning.measures import Measures
+from cifar_tune.tuning.proposal import Live
+from cifar_tune.tuning.schedulers import Scheduler
+from cifar_tune.tuning.source import Record, Source, TrialT
+from cifar_tune.tuning.standing import Standing
+from cifar_tune.tuning.studies import Study
+
+
+class Judge(Generic[TrialT]):
+    """Takes in epochs, new ones or from the store, and decides whether their trials go on."""
+
+    def __init__(
+        self,
+        sweep: Source[TrialT],
+        studies: Sequence[Study],
+        schedulers: Sequence[Scheduler],
+        standing: Standing,
+        limits: Unlimited[TrialT],
+        store: Record,
+    ) -> None:
+        """schedulers: of the studies, in their order."""
+        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt_of(sweep.objectives))
+        self._measures = Measures(sweep.objectives, store)
+        self._studies = studies
+        self._schedulers = schedulers
+        self._standing = standing
+        self._limits = limits
+
+    def decide(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
+        """Takes in a new epoch, and returns the decision that counts."""
+        return self.audit.overruled(live.proposal.trial_id, self.take_in(live, row))
+
+    def take_in(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
+        """Takes in an epoch; returns what the scheduler says to it, or the limit that the trial breaks."""
+        live.epoch = row["epoch"]
+        self._measure(live, row)
+        values = self._measures.after(live.proposal.trial_id, row)
+        values = None if live.limit else values
+        self._standing.trained(live.proposal, live.epoch, values)
+        if values is None:
+            return Decision("stop", limit=live.limit) if live.limit else CONTINUE
+        self._studies[live.study].report(live.number, live.epoch, *values)
+        if live.proposal.trial_id in self.audit.audited:
+            return CONTINUE
+        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, *values)
+
+    def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
+        """Takes in what an epoch tells of constraints."""
+        peak = row[PEAK_MEMORY]
+        if live.limit is None and peak is not None:
+            measured = {**live.measured, PEAK_MEMORY: float(peak)}
+            live.limit = self._limits.broken(measured)
+            self._studies[live.study].measure(live.number, self._limits.excesses(measured))

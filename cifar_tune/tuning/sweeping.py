@@ -1,0 +1,62 @@
+"""Trains the trials of a sweep on Ray, until its rules or the user end it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.audit import Arrivals
+from cifar_tune.tuning.clock import Clock
+from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.driver import run_trials
+from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.memory_record import MemoryRecord, user_record
+from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.watch import GuardLine, no_guard, watching
+
+
+def train_sweep(
+    sweep: SweepConfig,
+    search: Search,
+    store: ResultsStore,
+    console: Console,
+    root: Path,
+    machine: Machine,
+    address: str | None,
+    interruption: Interruption,
+    judge: Callable[[Arrivals], str | None],
+) -> None:
+    """Trains what the search proposes and what was left unfinished, and shows it on the console.
+
+    root: of the data. judge: says in a line what the trials at the first rung show of early stopping.
+
+    Raises: what `run_trials` raises.
+    """
+    clock = Clock(sweep.stop, store, now=time.monotonic())
+    interruption.time_is_over = clock.met()
+    if interruption.time_is_over is not None:
+        return
+    if search.exhausted and not search.unfinished():
+        if search.ended_by is None:
+            console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
+        return
+    guard = GuardLine(search.audit, judge) if len(sweep.objectives) == 1 else no_guard
+    with watching(console, sweep, search, guard) as refresh:
+        run_trials(
+            search,
+            store,
+            asked=sweep.resources,
+            root=root,
+            machine=machine,
+            address=address,
+            interruption=interruption,
+            clock=clock,
+            refresh=refresh,
+            datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
+            record=MemoryRecord.read(user_record()),
+        )

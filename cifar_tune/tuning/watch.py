@@ -1,0 +1,93 @@
+"""Shows a search while its trials are at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.columns import RUNNING
+from cifar_tune.tuning.attempt import Attempt
+from cifar_tune.tuning.audit import Arrivals, Audit
+from cifar_tune.tuning.progress import Running, Screen, View
+from cifar_tune.tuning.proposer import Proposer
+
+
+@contextmanager
+def watching(
+    console: Console, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]
+) -> Iterator[Callable[[Iterable[Attempt]], None]]:
+    """Yields what shows the trials that are at work, as often as is sensible; inside it the terminal is taken.
+
+    guard: says in a line what the trials at the first rung show of early stopping.
+    """
+    watch = Watch(sweep, search, guard)
+    with Screen(console) as screen:
+
+        def refresh(live: Iterable[Attempt]) -> None:
+            if screen.due:
+                screen.show(watch.view(live))
+
+        yield refresh
+
+
+class Watch:
+    """Makes views of a search and its trials at work."""
+
+    def __init__(self, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]) -> None:
+        """guard: says in a line what the trials at the first rung show of early stopping."""
+        self._sweep = sweep
+        self._search = search
+        self._guard = guard
+        self._began = time.monotonic()
+        self._ended_before = self._ended()
+
+    def view(self, live: Iterable[Attempt]) -> View:
+        """Returns the state now."""
+        running = tuple(
+            Running(attempt.proposal.trial_id, attempt.epoch, attempt.proposal.trial.epochs, attempt.accuracy)
+            for attempt in live
+        )
+        seconds = time.monotonic() - self._began
+        return View(
+            name=self._sweep.name,
+            progress=self._search.progress(),
+            metric=self._sweep.objectives[0].metric,
+            running=running,
+            seconds=seconds,
+            seconds_left=self._seconds_left(seconds),
+            guard=self._guard(),
+        )
+
+    def _ended(self) -> int:
+        return sum(count for status, count in self._search.progress().counts.items() if status != RUNNING)
+
+    def _seconds_left(self, seconds: float) -> float | None:
+        """At the rate at which trials have ended since this driver began; None before the first."""
+        ended = self._ended()
+        if ended <= self._ended_before:
+            return None
+        return seconds / (ended - self._ended_before) * (self._search.progress().planned - ended)
+
+
+def no_guard() -> None:
+    """Says nothing, of trials that no rung stops, or that have several objectives."""
+
+
+class GuardLine:
+    """A line about early stopping, judged again whenever the final value of another trial is known."""
+
+    def __init__(self, audit: Audit, judge: Callable[[Arrivals], str | None]) -> None:
+        self._audit = audit
+        self._judge = judge
+        self._judged: tuple[int, str | None] = (0, None)
+
+    def __call__(self) -> str | None:
+        finals = self._audit.finals
+        if finals != self._judged[0]:
+            arrivals = self._audit.arrivals()
+            self._judged = finals, None if arrivals is None else self._judge(arrivals)
+        return self._judged[1]
