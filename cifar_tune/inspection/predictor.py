@@ -13,13 +13,12 @@ from PIL import Image
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.checkpoint import Checkpoint, read_checkpoint
-from cifar_tune.training.data import ImageSource, open_source
+from cifar_tune.training.data import open_source
 from cifar_tune.training.datasets import Images
 from cifar_tune.training.datasets.image_decoding import EncodedImage, decode_image, squared
 from cifar_tune.training.device import find_device
 from cifar_tune.training.evaluate import log_probabilities
-from cifar_tune.training.loop import EVALUATION_BATCHES
-from cifar_tune.training.precision import arithmetic_of, kernels
+from cifar_tune.training.precision import arithmetic_of
 from cifar_tune.training.preparation import Normalization
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -45,9 +44,9 @@ class Predictor:
         self.trial = checkpoint.trial
         self.info = checkpoint.info
         self.device = find_device(device)
-        self.model = checkpoint.model(self.device)
-        self.normalize = Normalization(self.info, self.device, channels_last=self.trial.channels_last)
-        self.arithmetic = arithmetic_of(self.trial.precision, self.trial.model, self.info, self.device)
+        self._model = checkpoint.model(self.device)
+        self._normalize = Normalization(self.info, self.device, channels_last=self.trial.channels_last)
+        self._arithmetic = arithmetic_of(self.trial.precision, self.trial.model, self.info, self.device)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> Predictor:
@@ -78,7 +77,7 @@ class Predictor:
         found: list[list[ClassProbability]] = []
         for start in range(0, len(pictures), batch_size):
             some = pictures[start : start + batch_size]
-            pixels = np.stack([self.pixels(picture, start + place) for place, picture in enumerate(some)])
+            pixels = np.stack([self._pixels(picture, start + place) for place, picture in enumerate(some)])
             best, classes = self.probabilities(pixels).topk(min(top_k, self.info.classes))
             found += [
                 [ClassProbability(self.info.class_names[one], value) for one, value in zip(row, values, strict=True)]
@@ -89,28 +88,13 @@ class Predictor:
     def probabilities(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         """Returns (N, K) float32 probabilities of K classes on the CPU. pixels: (N, C, H, W) at the resolution."""
         source = open_source(Images(pixels, np.zeros(len(pixels), dtype=np.int64)), self.device)
-        return self.log_probabilities(source).exp().cpu()
+        found = log_probabilities(
+            self._model, source, self._normalize, mirror=self.trial.evaluation.mirror, arithmetic=self._arithmetic
+        )
+        return found.exp().cpu()
 
-    def log_probabilities(self, source: ImageSource) -> torch.Tensor:
-        """Returns (N, K) float32 log-probabilities of a split's images in order, as the trial's validation does."""
-        with kernels(self.arithmetic, self.trial.deterministic, self.device):
-            return log_probabilities(
-                self.model,
-                source,
-                self.normalize,
-                batch_size=EVALUATION_BATCHES * self.trial.micro_batch_size,
-                mirror=self.trial.evaluation.mirror,
-                arithmetic=self.arithmetic,
-            )
-
-    def pixels(self, picture: Picture, place: int = 0) -> NDArray[np.uint8]:
-        """Returns (C, H, W) of one picture as the network takes it, before normalisation.
-
-        place: among several; names a picture that has no name of its own.
-
-        Raises:
-            DatasetError: the picture cannot be read.
-        """
+    def _pixels(self, picture: Picture, place: int) -> NDArray[np.uint8]:
+        """Returns (C, H, W) of one picture. place: among those of the call; names one that has no name of its own."""
         name, resolution = f"picture {place + 1}", self.info.resolution
         match picture:
             case str() | Path():

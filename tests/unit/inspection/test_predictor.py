@@ -80,8 +80,8 @@ def test_it_says_what_the_network_says_of_normalised_pixels(
 ) -> None:
     predictor, pixels = Predictor.load(checkpoints / "best"), digits[0][:5]
     images = (torch.from_numpy(pixels[:, None]).float() / 255 - predictor.info.mean[0]) / predictor.info.std[0]
-    with torch.inference_mode(), predictor.arithmetic.casting(predictor.device):
-        expected = predictor.model(images).float().softmax(1)
+    with torch.inference_mode(), predictor._arithmetic.casting(predictor.device):
+        expected = predictor._model(images).float().softmax(1)
     torch.testing.assert_close(predictor.probabilities(pixels[:, None]), expected, atol=1e-5, rtol=1e-4)
 
 
