@@ -33,14 +33,20 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Adds what names a checkpoint and the device that it is to run on; `checkpoint_folder` finds it."""
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="its folder, results/SWEEP/TRIAL_ID, or with --best a sweep"
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="its folder, results/SWEEP/TRIAL_ID, with --best a sweep, or an exported model",
     )
     parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
 
 
+STDIN = Path("-")
+
+
 def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """Returns the files, and all pictures below the folders, in order.
+    """Returns the files, all pictures below the folders, and STDIN, in order.
 
     Raises:
         DatasetError: one is not there, or a folder has no picture.
@@ -49,6 +55,9 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in paths:
+        if path == STDIN:
+            found.append(path)
+            continue
         inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix.lower() in IMAGE_SUFFIXES]
         if path.is_dir() and not inside:
             raise DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})")
@@ -58,8 +67,14 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+MARKERS = "manifest.json", "config.json"
+"""A file that only a checkpoint has, and one that only an exported model has."""
+
+
 def checkpoint_folder(path: Path, *, best: bool) -> Path:
-    """Returns the folder of a checkpoint: `path`, or the best one of the trial or of the sweep that it names.
+    """Returns a checkpoint's or exported model's folder: `path`, or the best one of the trial or sweep that it names.
+
+    A file of an exported model stands for itself.
 
     Raises:
         CheckpointError: there is none.
@@ -67,12 +82,14 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
     """
     if best:
         path = best_trial(path)
+    if path.is_file():
+        return path
     folders = [path, path.parent / "checkpoints" / path.name]
     places = [folder / part for folder in folders for part in ("", "best", "last", "previous")]
-    found = next((place for place in places if (place / "manifest.json").is_file()), None)
+    found = next((place for place in places if any((place / one).is_file() for one in MARKERS)), None)
     if found is None:
         hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
-        raise CheckpointError(f"{path} is no checkpoint and no trial with one{hint}")
+        raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
     return found
 
 

@@ -6,12 +6,13 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cifar_tune.arguments import add_checkpoint, checkpoint_folder, count, picture_files
-from cifar_tune.exits import exit_status
+from cifar_tune.arguments import STDIN, add_checkpoint, checkpoint_folder, count, picture_files
+from cifar_tune.errors import DatasetError
+from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
 
 if TYPE_CHECKING:
     from cifar_tune.inspection import ClassProbability
@@ -20,8 +21,12 @@ EXAMPLES = """examples:
   python -m cifar_tune.predict results/quickstart --best five.png
   python -m cifar_tune.predict results/quickstart/t0004 pictures/ --top 3 --format csv > found.csv
   python -m cifar_tune.predict results/trials/resnet18_cifar100/best cat.jpg dog.jpg --format json
+  python -m cifar_tune.predict results/exports/quickstart_t0004/model.onnx five.png
+  curl -s https://example.org/cat.jpg | python -m cifar_tune.predict results/exports/quickstart_t0004 -
 
-exit status: 0 done; 2 the input is wrong.
+A picture that cannot be read is reported, and the others are done.
+
+exit status: 0 done; 2 the input is wrong, be it one picture of many.
 """
 
 
@@ -34,7 +39,9 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_checkpoint(parser)
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="files, or folders of them at any depth")
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="files, folders of them at any depth, - for one on stdin"
+    )
     parser.add_argument("--top", type=count, default=5, metavar="K", help="classes for each picture (default: 5)")
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(default: table)")
     return parser
@@ -46,21 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_status(lambda: predict(options, sys.stdout))
 
 
-def predict(options: argparse.Namespace, output: TextIO) -> None:
-    """Writes the likeliest classes of each picture.
+def predict(options: argparse.Namespace, output: TextIO) -> int:
+    """Writes the likeliest classes of each picture, and of an unreadable one why it has none; returns the exit status.
 
     Raises:
-        CifarTuneError: the checkpoint or a picture is not there or cannot be read.
+        CifarTuneError: the checkpoint or a picture is not there.
     """
     files = picture_files(options.images)
     folder = checkpoint_folder(options.checkpoint, best=options.best)
     from cifar_tune.inspection import Predictor
 
-    found = Predictor.load(folder, options.device).predict_batch(files, options.top)
-    {"table": _table, "csv": _csv, "json": _json}[options.format](output, files, found)
+    pictures = [sys.stdin.buffer.read() if file == STDIN else file for file in files]
+    answers = list(zip(files, Predictor.load(folder, options.device).predict_each(pictures, options.top), strict=True))
+    found = {file: answer for file, answer in answers if not isinstance(answer, DatasetError)}
+    if found:
+        {"table": _table, "csv": _csv, "json": _json}[options.format](output, found)
+    for _, answer in answers:
+        if isinstance(answer, DatasetError):
+            print(answer, file=sys.stderr)
+    return DONE if len(found) == len({*files}) else WRONG_INPUT
 
 
-def _table(output: TextIO, files: Sequence[Path], found: Sequence[Sequence[ClassProbability]]) -> None:
+def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -68,23 +82,23 @@ def _table(output: TextIO, files: Sequence[Path], found: Sequence[Sequence[Class
     table.add_column("picture", overflow="fold")
     table.add_column("class")
     table.add_column("probability", justify="right")
-    for file, classes in zip(files, found, strict=True):
+    for file, classes in found.items():
         for place, one in enumerate(classes):
             table.add_row("" if place else str(file), one.name, f"{one.probability:.1%}")
     Console(file=output).print(table)
 
 
-def _csv(output: TextIO, files: Sequence[Path], found: Sequence[Sequence[ClassProbability]]) -> None:
+def _csv(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
     rows = csv.writer(output, lineterminator="\n")
     rows.writerow(["picture", "rank", "class", "probability"])
-    for file, classes in zip(files, found, strict=True):
+    for file, classes in found.items():
         rows.writerows([file, rank, one.name, f"{one.probability:.6f}"] for rank, one in enumerate(classes, start=1))
 
 
-def _json(output: TextIO, files: Sequence[Path], found: Sequence[Sequence[ClassProbability]]) -> None:
+def _json(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
     lines = [
         {"picture": str(file), "classes": [{"class": one.name, "probability": one.probability} for one in classes]}
-        for file, classes in zip(files, found, strict=True)
+        for file, classes in found.items()
     ]
     json.dump(lines, output, indent=1)
     output.write("\n")

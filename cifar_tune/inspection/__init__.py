@@ -6,6 +6,7 @@ predictor = Predictor.load("results/quickstart/checkpoints/t0004/best")
 predictor.predict("five.png", top_k=3)
 """
 
-from cifar_tune.inspection.predictor import ClassProbability, Predictor
+from cifar_tune.inspection.predictor import ClassProbability, NetworkPredictor, Predictor
+from cifar_tune.inspection.trained import read_trained
 
-__all__ = ["ClassProbability", "Predictor"]
+__all__ = ["ClassProbability", "NetworkPredictor", "Predictor", "read_trained"]

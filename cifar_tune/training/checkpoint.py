@@ -34,29 +34,32 @@ MODEL, TRAINING, TRIAL, MANIFEST = "model.safetensors", "state.pt", "trial.json"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint's folder holds, on the CPU.
-
-    weights: of the model that validation scored. training: see `packed`.
-    """
+class TrainedModel:
+    """A network as `folder` holds it, and what using it takes. weights: on the CPU."""
 
     folder: Path
     trial: TrialConfig
     info: DatasetInfo
     weights: Mapping[str, Tensor]
-    training: Mapping[str, Any]
-
-    @property
-    def history(self) -> list[EpochMetrics]:
-        return [EpochMetrics(**record) for record in self.training["history"]]
 
     def model(self, device: torch.device) -> nn.Module:
-        """Returns the network that validation scored, ready to be evaluated."""
+        """Returns the network, ready to be evaluated."""
         with global_draws(0, torch.device("cpu")):
             network = self.trial.model.build(self.info)
         network.load_state_dict(self.weights)
         layout = torch.channels_last if self.trial.channels_last else torch.contiguous_format
         return network.to(device).to(memory_format=layout).eval()
+
+
+@dataclass(frozen=True)
+class Checkpoint(TrainedModel):
+    """What a checkpoint's folder holds. weights: of the model that validation scored. training: see `packed`."""
+
+    training: Mapping[str, Any]
+
+    @property
+    def history(self) -> list[EpochMetrics]:
+        return [EpochMetrics(**record) for record in self.training["history"]]
 
 
 class CorruptCheckpointError(CheckpointError):
@@ -111,7 +114,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / TRAINING} holds more than tensors and plain values; it is not loaded"
         ) from None
     weights = safetensors.torch.load(content[MODEL])
-    return Checkpoint(folder, trial, _dataset_info(manifest["dataset"]), weights, training)
+    return Checkpoint(folder, trial, dataset_info(manifest["dataset"]), weights, training)
 
 
 def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) -> None:
@@ -170,7 +173,8 @@ def _verified(path: Path, checksum: object) -> bytes:
     return content
 
 
-def _dataset_info(values: Mapping[str, Any]) -> DatasetInfo:
+def dataset_info(values: Mapping[str, Any]) -> DatasetInfo:
+    """Returns what `asdict` was given, after a way through JSON."""
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return DatasetInfo(**fields)
 

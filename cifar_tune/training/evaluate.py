@@ -54,7 +54,7 @@ def log_probabilities(
     for pixels in source.batches(order, batch_size):
         images = normalize(pixels)
         views = (images, images.flip(3)) if mirror else (images,)
-        found.append(_mean_log_probabilities([_forward(model, view, arithmetic, source.device) for view in views]))
+        found.append(mean_log_probabilities([_forward(model, view, arithmetic, source.device) for view in views]))
     return torch.cat(found)
 
 
@@ -65,7 +65,8 @@ def _forward(model: nn.Module, images: Tensor, arithmetic: Arithmetic, device: t
     return logits.float().log_softmax(1)
 
 
-def _mean_log_probabilities(views: list[Tensor]) -> Tensor:
+def mean_log_probabilities(views: list[Tensor]) -> Tensor:
+    """Returns (N, K) logarithms of the mean probabilities over the views' (N, K) log-probabilities."""
     if len(views) == 1:
         return views[0]
     return torch.stack(views).logsumexp(0) - math.log(len(views))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,13 @@ from cifar_tune.errors import DatasetError
 
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 """Pillow's modes of more than 8 bits a channel: it would clip them to white."""
+
+
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+"""Where further frames are the picture's later moments; in MPO and TIFF they are other sizes or pages."""
+
+MOST_PIXELS = 89_478_485
+"""Decoded at most: 256 MiB in RGB. Source: Pillow's limit against decompression bombs, PIL.Image.MAX_IMAGE_PIXELS."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,15 @@ def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
     source: the path of a file, or its contents.
 
     Raises:
-        DatasetError: It cannot be read as an image of 8 bits a channel; names it.
+        DatasetError: It cannot be read as an image of 8 bits a channel, is animated or too large; names it.
     """
     name = source if isinstance(source, str) else source.name
     try:
-        with Image.open(source if isinstance(source, str) else io.BytesIO(source.content)) as image:
-            if image.mode in DEEP_MODES:
-                raise DatasetError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `refuse_unfit` refuses it
+            opened = Image.open(source if isinstance(source, str) else io.BytesIO(source.content))
+        with opened as image:
+            refuse_unfit(image, name)
             return squared(image, resolution)
     except DatasetError:
         raise
@@ -46,6 +56,23 @@ def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
         raise DatasetError(
             f"{name} cannot be read as an image: {error}; replace it, or take it out of the set"
         ) from error
+
+
+def refuse_unfit(image: Image.Image, name: str) -> None:
+    """Returns if an opened image is one picture of 8 bits a channel that fits in memory; decodes none of it.
+
+    Raises:
+        DatasetError: It is not; says under this name what it is.
+    """
+    if image.mode in DEEP_MODES:
+        raise DatasetError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
+    if image.width * image.height > MOST_PIXELS:
+        raise DatasetError(
+            f"{name} has {image.width} x {image.height} pixels; at most {MOST_PIXELS:,} are decoded: make it smaller"
+        )
+    if image.format in ANIMATED_FORMATS and getattr(image, "is_animated", False):
+        frames = getattr(image, "n_frames", 0)
+        raise DatasetError(f"{name} is animated ({frames} frames); save the one that is meant as a picture of its own")
 
 
 def squared(image: Image.Image, resolution: int) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.resnet import ResNet
+from cifar_tune.training.models.resnet import ResNet, ResNet18, ResNet34
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,9 +20,16 @@ class TernaryResNet(ResNet):
     from them anew.
     """
 
+    plain_model: ClassVar[type[ResNet]]
+    """Of the same depth, in float weights."""
+
     method: Method = "twn"
     """twn: {-a, 0, a}, a from the latent weights (Li et al. 2016, arXiv:1605.04711).
     ttq: {-n, 0, p}, n and p learned, two parameters a layer (Zhu et al. 2017, arXiv:1612.01064)."""
+
+    def plain(self) -> ResNet:
+        """Returns the model whose network computes the same from the three values."""
+        return self.plain_model.model_validate(self.model_dump(include={"width", "stem", "dropout"}))
 
     def build(self, info: DatasetInfo) -> nn.Module:
         from cifar_tune.training.networks.resnet import ResNet as Network
@@ -36,6 +43,7 @@ class TernaryResNet18(TernaryResNet):
     """11,173,962 parameters for 10 classes at width 64, of which 11,157,504 ternary in 19 layers."""
 
     name: Literal["ternary_resnet18"] = "ternary_resnet18"
+    plain_model = ResNet18
     blocks = (2, 2, 2, 2)
 
 
@@ -43,4 +51,5 @@ class TernaryResNet34(TernaryResNet):
     """21,282,122 parameters for 10 classes at width 64, of which 21,258,240 ternary in 35 layers."""
 
     name: Literal["ternary_resnet34"] = "ternary_resnet34"
+    plain_model = ResNet34
     blocks = (3, 4, 6, 3)

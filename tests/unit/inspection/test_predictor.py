@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from cifar_tune.errors import CheckpointError, DatasetError
-from cifar_tune.inspection import Predictor
+from cifar_tune.inspection import Predictor, read_trained
 from cifar_tune.predict import main
 from cifar_tune.training.datasets.digits import Digits
 from cifar_tune.training.epochs import trial_epochs
@@ -80,8 +81,9 @@ def test_it_says_what_the_network_says_of_normalised_pixels(
 ) -> None:
     predictor, pixels = Predictor.load(checkpoints / "best"), digits[0][:5]
     images = (torch.from_numpy(pixels[:, None]).float() / 255 - predictor.info.mean[0]) / predictor.info.std[0]
-    with torch.inference_mode(), predictor._arithmetic.casting(predictor.device):
-        expected = predictor._model(images).float().softmax(1)
+    network = read_trained(checkpoints / "best").model(torch.device("cpu"))
+    with torch.inference_mode():
+        expected = network(images).softmax(1)
     torch.testing.assert_close(predictor.probabilities(pixels[:, None]), expected, atol=1e-5, rtol=1e-4)
 
 
@@ -136,8 +138,71 @@ def test_the_command_says_what_is_missing(
         ([str(checkpoints), str(tmp_path / "none.png")], "none.png is not there; name a picture, or a folder of them"),
         ([str(checkpoints), str(tmp_path / "empty")], "empty has no picture in it (*.jpg"),
         ([str(checkpoints), str(broken)], "broken.png cannot be read as an image"),
-        ([str(tmp_path), str(picture)], "is no checkpoint and no trial with one"),
+        ([str(tmp_path), str(picture)], "is no checkpoint, no trial with one and no exported model"),
         ([str(tmp_path), str(picture), "--best"], "is no"),
     ):
         assert main(words) == 2
         assert message in capsys.readouterr().err
+
+
+def odd_pictures(folder: Path) -> dict[Path, str]:
+    """Files that are no still picture of 8 bits a channel, and what is said of each."""
+    still, other = Image.new("L", (9, 9)), Image.new("L", (9, 9), 200)
+    still.save(folder / "moving.gif", save_all=True, append_images=[other])
+    still.save(folder / "moving.png", save_all=True, append_images=[other])
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "deep.png")
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "cut.png").write_bytes(png(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8))[:600])
+    (folder / "none.png").write_bytes(b"")
+    Image.new("1", (30_000, 3_000)).save(folder / "huge.png")
+    return {
+        folder / "moving.gif": "is animated (2 frames); save the one that is meant as a picture of its own",
+        folder / "moving.png": "is animated (2 frames)",
+        folder / "deep.png": "has more than 8 bits a channel (I;16); convert it to 8 bits",
+        folder / "text.jpg": "cannot be read as an image",
+        folder / "cut.png": "cannot be read as an image",
+        folder / "none.png": "cannot be read as an image",
+        folder / "huge.png": "has 30000 x 3000 pixels; at most 89,478,485 are decoded: make it smaller",
+    }
+
+
+def test_of_many_pictures_the_bad_are_reported_and_the_rest_done(
+    checkpoints: Path, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = odd_pictures(tmp_path)
+    good = tmp_path / "good.png"
+    good.write_bytes(png(digits[0][0]))
+    assert main([str(checkpoints), *map(str, [*odd, good]), "--format", "csv", "--top", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["picture"] for row in csv.DictReader(io.StringIO(out))] == [str(good)]
+    for line, (file, message) in zip(err.splitlines(), odd.items(), strict=True):
+        assert line.startswith(f"{file} {message}")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_any_mode_of_eight_bits_is_read(checkpoints: Path, digits: tuple[np.ndarray, np.ndarray], mode: str) -> None:
+    image = Image.fromarray(digits[0][1]).convert("RGB").convert(mode)
+    assert Predictor.load(checkpoints / "best").predict(image, top_k=1)
+
+
+def test_an_opened_image_of_sixteen_bits_is_refused(checkpoints: Path) -> None:
+    with pytest.raises(DatasetError, match=r"picture 1 has more than 8 bits a channel"):
+        Predictor.load(checkpoints / "best").predict(Image.new("I;16", (8, 8)))
+
+
+def test_each_picture_is_answered_in_order_and_few_are_open_at_a_time(
+    checkpoints: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    opened = []
+
+    def pictures() -> Iterator[np.ndarray | bytes]:
+        for place in range(7):
+            opened.append(place)
+            yield b"none" if place == 4 else digits[0][place]
+
+    predictor = Predictor.load(checkpoints / "best")
+    answers = predictor.predict_each(pictures(), top_k=1, batch_size=2)
+    assert next(answers) == predictor.predict(digits[0][0], top_k=1)
+    assert opened == [0, 1]
+    kinds = [isinstance(answer, DatasetError) for answer in answers]
+    assert kinds == [False, False, False, True, False, False]
