@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
-from typing import Any, Generic
+from typing import Generic
 
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.exploration import explored
 from cifar_tune.tuning.pauses import Pauses
-from cifar_tune.tuning.points import noted
-from cifar_tune.tuning.proposal import Live, Parent
+from cifar_tune.tuning.proposal import Live, Note, Parent
 from cifar_tune.tuning.schedulers import Replacement, Scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 
@@ -27,8 +25,8 @@ class Generations(Generic[TrialT]):
         self._pauses = pauses
         self._store = store
 
-    def next(self, still_open: Collection[int], trial_id: str) -> dict[str, Any] | None:
-        """Returns the next trial that takes another's place, as the store notes it; None while there is none.
+    def next(self, still_open: Collection[int], trial_id: str) -> Note | None:
+        """Returns the next trial that takes another's place; None while there is none.
 
         trial_id: its name, which seeds its draws. The sampler is not asked, and not told: it explores elsewhere.
         """
@@ -50,16 +48,15 @@ class Generations(Generic[TrialT]):
         if self._store.trial(parent.replaces)["status_reason"] != reason:
             self._store.update_trial(parent.replaces, status_reason=reason)
 
-    def _note(self, found: Replacement, trial_id: str) -> dict[str, Any]:
+    def _note(self, found: Replacement, trial_id: str) -> Note:
         winner = self._pauses[found.winner]
         trial = winner.proposal.trial
         assert isinstance(trial, TrialConfig), "recorded runs are not replayed by a scheduler that replaces trials"
-        return {
-            "study": winner.proposal.study,
-            **noted(None),
-            "values": explored(self._sweep.search, trial, f"{self._sweep.seed}/{trial_id}"),
-            "baseline": False,
-            "measured": winner.measured,
-            "seed": trial.seed,
-            "parent": asdict(Parent(found.winner, winner.epoch, found.loser, found.reason)),
-        }
+        return Note(
+            study=winner.proposal.study,
+            point=None,
+            values=explored(self._sweep.search, trial, f"{self._sweep.seed}/{trial_id}"),
+            seed=trial.seed,
+            measured=winner.measured,
+            parent=Parent(found.winner, winner.epoch, found.loser, found.reason),
+        )

@@ -22,13 +22,6 @@ class Point:
     attributes: Mapping[str, Any]
 
 
-def noted(point: Point | None) -> dict[str, Any]:
-    """Returns a point as the store notes it; None outside the search space."""
-    if point is None:
-        return {"answers": None, "attributes": None}
-    return {"answers": dict(point.answers), "attributes": dict(point.attributes) or None}
-
-
 def distribution(domain: Domain) -> BaseDistribution:
     """Returns Optuna's form of a domain; a choice's options are known to Optuna by their labels."""
     match domain:

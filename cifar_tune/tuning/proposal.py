@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Generic
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.results.columns import RUNNING
+from cifar_tune.tuning.points import Point
 from cifar_tune.tuning.source import Record, TrialT
 
 PROPOSED = "proposed"
@@ -22,6 +23,46 @@ class Parent:
     epoch: int
     replaces: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A proposal as the store keeps it; what is left out is as here.
+
+    point: None outside the search space. values: by path into the trial. seed: None where it was refused, with the
+    reason. measured: what constraints limit, by column.
+    """
+
+    study: str
+    point: Point | None
+    values: Mapping[str, Any]
+    seed: int | None
+    baseline: bool = False
+    measured: Mapping[str, float] = field(default_factory=dict)
+    refused: str = ""
+    parent: Parent | None = None
+
+    @classmethod
+    def read(cls, payload: Mapping[str, Any]) -> Note:
+        """Returns the note of a store's payload."""
+        known = {name: payload[name] for name in (one.name for one in fields(cls)) if name in payload}
+        answers, parent = payload["answers"], payload.get("parent")
+        known["point"] = None if answers is None else Point(answers, payload["attributes"] or {})
+        return cls(**known | {"parent": None if parent is None else Parent(**parent)})
+
+    def payload(self) -> dict[str, Any]:
+        """Returns what the store keeps."""
+        point = self.point
+        kept = {
+            "study": self.study,
+            "answers": None if point is None else dict(point.answers),
+            "attributes": None if point is None else dict(point.attributes) or None,
+            "values": self.values,
+            "seed": self.seed,
+            "baseline": self.baseline,
+        }
+        told = {"measured": self.measured, "refused": self.refused, "parent": self.parent and asdict(self.parent)}
+        return kept | {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Generic
 
@@ -19,8 +19,8 @@ from cifar_tune.tuning.generations import Generations
 from cifar_tune.tuning.journal import Journal
 from cifar_tune.tuning.judge import Judge
 from cifar_tune.tuning.pauses import Pauses
-from cifar_tune.tuning.points import Point, noted
-from cifar_tune.tuning.proposal import PROPOSED, Live, Parent, Proposal, make_row
+from cifar_tune.tuning.points import Point
+from cifar_tune.tuning.proposal import PROPOSED, Live, Note, Proposal, make_row
 from cifar_tune.tuning.quota import Quota
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
@@ -61,7 +61,7 @@ class Search(Generic[TrialT]):
         for earlier in noted_trials(store):
             teach(self._studies[self._places[earlier.study]], earlier, self._limits)
         for note in store.notes(PROPOSED):
-            self._restore(known, **note)
+            self._restore(known, Note.read(note))
 
     def unfinished(self) -> tuple[Proposal[TrialT], ...]:
         """Returns the trials that were proposed and have not ended."""
@@ -164,7 +164,6 @@ class Search(Generic[TrialT]):
         None where the values make no trial, or one that breaks a constraint: then it is noted as refused.
         """
         study = self._studies[place]
-        note = {"study": study.name, **noted(point), "values": values, "baseline": baseline}
         seed = self._sweep.trial.seed + self._repeats[study.key(point)]
         measured: Mapping[str, float] = {}
         try:
@@ -173,14 +172,14 @@ class Search(Generic[TrialT]):
             refused = self._limits.broken(measured)
         except ConfigError as error:
             refused = str(error)
-        note |= {"measured": measured} if measured else {}
+        note = Note(study.name, point, values, seed, baseline, measured)
         if refused is not None:
-            assert point is not None
-            self._store.note(PROPOSED, **note, seed=None, refused=refused)
-            self._refuse(place, point, measured, refused)
+            note = replace(note, seed=None, refused=refused)
+        self._store.note(PROPOSED, **note.payload())
+        if refused is not None:
+            self._refuse(place, note)
             return None
-        self._store.note(PROPOSED, **note, seed=seed)
-        live = self._start(place, point, trial, measured, baseline=baseline)
+        live = self._start(place, note, trial)
         make_row(self._store, live.proposal)
         return live.proposal
 
@@ -189,24 +188,16 @@ class Search(Generic[TrialT]):
         note = self._generations.next(studies, trial_id := self._quota.next_id)
         if note is None:
             return None
-        self._store.note(PROPOSED, **note)
-        self._restore(set(), **note)
+        self._store.note(PROPOSED, **note.payload())
+        self._restore(set(), note)
         return self._live[trial_id].proposal
 
-    def _start(
-        self,
-        place: int,
-        point: Point | None,
-        trial: TrialT,
-        measured: Mapping[str, float],
-        *,
-        baseline: bool,
-        parent: Parent | None = None,
-    ) -> Live[TrialT]:
-        study, trial_id = self._studies[place], self._quota.start(place, beyond=parent is not None)
-        self._repeats[study.key(point)] += 1
-        number = study.add(trial_id, point, self._limits.excesses(measured))
-        live = Live(Proposal(trial_id, study.name, trial, baseline, parent), place, number, measured=measured)
+    def _start(self, place: int, note: Note, trial: TrialT) -> Live[TrialT]:
+        study, trial_id = self._studies[place], self._quota.start(place, beyond=note.parent is not None)
+        self._repeats[study.key(note.point)] += 1
+        number = study.add(trial_id, note.point, self._limits.excesses(note.measured))
+        proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent)
+        live = Live(proposal, place, number, measured=note.measured)
         self._live[trial_id] = live
         self._generations.born(live)
         self._schedulers[place].start(trial_id)
@@ -221,34 +212,20 @@ class Search(Generic[TrialT]):
         self._studies[live.study].resume(live.number)
         return live.proposal
 
-    def _refuse(self, place: int, point: Point, measured: Mapping[str, float], reason: str) -> None:
+    def _refuse(self, place: int, note: Note) -> None:
         study = self._studies[place]
-        self._quota.refuse(place, reason)
-        study.end(study.add("", point, self._limits.excesses(measured)), "infeasible" if measured else "failed")
+        self._quota.refuse(place, note.refused)
+        number = study.add("", note.point, self._limits.excesses(note.measured))
+        study.end(number, "infeasible" if note.measured else "failed")
 
-    def _restore(
-        self,
-        known: set[str],
-        study: str,
-        answers: Mapping[str, Any] | None,
-        attributes: Mapping[str, Any] | None,
-        values: Mapping[str, Any],
-        seed: int | None,
-        baseline: bool,
-        measured: Mapping[str, float] | None = None,
-        refused: str = "",
-        parent: Mapping[str, Any] | None = None,
-    ) -> None:
+    def _restore(self, known: set[str], note: Note) -> None:
         """Does again what a proposal did, and all that was reported of it since."""
-        place = self._places[study]
-        point = None if answers is None else Point(answers, attributes or {})
-        if seed is None:
-            assert point is not None
-            self._refuse(place, point, measured or {}, refused)
+        place = self._places[note.study]
+        if note.seed is None:
+            self._refuse(place, note)
             return
-        trial = self._sweep.trial_with({**self._studies[place].cell, **values}, seed)
-        began = None if parent is None else Parent(**parent)
-        live = self._start(place, point, trial, measured or {}, baseline=baseline, parent=began)
+        trial = self._sweep.trial_with({**self._studies[place].cell, **note.values}, note.seed)
+        live = self._start(place, note, trial)
         trial_id = live.proposal.trial_id
         if trial_id not in known:
             make_row(self._store, live.proposal)
@@ -256,7 +233,7 @@ class Search(Generic[TrialT]):
         rows = self._store.epochs(trial_id)
         for row in rows:
             self._judge.take_in(live, row)
-            self.audit.saw(trial_id, study, row)
+            self.audit.saw(trial_id, note.study, row)
         live.paused_at = self._pauses.last_of(trial_id)
         known_row = self._store.trial(trial_id)
         if trial_id in self.audit.audited and not known_row["audited"]:
