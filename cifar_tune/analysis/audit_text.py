@@ -23,7 +23,7 @@ def audit_sentences(audit: StoppingAudit) -> tuple[str, ...]:
     if not first.known:
         return (
             f"What early stopping cost is not known: {_trials(first.audited)} that a rung would have stopped ran on to"
-            " the end, too few for an estimate (`audit_fraction` of `asha` is the share that does).",
+            " the end, too few for an estimate (`scheduler.audit_fraction` is the share that does).",
         )
     found = (
         f"{_trials(first.audited)} that a rung would have stopped ran on to the end, each for"

@@ -48,9 +48,15 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
             sentences.append("It paused there: it goes on, or would have, once it is among the best.")
         if REPLACED in str(row["status_reason"]):
             sentences.append(f"When all had come: {row['status_reason']}.")
-    elif row["status"] == COMPLETED:
+        return "\n".join([*sentences, *_passed(own)])
+    if row["status"] == COMPLETED:
         sentences += _place(trials, row, metric)
-    return "\n".join([*sentences, *_passed(own)])
+    spared = _spared_at(row, own)
+    if spared is not None:
+        sentences.append(_spared(spared))
+        if metric in epochs.columns:
+            sentences += _comparison(_at_rung(trials, epochs, row["study"], spared), epochs, spared, metric)
+    return "\n".join([*sentences, *_passed(own, spared)])
 
 
 def _row(trials: pd.DataFrame, trial_id: str) -> pd.Series:
@@ -72,6 +78,20 @@ def _last_stop(own: pd.DataFrame) -> pd.Series | None:
     if last.empty or last["decision"].iloc[0] != "stop" or pd.isna(last["rung"].iloc[0]):
         return None
     return last.iloc[0]
+
+
+def _spared_at(row: pd.Series, own: pd.DataFrame) -> pd.Series | None:
+    """The epoch after which an audited trial would have been stopped: that of its last rung."""
+    rungs = own[own["rung"].notna()]
+    audited = "audited" in row and row["audited"] is not pd.NA and bool(row["audited"])
+    return rungs.iloc[-1] if audited and len(rungs) else None
+
+
+def _spared(rung: pd.Series) -> str:
+    group = "" if pd.isna(rung["bracket"]) else f" of bracket {rung['bracket']}"
+    place = f"place {rung['rung_rank']} of the {rung['rung_size']} trials that had come there"
+    stop = f"It was to be stopped after epoch {rung['epoch']}: {place}, to the rung at epoch {rung['rung']}{group}"
+    return f"{stop}. It ran on to show what early stopping costs (`audit_fraction`)."
 
 
 def _ended(row: pd.Series, rung: pd.Series | None) -> str:
@@ -216,10 +236,10 @@ def _place(trials: pd.DataFrame, row: pd.Series, metric: str) -> Iterator[str]:
     yield f"Its {words} was {value}, place {place} of the {len(completed)} completed trials."
 
 
-def _passed(own: pd.DataFrame) -> Iterator[str]:
-    """The rungs that the trial passed, at once or after a pause."""
-    later = own["epoch"] < own["epoch"].max()
-    there = own[own["rung"].notna() & ((own["decision"] != "stop") | later)]
+def _passed(own: pd.DataFrame, spared: pd.Series | None = None) -> Iterator[str]:
+    """The rungs that the trial passed, at once or after a pause. spared: the one that it did not pass, and ran on."""
+    later = own["epoch"] < (own["epoch"].max() if spared is None else spared["epoch"])
+    there = own[own["rung"].notna() & (later if spared is not None else (own["decision"] != "stop") | later)]
     parts = [
         f"epoch {one['rung']} (place {one['rung_rank']} of {one['rung_size']}"
         + (", paused, went on later)" if one["decision"] == "stop" else ")")

@@ -31,7 +31,9 @@ def objectives_findings(sweep: Mapping[str, Any]) -> Iterator[Finding]:
         if name in _KNOWN[part] and name not in allowed:
             message = f"{name} goes by one objective; with several, allowed are {', '.join(allowed)}"
             yield Finding((part, "name"), message)
-    if len(objectives) > 1 and _value(sweep.get("scheduler"), "audit_fraction"):
+    scheduler = sweep.get("scheduler")
+    known = _value(scheduler, "name") in FOR_SEVERAL["scheduler"]
+    if len(objectives) > 1 and known and _value(scheduler, "audit_fraction"):
         message = "an audit is of one objective; with several, must be 0 or left out"
         yield Finding(("scheduler", "audit_fraction"), message)
     if _asks_for_latency(objectives) and _value(_value(sweep.get("trial"), "evaluation"), "latency") is False:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from cifar_tune.config.messages import Finding
+from cifar_tune.config.messages import Finding, found
 from cifar_tune.schema import Count, Strict
 
 Factor = Annotated[int, Field(ge=2)]
@@ -30,10 +30,26 @@ def rungs(grace_epochs: int, reduction_factor: int, epochs: int) -> tuple[int, .
 
 
 class Stopping(Strict):
-    """What a scheduler has that stops trials at rungs, for good."""
+    """What a scheduler has that stops trials at rungs, at once or by never letting a paused one go on."""
 
     audit_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of the trials to be stopped that run on to the end, to show what stopping costs; 0: none."""
+
+
+class Unaudited(Strict):
+    """What a scheduler has that keeps no trial from its end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_audit(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "audit_fraction" in data:
+            told = f"{cls.model_fields['name'].default} {cls.audit_impossible}"
+            message = f"{told}; allowed with asha, asha_promotion, hyperband, median: leave it out"
+            raise found([Finding(("audit_fraction",), message, at_key=True)])
+        return data
+
+    audit_impossible: ClassVar[str]
+    """Why there is nothing to audit."""
 
 
 class Asha(Stopping):
@@ -47,7 +63,7 @@ class Asha(Stopping):
     """Groups that trials are drawn into; each has its first rung `reduction_factor` times as late as the one before."""
 
 
-class AshaPromotion(Strict):
+class AshaPromotion(Stopping):
     """Asynchronous successive halving as published: trials pause at a rung and go on once they are among its best.
 
     Source: Li et al. 2020 (arXiv:1810.05934, algorithm 2).
@@ -59,7 +75,7 @@ class AshaPromotion(Strict):
     reduction_factor: Factor = 3
 
 
-class Hyperband(Strict):
+class Hyperband(Stopping):
     """Brackets of synchronous successive halving: a rung is decided when all of its trials have come.
 
     Source: Li et al. 2018 (arXiv:1603.06560, algorithm 1).
@@ -71,7 +87,7 @@ class Hyperband(Strict):
     reduction_factor: Factor = 3
 
 
-class MedianStopping(Strict):
+class MedianStopping(Stopping):
     """Stops a trial whose best value is worse than the median of the others' averages up to the same epoch.
 
     Source: Golovin et al. 2017 (doi:10.1145/3097983.3098043, section 3.2.1).
@@ -84,12 +100,13 @@ class MedianStopping(Strict):
     """Others that must have come as far before a trial is stopped."""
 
 
-class Pbt(Strict):
+class Pbt(Unaudited):
     """Population based training: every `interval_epochs` the worst trials are replaced by perturbed copies of the best.
 
     Source: Jaderberg et al. 2017 (arXiv:1711.09846), truncation selection.
     """
 
+    audit_impossible: ClassVar[str] = "replaces weak trials, and a copy trains on in the place of each"
     name: Literal["pbt"] = "pbt"
     population: Count | None = None
     """Trials that train side by side: those of a study. The same as `trials_per_study`, written here or there."""
@@ -99,9 +116,10 @@ class Pbt(Strict):
     """Share of the population that is replaced, and share that it is replaced from."""
 
 
-class NoScheduler(Strict):
+class NoScheduler(Unaudited):
     """Every trial runs to its last epoch."""
 
+    audit_impossible: ClassVar[str] = "stops no trial"
     name: Literal["none"] = "none"
 
 

@@ -1,7 +1,9 @@
 """A share of the trials that would be stopped run on to the end, to show what early stopping costs.
 
-Who is audited follows from the sweep's seed and the trial's name alone. The rungs that an audited trial would not have
-reached never hear of it: the other trials are judged as if it had been stopped. The sampler learns from all its values.
+Who is audited follows from the sweep's seed and the trial's name alone. A paused trial runs on when it is clear that it
+would never have gone on: when no more trials come, and none that may go on is left. The rungs that an audited trial
+would not have reached never hear of it: the other trials are judged as if it had been stopped. The sampler learns from
+all its values.
 """
 
 from __future__ import annotations
@@ -53,8 +55,11 @@ class Arrivals(NamedTuple):
 class Audit:
     """Who runs on although a rung would stop it, and what the rungs and the ends of all trials were."""
 
-    def __init__(self, seed: int, fraction: float, objective: Objective) -> None:
-        """fraction: of the trials that would be stopped. objective: what the rungs go by."""
+    def __init__(self, seed: int, fraction: float, objective: Objective, *, by_best: bool = False) -> None:
+        """fraction: of the trials that would be stopped. objective: what the rungs go by.
+
+        by_best: they go by a trial's best value so far, not by its last.
+        """
         self.audited: set[str] = set()
         self.finals = 0
         self._seed = seed
@@ -62,6 +67,7 @@ class Audit:
         self._metric = objective.metric
         self._sign = objective.sign
         self._arrivals: dict[str, _Arrival] = {}
+        self._bests: dict[str, float] | None = {} if by_best else None
 
     def chosen(self, trial_id: str) -> bool:
         """Tells whether the trial runs on if it is to be stopped."""
@@ -70,7 +76,8 @@ class Audit:
 
     def overruled(self, trial_id: str, decision: Decision) -> Decision:
         """Returns the decision that counts: an audited trial goes on where a rung would stop it, not beyond a limit."""
-        if decision.action == "stop" and decision.limit is None and self.chosen(trial_id):
+        final = decision.action == "stop" and decision.limit is None and not decision.paused
+        if final and self.chosen(trial_id):
             return replace(decision, action="continue")
         return decision
 
@@ -83,6 +90,7 @@ class Audit:
         if value is None:
             return False
         value *= self._sign
+        judged = self._judged(trial_id, value)
         if row["rung"] is not None and trial_id not in self._arrivals:
             self._arrivals[trial_id] = _Arrival(study, row["rung"], value, value)
         arrival = self._arrivals.get(trial_id)
@@ -91,13 +99,19 @@ class Audit:
         arrival.last = value
         if trial_id not in self.audited:
             arrival.out = None  # a paused trial that goes on was not stopped
-        worse = row["rung_cutoff"] is not None and value < self._sign * row["rung_cutoff"]
+        worse = row["rung_cutoff"] is not None and judged < self._sign * row["rung_cutoff"]
         spared = worse and row["decision"] == "continue" and self.chosen(trial_id) and trial_id not in self.audited
         if spared or row["decision"] == "stop":
             arrival.out = row["rung"] or row["epoch"]
         if spared:
             self.audited.add(trial_id)
         return spared
+
+    def _judged(self, trial_id: str, value: float) -> float:
+        if self._bests is None:
+            return value
+        self._bests[trial_id] = max(value, self._bests.get(trial_id, value))
+        return self._bests[trial_id]
 
     def ended(self, trial_id: str, status: str) -> None:
         """Takes in the end of a trial; a diverged one has the worst final value of all."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
 from cifar_tune.config.objective import learnt_of
+from cifar_tune.config.schedulers import MedianStopping
 from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
@@ -30,7 +31,9 @@ class Judge(Generic[TrialT]):
         store: Record,
     ) -> None:
         """schedulers: of the studies, in their order."""
-        self.audit = Audit(sweep.seed, audited_share(sweep.scheduler), learnt_of(sweep.objectives))
+        by_best = isinstance(sweep.scheduler, MedianStopping)
+        share = audited_share(sweep.scheduler)
+        self.audit = Audit(sweep.seed, share, learnt_of(sweep.objectives), by_best=by_best)
         self._measures = Measures(sweep.objectives, store)
         self._studies = studies
         self._schedulers = schedulers

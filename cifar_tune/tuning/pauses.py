@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 from cifar_tune.results.columns import RUNNING
@@ -23,7 +23,11 @@ class Pauses(Generic[TrialT]):
         self._schedulers = schedulers
         self._store = store
         self._paused: dict[str, Live[TrialT]] = {}
-        self._promoted = {note["trial_id"]: note["epoch"] for note in store.notes(PROMOTED)}
+        self._promoted: dict[str, int] = {}
+        self._spared: set[str] = set()
+        for note in store.notes(PROMOTED):
+            self._promoted[note["trial_id"]] = note["epoch"]
+            self._spared |= {note["trial_id"]} if note.get("audited") else set()
 
     def __len__(self) -> int:
         return len(self._paused)
@@ -39,6 +43,10 @@ class Pauses(Generic[TrialT]):
         """Returns the epoch of the last pause that a trial went on from, 0 where there is none."""
         epoch: int = self._promoted.get(trial_id, 0)
         return epoch
+
+    def spared_after(self, trial_id: str) -> int | None:
+        """Returns the epoch of the pause that a trial went on from to be audited, None where there is none."""
+        return self._promoted[trial_id] if trial_id in self._spared else None
 
     def recorded(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
         """Returns the decision that an epoch got."""
@@ -61,11 +69,21 @@ class Pauses(Generic[TrialT]):
                 return self._paused[trial_id]
         return None
 
-    def release(self, live: Live[TrialT]) -> None:
-        """Lets a paused trial go on; a driver that is killed before the note has let nobody know."""
+    def over(self, training: Collection[int]) -> Iterator[Live[TrialT]]:
+        """Yields the paused trials that will never go on, where no new trials come and none is promoted; in order.
+
+        training: the studies in which a trial may still come to a rung.
+        """
+        yield from (live for _, live in sorted(self._paused.items()) if live.study not in training)
+
+    def release(self, live: Live[TrialT], *, audited: bool = False) -> None:
+        """Lets a paused trial go on; a driver that is killed before the note has let nobody know.
+
+        audited: although its scheduler would not.
+        """
         trial_id = live.proposal.trial_id
         live.paused_at = live.epoch
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, ended_at=None)
-        self._store.note(PROMOTED, trial_id=trial_id, epoch=live.epoch)
+        self._store.note(PROMOTED, trial_id=trial_id, epoch=live.epoch, **({"audited": True} if audited else {}))
         self._schedulers[live.study].start(trial_id)
         del self._paused[trial_id]

@@ -72,7 +72,7 @@ class Search(Generic[TrialT]):
         """Whether every trial of every study has been proposed, and none that is paused may go on any more."""
         if self.ended_by is not None:
             return True
-        waiting = self._pauses and (self._live or self._pauses.next(()))
+        waiting = self._pauses and (self._live or self._pauses.next(()) or self._spared())
         return not self._quota.open() and not waiting
 
     @property
@@ -84,7 +84,8 @@ class Search(Generic[TrialT]):
         """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
 
         That is one that replaces another, else a paused one that goes on, else a new one, of the study that has started
-        the fewest. It is noted in the store before it is returned: a killed driver proposes nothing twice.
+        the fewest; when none is left, a paused one that is audited. It is noted in the store before it is returned: a
+        killed driver proposes nothing twice.
         """
         if self.ended_by is not None:
             return None
@@ -93,7 +94,8 @@ class Search(Generic[TrialT]):
             return child
         while (paused := self._pauses.next(studies)) is None:
             if not studies:
-                return None
+                spared = self._spared()
+                return self._go_on(spared, audited=True) if spared else None
             place = min(studies, key=self._quota.started.__getitem__)
             proposal = self._baseline(place) if self._quota.started[place] == 0 else None
             proposal = proposal or self._sampled(place)
@@ -204,10 +206,19 @@ class Search(Generic[TrialT]):
         self._standing.started(live.proposal)
         return live
 
-    def _go_on(self, live: Live[TrialT]) -> Proposal[TrialT]:
-        """Starts a paused trial again."""
-        self._pauses.release(live)
-        self._live[live.proposal.trial_id] = live
+    def _spared(self) -> Live[TrialT] | None:
+        """Returns the next paused trial that runs on although it would never go on; None while one might."""
+        training = {live.study for trial_id, live in self._live.items() if trial_id not in self.audit.audited}
+        return next((one for one in self._pauses.over(training) if self.audit.chosen(one.proposal.trial_id)), None)
+
+    def _go_on(self, live: Live[TrialT], *, audited: bool = False) -> Proposal[TrialT]:
+        """Starts a paused trial again. audited: to its end, without its scheduler."""
+        self._pauses.release(live, audited=audited)
+        trial_id = live.proposal.trial_id
+        self._live[trial_id] = live
+        if audited:
+            self.audit.audited.add(trial_id)
+            self._store.update_trial(trial_id, audited=True)
         self._standing.resumed(STOPPED)
         self._studies[live.study].resume(live.number)
         return live.proposal
@@ -234,6 +245,8 @@ class Search(Generic[TrialT]):
         for row in rows:
             self._judge.take_in(live, row)
             self.audit.saw(trial_id, note.study, row)
+            if row["epoch"] == self._pauses.spared_after(trial_id):
+                self.audit.audited.add(trial_id)
         live.paused_at = self._pauses.last_of(trial_id)
         known_row = self._store.trial(trial_id)
         if trial_id in self.audit.audited and not known_row["audited"]:

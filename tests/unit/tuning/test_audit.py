@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cifar_tune.analysis.audit import StoppingAudit, judge_rung, stopping_audit
+from cifar_tune.analysis.why import why
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.sweep_config import SweepConfig
@@ -35,7 +36,7 @@ trial:
 search:
   optimizer.lr: {float: [0.001, 1.0]}
 sampler: {name: random}
-scheduler: {name: asha, grace_epochs: 1, reduction_factor: 3, audit_fraction: FRACTION}
+scheduler: {SCHEDULER, grace_epochs: 1, audit_fraction: FRACTION}
 trials_per_study: TRIALS
 """
 
@@ -53,9 +54,29 @@ def crossing(lr: float, epoch: int) -> float:
     return 0.4 + (lr / 10) * (epoch - 4)
 
 
-def sweep_of(tmp_path: Path, *, fraction: float, trials: int = 60, seed: int = 0) -> SweepConfig:
+SCHEDULERS = (
+    "name: asha, reduction_factor: 3",
+    "name: asha_promotion, reduction_factor: 3",
+    "name: hyperband, reduction_factor: 3",
+    "name: median, min_trials: 4",
+)
+each_scheduler = pytest.mark.parametrize("scheduler", SCHEDULERS)
+
+
+def text_of(fraction: float | str, trials: int = 4, scheduler: str = SCHEDULERS[0]) -> str:
+    return FILE.replace("FRACTION", str(fraction)).replace("TRIALS", str(trials)).replace("SCHEDULER", scheduler)
+
+
+def wavering(lr: float, epoch: int) -> float:
+    """Crossing curves that fall at times, so that the best is not the last."""
+    return crossing(lr, epoch) - 0.06 * (epoch % 3 == 0) * (lr < 0.6)
+
+
+def sweep_of(
+    tmp_path: Path, *, fraction: float, trials: int = 60, seed: int = 0, scheduler: str = SCHEDULERS[0]
+) -> SweepConfig:
     path = tmp_path / "audited.yaml"
-    path.write_text(FILE.replace("FRACTION", str(fraction)).replace("TRIALS", str(trials)))
+    path.write_text(text_of(fraction, trials, scheduler))
     return load_sweep(path, [f"seed={seed}"])
 
 
@@ -105,18 +126,57 @@ def test_an_audited_trial_runs_to_the_end_and_its_row_keeps_the_comparison_that_
     assert (last["rung_rank"] > 1).all()
 
 
-def test_the_other_trials_are_judged_as_if_the_audited_ones_had_been_stopped(tmp_path: Path) -> None:
-    _, (trials, with_audit, _) = run(tmp_path / "with", sweep_of(tmp_path, fraction=0.5), crossing)
-    _, (_, without, _) = run(tmp_path / "without", sweep_of(tmp_path, fraction=0.0), crossing)
+@each_scheduler
+def test_the_audited_ones_are_those_chosen_of_the_stopped_and_all_others_are_judged_as_without_them(
+    tmp_path: Path, scheduler: str
+) -> None:
+    """The run without an audit is the oracle: the same proposals, one worker, nobody spared."""
+    audited_run, (trials, with_audit, _) = run(
+        tmp_path / "with", sweep_of(tmp_path, fraction=0.5, scheduler=scheduler), wavering
+    )
+    _, (unaudited, without, _) = run(
+        tmp_path / "without", sweep_of(tmp_path, fraction=0.0, scheduler=scheduler), wavering
+    )
     columns = ["trial_id", "rung", "rung_size", "rung_rank", "rung_cutoff"]
     decided = [frame.loc[frame["rung"].notna(), columns].reset_index(drop=True) for frame in (with_audit, without)]
-    assert trials["audited"].sum() > 10
     pd.testing.assert_frame_equal(*decided)
+    stopped = set(unaudited.loc[unaudited["status"] == "stopped", "trial_id"])
+    spared = {trial_id for trial_id in stopped if audited_run.audit.chosen(trial_id)}
+    assert len(spared) > 5
+    assert set(trials.loc[trials["audited"], "trial_id"]) == spared
+    ran = trials[trials["audited"]]
+    assert (set(ran["status"]), set(ran["epochs_trained"])) == ({"completed"}, {EPOCHS})
+    assert set(trials.loc[trials["status"] == "stopped", "trial_id"]) == stopped - spared
+    found = stopping_audit(trials, with_audit, "validation_accuracy")
+    arrivals = audited_run.audit.arrivals()
+    assert found is not None
+    assert arrivals is not None
+    assert judge_rung(*arrivals) == found.rungs[0]
 
 
-@pytest.mark.parametrize("deaths", [(5, 9, 10), tuple(range(2, 40))])
-def test_a_search_that_dies_and_is_rebuilt_audits_the_same_trials(tmp_path: Path, deaths: tuple[int, ...]) -> None:
-    sweep = sweep_of(tmp_path, fraction=0.4, trials=40)
+@each_scheduler
+def test_an_audited_trial_is_told_when_and_why_it_was_to_be_stopped(tmp_path: Path, scheduler: str) -> None:
+    _, (trials, epochs, _) = run(tmp_path / "x", sweep_of(tmp_path, fraction=0.5, scheduler=scheduler), wavering)
+    trial_id = trials.loc[trials["audited"], "trial_id"].iloc[-1]
+    rows = epochs[(epochs["trial_id"] == trial_id) & epochs["rung"].notna()]
+    first, place, spared, needed, *_ = why(trials, epochs, trial_id).splitlines()
+    assert first == f"{trial_id} completed: it ended after epoch 9 of 9."
+    assert place.startswith("Its validation accuracy was ")
+    assert spared.startswith(f"It was to be stopped after epoch {rows['rung'].iloc[-1]}: place ")
+    assert spared.endswith("It ran on to show what early stopping costs (`audit_fraction`).")
+    assert " was needed, " in needed or "nobody could go on before more had come" in needed
+    passed = [f"epoch {rung} (" for rung in rows["rung"].iloc[:-1]]
+    told = why(trials, epochs, trial_id).splitlines()[-1]
+    assert all(one in told for one in passed)
+    assert f"epoch {rows['rung'].iloc[-1]} (" not in told
+
+
+@each_scheduler
+@pytest.mark.parametrize("deaths", [(5, 9, 42), pytest.param(tuple(range(2, 90)), marks=pytest.mark.slow)])
+def test_a_search_that_dies_and_is_rebuilt_audits_the_same_trials(
+    tmp_path: Path, deaths: tuple[int, ...], scheduler: str
+) -> None:
+    sweep = sweep_of(tmp_path, fraction=0.4, trials=40, scheduler=scheduler)
     whole, expected = run(tmp_path / "whole", sweep, crossing)
     store = ResultsStore.create(tmp_path / "broken", sweep_name=sweep.name)
     search = Search(sweep, store)
@@ -124,7 +184,7 @@ def test_a_search_that_dies_and_is_rebuilt_audits_the_same_trials(tmp_path: Path
     while (proposal := search.propose()) is not None:
         number += 1
         if number in deaths:
-            train(search, proposal, crossing, epochs=1 + number % 3)
+            train(search, proposal, crossing, epochs=max(1, known(store, proposal)) + number % 3)
             store.close()
             store = ResultsStore.open(tmp_path / "broken")
             search = Search(sweep, store)
@@ -178,6 +238,10 @@ def test_a_paused_trial_that_went_on_was_not_stopped() -> None:
     assert found.out == [True, False]
 
 
+def known(store: ResultsStore, proposal: Proposal) -> int:
+    return len(store.epochs(proposal.trial_id))
+
+
 def audit_of(tmp_path: Path, curve: Curve) -> tuple[Search, StoppingAudit]:
     search, (trials, epochs, _) = run(tmp_path / "x", sweep_of(tmp_path, fraction=0.2, trials=150), curve)
     found = stopping_audit(trials, epochs, "validation_accuracy")
@@ -205,9 +269,21 @@ def test_parallel_curves_do_not_warn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fraction", ["-0.1", "0.51", "1", "many"])
 def test_a_fraction_outside_its_range_is_an_error_with_the_values_allowed(tmp_path: Path, fraction: str) -> None:
-    (tmp_path / "x.yaml").write_text(FILE.replace("FRACTION", fraction).replace("TRIALS", "4"))
+    (tmp_path / "x.yaml").write_text(text_of(fraction))
     with pytest.raises(ConfigError) as caught:
         load_sweep(tmp_path / "x.yaml")
     assert str(caught.value).startswith(f"{tmp_path / 'x.yaml'}:10:")
     assert "scheduler.audit_fraction: must be" in str(caught.value)
     assert "0.5" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("pbt", "replaces weak trials"), ("none", "stops no trial")])
+def test_where_nothing_is_stopped_for_good_an_audit_is_an_error_that_says_why(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    text = text_of(0.1).replace("name: asha, reduction_factor: 3, grace_epochs: 1", f"name: {name}")
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_sweep(tmp_path / "x.yaml")
+    assert f"scheduler.audit_fraction: {name} {reason}" in str(caught.value)
+    assert "allowed with asha, asha_promotion, hyperband, median" in str(caught.value)

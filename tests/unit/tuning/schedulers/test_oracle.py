@@ -39,9 +39,9 @@ SWEEP: dict[str, Any] = {
 SCHEDULERS = {
     "asha": {"name": "asha", "audit_fraction": 0.0, "grace_epochs": 1, "reduction_factor": 3},
     "asha in brackets": {"name": "asha", "audit_fraction": 0.0, "reduction_factor": 2, "brackets": 3},
-    "asha_promotion": {"name": "asha_promotion", "grace_epochs": 1, "reduction_factor": 3},
-    "hyperband": {"name": "hyperband", "grace_epochs": 1, "reduction_factor": 3},
-    "median": {"name": "median", "grace_epochs": 2, "min_trials": 4},
+    "asha_promotion": {"name": "asha_promotion", "audit_fraction": 0.0, "grace_epochs": 1, "reduction_factor": 3},
+    "hyperband": {"name": "hyperband", "audit_fraction": 0.0, "grace_epochs": 1, "reduction_factor": 3},
+    "median": {"name": "median", "audit_fraction": 0.0, "grace_epochs": 2, "min_trials": 4},
 }
 DIVERGING = ("t0006", "t0017")
 Kill = Callable[[int], bool]
