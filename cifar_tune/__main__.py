@@ -14,6 +14,7 @@ COMMANDS = {
     "report": "tables, figures and findings of a results folder",
     "predict": "what a trained model sees in pictures",
     "dashboard": "a results folder in the browser, live",
+    "track": "a results folder to TensorBoard, MLflow or Weights & Biases, live or afterwards",
     "simulate": "replay recorded curves to choose sampler and scheduler",
     "datasets": "what data is there; download, verify, decode it",
 }

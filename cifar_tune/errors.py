@@ -8,7 +8,8 @@
     |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
     |-- ClusterError     RuntimeError Ray could not be started or reached
-    `-- ServingError     OSError      the dashboard cannot serve where it was told to
+    |-- ServingError     OSError      the dashboard cannot serve where it was told to
+    `-- TrackingError    RuntimeError MLflow, Weights & Biases or TensorBoard is not installed or does not take a trial
 
 A trial whose loss is no longer finite is a result, not an error: see `training.loop.Diverged`.
 """
@@ -72,3 +73,7 @@ class ClusterError(CifarTuneError, RuntimeError):
 
 class ServingError(CifarTuneError, OSError):
     """The dashboard cannot serve where it was told to: the port is in use, or the host is not this machine's."""
+
+
+class TrackingError(CifarTuneError, RuntimeError):
+    """A tracker is not installed, does not answer, or does not take a trial; says which, and what helps."""

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,23 +102,24 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resume: str) -> int:
     """Trains to the end and says what came of it; returns the exit status."""
-    from cifar_tune.training.logs import TensorBoardLog, write_csv
+    from cifar_tune.tracking.event_files import EventFile
+    from cifar_tune.training.logs import write_csv
     from cifar_tune.training.loop import Diverged
     from cifar_tune.training.progress import beginning, ending, saved, shown
 
     console.print(beginning(opened), highlight=False)
     history = opened.state.history
     with ExitStack() as stack:
-        board = stack.enter_context(TensorBoardLog(options.tensorboard)) if options.tensorboard else None
+        board = stack.enter_context(EventFile(options.tensorboard)) if options.tensorboard else None
         if board is not None:
             for metrics in history:
-                board.write(metrics)
+                board.write(metrics.epoch, asdict(metrics))
         try:
             for metrics in shown(opened, console):
                 if options.csv:
                     write_csv(options.csv, history)
                 if board is not None:
-                    board.write(metrics)
+                    board.write(metrics.epoch, asdict(metrics))
         except Diverged as error:
             console.print(f"diverged: {error}", highlight=False)
             return NO_USABLE_RESULT

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "tuning": {"config", "training", "results", "dominance", "schema", "errors"},
     "analysis": {"results", "figures", "dominance", "errors"},
     "serving": {"analysis", "figures", "results", "errors"},
+    "tracking": {"figures", "results", "errors"},
     "inspection": {"training", "figures", "schema", "errors"},
 }
 ONLY_IN_TUNING = {"ray", "optuna"}
@@ -53,7 +54,7 @@ def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
         top = module.split(".")[0]
         if top in ONLY_IN_TUNING:
             assert room == "tuning", f"{where}: only tuning imports {top}"
-        if room in ("analysis", "figures", "results", "serving"):
+        if room in ("analysis", "figures", "results", "serving", "tracking"):
             assert top not in NEVER_BESIDE_TRAINING, f"{where}: {room} needs no {top}"
         if top == "cifar_tune" and room in MAY_IMPORT:
             other = module.split(".")[1] if "." in module else ""
@@ -88,6 +89,7 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.confirm", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.report", ("torch", "ray", "optuna")),
         ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
+        ("cifar_tune.track, cifar_tune.tracking.event_files", ("torch", "ray", "optuna", "pandas", "tensorboardX")),
         ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
         ("cifar_tune.tuning.search", ("torch", "ray")),
         ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import struct
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tensorboardX.proto.event_pb2 import Event
 
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.flops import count_parameters
-from cifar_tune.training.logs import TensorBoardLog, write_csv
+from cifar_tune.training.logs import write_csv
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.progress import StepBar, beginning, ending, line, saved, shown
 from cifar_tune.training.trial import TrialConfig
@@ -32,27 +30,6 @@ def test_a_csv_holds_every_record_and_reads_back(tmp_path: Path) -> None:
     assert rows[0]["validation_loss"] == ""
     assert float(rows[1]["validation_accuracy"]) == 0.375
     assert [entry.name for entry in path.parent.iterdir()] == ["curve.csv"]
-
-
-def events(folder: Path) -> list[Event]:
-    """Returns what the event file holds: length, checksum, content, checksum, and so on."""
-    (path,) = folder.iterdir()
-    stream, found = io.BytesIO(path.read_bytes()), []
-    while header := stream.read(12):
-        found.append(Event.FromString(stream.read(struct.unpack("<Q", header[:8])[0])))
-        stream.read(4)
-    return found
-
-
-def test_tensorboard_gets_every_figure_at_its_epoch(tmp_path: Path) -> None:
-    with TensorBoardLog(tmp_path) as log:
-        log.write(FIRST)
-        log.write(SECOND)
-    found = {(event.step, value.tag): value.simple_value for event in events(tmp_path) for value in event.summary.value}
-    assert found[1, "train_loss"] == 2.25
-    assert found[2, "validation_accuracy"] == 0.375
-    assert (1, "validation_accuracy") not in found
-    assert not any(tag == "epoch" for _, tag in found)
 
 
 def test_a_line_says_what_an_epoch_gave() -> None:
