@@ -13,6 +13,7 @@ COMMANDS = {
     "confirm": "retrain the best configurations with fresh seeds, open the test split",
     "report": "tables, figures and findings of a results folder",
     "predict": "what a trained model sees in pictures",
+    "export": "a trained model as safetensors, ONNX, torch.export or packed ternary, with a model card",
     "dashboard": "a results folder in the browser, live",
     "track": "a results folder to TensorBoard, MLflow or Weights & Biases, live or afterwards",
     "simulate": "replay recorded curves to choose sampler and scheduler",

@@ -30,8 +30,8 @@ def add_address(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Adds what names a checkpoint and the device that it is to run on; `checkpoint_folder` finds it."""
+def add_checkpoint(parser: argparse.ArgumentParser, *, runs: bool = True) -> None:
+    """Adds what names a checkpoint, and the device where it `runs`; `checkpoint_folder` finds it."""
     parser.add_argument(
         "checkpoint",
         type=Path,
@@ -39,7 +39,8 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
         help="its folder, results/SWEEP/TRIAL_ID, with --best a sweep, or an exported model",
     )
     parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
+    if runs:
+        parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
 
 
 STDIN = Path("-")

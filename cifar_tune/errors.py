@@ -5,6 +5,7 @@
     |-- DatasetError     OSError      a data set is missing, corrupt, or cannot be fetched
     |-- DeviceError      RuntimeError a device was asked for that is not there
     |-- CheckpointError  OSError      a checkpoint is missing, corrupt, or of another model or format
+    |-- ExportError      RuntimeError a model cannot be exported as asked, or not be published
     |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
     |-- ClusterError     RuntimeError Ray could not be started or reached
@@ -57,6 +58,10 @@ class DeviceError(CifarTuneError, RuntimeError):
 
 class CheckpointError(CifarTuneError, OSError):
     """A checkpoint is missing, corrupt, or belongs to another model or format version."""
+
+
+class ExportError(CifarTuneError, RuntimeError):
+    """A model cannot be exported as asked, its export does not compute the same, or the hub does not take it."""
 
 
 class ResultsError(CifarTuneError, OSError):

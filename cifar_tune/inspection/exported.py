@@ -21,6 +21,7 @@ import safetensors.torch
 from pydantic import ValidationError
 
 from cifar_tune.errors import CheckpointError
+from cifar_tune.inspection.card import Confirmed, Provenance
 from cifar_tune.training.checkpoint import TRIAL, TrainedModel, dataset_info
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models.ternary import TernaryResNet
@@ -115,3 +116,9 @@ def read_exported(path: Path) -> TrainedModel:
         weights = unpack_state(weights)
         trial = trial.model_copy(update={"model": trial.model.plain()})
     return TrainedModel(exported.folder, trial, exported.info, weights)
+
+
+def provenance_in(path: Path) -> Provenance:
+    """Returns what an exported folder tells of its network. Raises CheckpointError as `open_exported`."""
+    told = open_exported(path).config["provenance"]
+    return Provenance(**{**told, "confirmed": tuple(Confirmed(**one) for one in told["confirmed"])})

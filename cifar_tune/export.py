@@ -1,0 +1,205 @@
+"""`python -m cifar_tune.export CHECKPOINT`: a trained model as files for others to use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count, picture_files
+from cifar_tune.errors import DatasetError
+from cifar_tune.exits import exit_status
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cifar_tune.inspection.card import Confirmed, Provenance
+    from cifar_tune.inspection.export import Written
+    from cifar_tune.training.checkpoint import TrainedModel
+
+FORMATS = ("safetensors", "onnx", "torch_export", "ternary")
+CHECK_IMAGES = 64
+"""Real images that a program's logits are compared on."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.export results/quickstart --best
+  python -m cifar_tune.export results/quickstart/t0004 --format safetensors onnx --output five_or_six
+  python -m cifar_tune.export results/trials/ternary_resnet18_cifar10/best --format ternary
+  python -m cifar_tune.export results/quickstart --best --push-to-hub NAME/five_or_six
+
+The folder appears whole or not at all. Weights are read back bit for bit; ONNX and torch.export programs take pixels,
+and their logits are compared with the network's on validation images, or on those of --check-on.
+
+exit status: 0 done; 2 the input is wrong.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_tune.export",
+        description="Writes a trained model as files, with a model card.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_checkpoint(parser, runs=False)
+    parser.add_argument(
+        "--format", nargs="+", choices=FORMATS, default=["safetensors"], help="one or several (default: safetensors)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="a new folder (default: results/exports/NAME OF TRIAL)"
+    )
+    parser.add_argument("--opset", type=count, metavar="N", help="of ONNX (default: torch.onnx's)")
+    add_data(parser)
+    parser.add_argument(
+        "--check-on", type=Path, nargs="+", metavar="IMAGE", help="pictures to check on, where the data set is not here"
+    )
+    parser.add_argument("--push-to-hub", metavar="REPO", help="then upload the folder to this Hugging Face repository")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Exports, and says what was written.
+
+    Raises:
+        CifarTuneError: the input is wrong, or an export does not compute the same.
+    """
+    folder = checkpoint_folder(options.checkpoint, best=options.best)
+    output = options.output or Path("results", "exports", export_name(folder))
+    from cifar_tune.inspection.deployed import DEFAULT_OPSET
+    from cifar_tune.inspection.export import PROGRAMS, check_export, export
+    from cifar_tune.inspection.hub import check_hub, push
+    from cifar_tune.inspection.trained import read_trained
+
+    opset = options.opset or DEFAULT_OPSET
+    trained = read_trained(folder)
+    check_export(trained, output, options.format, opset)
+    if options.push_to_hub:
+        check_hub()
+    images = real_images(trained, options) if set(options.format) & set(PROGRAMS) else None
+    written = export(
+        trained, output, options.format, images=images, opset=opset, provenance=provenance_of(trained, folder)
+    )
+    print("\n".join([f"{output}", *map(told, written)]))
+    if options.push_to_hub:
+        print(push(output, options.push_to_hub))
+
+
+def told(one: Written) -> str:
+    """Returns a line about a file."""
+    if one.difference is None:
+        return f"  {one.file}  {one.bytes:,} bytes, read back bit for bit"
+    return (
+        f"  {one.file}  {one.bytes:,} bytes, logits within {one.difference:.1g} of the network's on {one.images} images"
+    )
+
+
+def export_name(checkpoint: Path) -> str:
+    """Returns SWEEP_TRIAL of a checkpoint in a results folder, else its own name."""
+    trial = checkpoint.parent if checkpoint.name in ("best", "last", "previous") else checkpoint
+    trial = trial.absolute()
+    return f"{trial.parents[1].name}_{trial.name}" if trial.parent.name == "checkpoints" else trial.name
+
+
+def real_images(trained: TrainedModel, options: argparse.Namespace) -> Tensor:
+    """Returns (N, C, H, W) uint8: the pictures named, else the first validation images.
+
+    Raises:
+        DatasetError: they are not here, or cannot be read.
+    """
+    import numpy as np
+    import torch
+
+    from cifar_tune.inspection.predictor import NetworkPredictor
+    from cifar_tune.training.data import load_data
+    from cifar_tune.training.datasets.data_root import data_root
+
+    if options.check_on:
+        files = picture_files(options.check_on)[:CHECK_IMAGES]
+        predictor = NetworkPredictor(trained, "cpu")
+        return torch.from_numpy(np.stack([predictor.pixels(file) for file in files]))
+    try:
+        data = load_data(trained.trial.dataset, data_root(options.data), torch.device("cpu"))
+    except DatasetError as error:
+        raise DatasetError(
+            f"{error}\nONNX and torch.export are checked on the data set's images: --data says where it is, "
+            f"--check-on names pictures to take instead"
+        ) from None
+    source = data.validation if len(data.validation) else data.train
+    return next(source.batches(torch.arange(min(CHECK_IMAGES, len(source))), CHECK_IMAGES))
+
+
+def provenance_of(trained: TrainedModel, checkpoint: Path) -> Provenance:
+    """Returns what the checkpoint, and the results folder that it lies in, tell of the network."""
+    from cifar_tune.inspection.card import Provenance
+    from cifar_tune.inspection.exported import is_exported, provenance_in
+    from cifar_tune.training.checkpoint import Checkpoint
+
+    if is_exported(checkpoint):
+        return provenance_in(checkpoint)
+    last = trained.history[-1] if isinstance(trained, Checkpoint) and trained.history else None
+    known: dict[str, Any] = (
+        {} if last is None else {"epoch": last.epoch, "validation_accuracy": last.validation_accuracy}
+    )
+    return Provenance(**known, **of_results(checkpoint))
+
+
+def of_results(checkpoint: Path) -> dict[str, Any]:
+    """Returns what a results folder tells of the trial whose checkpoint lies in it; nothing elsewhere."""
+    from cifar_tune.results import load
+    from cifar_tune.results.confirmations import CONFIRM_FOLDER
+
+    trial = checkpoint.absolute().parent
+    folder = trial.parents[1]
+    retrained = folder.name == CONFIRM_FOLDER
+    folder = folder.parent if retrained else folder
+    if trial.parent.name != "checkpoints" or not (folder / "trials.parquet").is_file():
+        return {}
+    frames = load(folder)
+    rows, trial_id, own = frames.confirmations, trial.name, None
+    if retrained:
+        mine = rows[rows["checkpoint"] == trial.relative_to(folder).as_posix()]
+        if len(mine):
+            trial_id, own = str(mine["trial_id"].iloc[0]), mine["test_accuracy"].iloc[0]
+    rows = rows[rows["trial_id"].eq(trial_id) & rows["status"].eq("completed") & rows["test_accuracy"].notna()]
+    return {
+        "sweep": next(iter(frames.trials["sweep"].astype(str)), folder.name),
+        "trial_id": trial_id,
+        "test_accuracy": None if own is None or own != own else float(own),
+        "confirmed": tuple(
+            confirmed(str(trained_on), group["test_accuracy"].tolist())
+            for trained_on, group in rows.groupby("trained_on", observed=True)
+        ),
+        **begun(folder),
+    }
+
+
+def confirmed(trained_on: str, accuracies: Sequence[float]) -> Confirmed:
+    """Returns mean and 95 % interval of the test accuracies of one configuration."""
+    from cifar_tune.analysis.confirmation import estimate
+    from cifar_tune.inspection.card import Confirmed
+
+    found = estimate(accuracies)
+    interval = (None, None) if found.n < 2 else (max(found.low, 0.0), min(found.high, 1.0))
+    return Confirmed(trained_on, found.n, found.mean, *interval)
+
+
+def begun(folder: Path) -> dict[str, Any]:
+    """Returns by which command and commit a sweep was begun, as environment.json has it."""
+    try:
+        environment = json.loads((folder / "environment.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {"command": environment.get("command"), "commit": environment.get("git")}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

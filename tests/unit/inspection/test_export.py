@@ -1,0 +1,233 @@
+"""An exported folder: whole or not there, honest about itself, and refused where it is not what was written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+from scipy.stats import t as student
+
+from cifar_tune.errors import CheckpointError, ExportError
+from cifar_tune.export import export_name, main, provenance_of
+from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
+from cifar_tune.inspection.card import Confirmed, Provenance
+from cifar_tune.inspection.export import export
+from cifar_tune.results import ResultsStore
+from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, PLANNED, SCORED, ConfirmationsFile
+from cifar_tune.training.checkpoint import TrainedModel
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.datasets.digits import Digits
+from cifar_tune.training.epochs import trial_epochs
+from cifar_tune.training.trial import TrialConfig
+
+TRIAL = {
+    "dataset": {"name": "digits", "train_size": 400, "validation_fraction": 0.25},
+    "model": {"name": "resnet18", "width": 4},
+    "optimizer": {"name": "sgd", "lr": 0.1},
+    "ema": {"decay": 0.9},
+    "batch_size": 50,
+    "epochs": 1,
+}
+CIFAR10 = DatasetInfo(tuple("0123456789"), 3, 32, (0.5,) * 3, (0.25,) * 3, 50000)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with the checkpoints of one trial, confirmed with two seeds."""
+    folder = tmp_path_factory.mktemp("results") / "s"
+    ResultsStore.create(folder, sweep_name="s").close()
+    trial = TrialConfig.model_validate(TRIAL)
+    for _ in trial_epochs(trial, root=folder, device="cpu", checkpoints=folder / "checkpoints" / "t1"):
+        pass
+    with ResultsStore.create(folder / CONFIRM_FOLDER, sweep_name="s") as store:
+        for trial_id, seed, accuracy in (("t1-a", 7, 0.5), ("t1-b", 8, 0.75)):
+            plan = {"source": "t1", "configuration": "()", "trained_on": "train", "reason": "place 1"}
+            store.note(PLANNED, trial_id=trial_id, **plan)
+            store.update_trial(trial_id, status="running", seed=seed, checkpoint=f"checkpoints/{trial_id}")
+            store.add_epoch(trial_id, 1, validation_accuracy=0.75, epoch_seconds=2.0)
+            store.note(OPENED, trial_id=trial_id, opened_at="2026-01-02T03:04:05+00:00", commit="abc")
+            store.note(SCORED, trial_id=trial_id, test_accuracy=accuracy, test_loss=0.25)
+            store.update_trial(trial_id, status="completed")
+        ConfirmationsFile(folder).publish()
+    (folder / "environment.json").write_text(json.dumps({"command": "sweep x.yaml", "git": "0123abc"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "digits"
+    assert main([str(sweep / "t1"), "--output", str(folder)]) == 0
+    return folder
+
+
+def test_an_exported_model_says_what_its_checkpoint_says(sweep: Path, exported: Path) -> None:
+    """Of a trial with a moving average, that is the average, which validation scored."""
+    pixels = Digits().load(Path(), "train").pixels[:20]
+    expected = Predictor.load(sweep / "checkpoints" / "t1" / "best", "cpu").probabilities(pixels)
+    assert torch.equal(Predictor.load(exported, "cpu").probabilities(pixels), expected)
+    assert torch.equal(Predictor.load(exported / "model.safetensors", "cpu").probabilities(pixels), expected)
+
+
+def test_what_was_exported_can_be_exported_again_with_all_that_is_known_of_it(exported: Path, tmp_path: Path) -> None:
+    assert main([str(exported), "--output", str(tmp_path / "digits")]) == 0
+    for name in ("README.md", "config.json", "trial.json", "model.safetensors"):
+        assert (tmp_path / "digits" / name).read_bytes() == (exported / name).read_bytes()
+
+
+def test_a_folder_in_the_way_is_an_error_that_says_so(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept").write_text("mine")
+    assert main([str(exported), "--output", str(tmp_path)]) == 2
+    assert f"{tmp_path} is there already; name another with --output, or move it away" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["kept"]
+
+
+def damaged_weights(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def other_format(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"format": 9}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damaged_weights, "model.safetensors is corrupt: its checksum is not that of config.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda folder: (folder / "trial.json").unlink(), "trial.json is missing: .* is no whole exported model"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "is not the config.json of an exported model"),
+        (other_format, "is in export format 9; this version of cifar_tune reads 1"),
+        (lambda folder: (folder / "model.onnx").write_text(""), "holds no model.onnx; it holds model.safetensors"),
+    ],
+)
+def test_a_folder_that_is_not_what_was_written_is_refused(
+    exported: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in exported.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    damage(folder)
+    with pytest.raises(CheckpointError, match=message):
+        Predictor.load(folder / "model.onnx" if (folder / "model.onnx").exists() else folder)
+
+
+def test_what_is_asked_in_vain_is_said_before_any_work(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, message in (
+        (["--format", "onnx", "--opset", "17"], "ONNX opset 17 is not supported; allowed are 18 to 25"),
+        (["--format", "onnx", "--check-on", str(tmp_path / "none.png")], "none.png is not there; name a picture"),
+        (["--format", "ternary"], "format ternary is for ternary networks"),
+    ):
+        assert main([str(exported), "--output", str(tmp_path / "new"), *words]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_ternary_resnet18_takes_a_sixteenth_on_the_disk(tmp_path: Path) -> None:
+    trial = TrialConfig.model_validate(TRIAL | {"dataset": {"name": "cifar10"}, "model": {"name": "ternary_resnet18"}})
+    network = trial.model.build(CIFAR10)
+    one = TrainedModel(tmp_path, trial, CIFAR10, network.state_dict())
+    written = export(one, tmp_path / "x", ["ternary"])
+    parameters = 2788 * 1024
+    statistics = sum(buffer.numel() * buffer.element_size() for buffer in network.buffers())
+    header = int.from_bytes((tmp_path / "x" / "model.ternary.safetensors").read_bytes()[:8], "little")
+    assert written[0].bytes == pytest.approx(parameters + statistics + header, abs=2048)
+    assert written[0].bytes < 2.9 * 1024**2 < 4 * 11_173_962 / 14
+
+
+def test_the_card_has_the_confirmed_numbers_with_their_interval(exported: Path) -> None:
+    card = (exported / "README.md").read_text()
+    reach = float(student.ppf(0.975, 1)) * math.sqrt(0.03125 / 2)
+    low, high = max(0.625 - reach, 0), min(0.625 + reach, 1)
+    row = (
+        f"| the configuration, 2 fresh seeds, trained on train | test | 62.50%, 95 % interval {low:.2%} to {high:.2%} |"
+    )
+    assert row in card
+    assert "Not confirmed" not in card
+    assert "- command: `sweep x.yaml`\n- commit: `0123abc`" in card
+    assert "300 images to train on and 100 to validate on, of 1,437 training images" in card
+
+
+def test_the_card_of_a_model_that_is_not_confirmed_says_so(exported: Path, tmp_path: Path) -> None:
+    known = Provenance(epoch=1, validation_accuracy=0.5)
+    export(read_trained(exported), tmp_path / "x", provenance=known)
+    card = (tmp_path / "x" / "README.md").read_text()
+    assert "| this network, after epoch 1 | validation | 50.00% |" in card
+    assert "**Not confirmed.** The test split was not opened for this model." in card
+
+
+def test_the_hub_reads_the_cards_metadata(exported: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    data = ModelCard.load(exported / "README.md").data
+    assert data.pipeline_tag == "image-classification"
+    assert data.license is None
+    assert data.model_name == "digits"
+    [result] = data.eval_results
+    assert (result.dataset_split, result.metric_value) == ("test", 0.625)
+    metadata = (exported / "README.md").read_text().split("---\n")[1]
+    assert YAML(typ="safe").load(metadata)["tags"] == ["image-classification", "cifar-tune", "resnet18", "digits"]
+
+
+def test_a_retraining_brings_its_own_test_score(sweep: Path) -> None:
+    folder = sweep / CONFIRM_FOLDER / "checkpoints" / "t1-b" / "last"
+    found = provenance_of(read_trained(sweep / "checkpoints" / "t1" / "best"), folder)
+    assert (found.trial_id, found.test_accuracy) == ("t1", 0.75)
+    assert isinstance(found.confirmed[0], Confirmed)
+    assert found.confirmed[0].seeds == 2
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "name"),
+    [
+        ("results/x/checkpoints/t0004/best", "x_t0004"),
+        ("results/trials/small/last", "small"),
+        ("somewhere/else", "else"),
+    ],
+)
+def test_an_export_is_named_after_its_trial(checkpoint: str, name: str) -> None:
+    assert export_name(Path(checkpoint)) == name
+
+
+@pytest.mark.slow
+def test_the_command_writes_onnx_that_names_its_classes_and_checks_it(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnxruntime
+
+    words = ["--output", str(tmp_path / "x"), "--format", "onnx", "--opset", "18"]
+    assert main([str(sweep / "t1"), *words]) == 0
+    assert "of the network's on 64 images" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(tmp_path / "x" / "model.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == list("0123456789")
+    assert session.get_inputs()[0].shape == ["batch", 1, 8, 8]
+    with pytest.raises(CheckpointError, match=r"holds a program only .* here weights are needed"):
+        NetworkPredictor.load(tmp_path / "x")
+
+
+@pytest.mark.slow
+def test_a_program_that_does_not_compute_the_same_leaves_nothing_behind(exported: Path, tmp_path: Path) -> None:
+    """Not a number is equal to nothing."""
+    one = read_trained(exported)
+    broken = {name: tensor * torch.nan for name, tensor in one.weights.items() if tensor.is_floating_point()}
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    with pytest.raises(ExportError, match=r"model\.pt2 is not the network: its logits differ by up to nan on 2 images"):
+        export(
+            TrainedModel(one.folder, one.trial, one.info, {**one.weights, **broken}),
+            tmp_path / "x",
+            ["torch_export"],
+            images=images,
+        )
+    assert list(tmp_path.iterdir()) == []
