@@ -174,7 +174,6 @@ def _wanted(
     from cifar_tune.results.ledger import LEDGER_NAME, events
     from cifar_tune.tuning.candidates import best_configurations, proposed_trials, retrainings
     from cifar_tune.tuning.opening import SWEEP_NAME
-    from cifar_tune.tuning.proposal import PROPOSED
 
     sweep = load_sweep(folder / SWEEP_NAME)
     metric = _metric(sweep)
@@ -184,8 +183,7 @@ def _wanted(
     if not ranked:
         counts = counts_text(status_counts(frames.trials))
         raise AnalysisError(f"{folder}: no trial has completed, so there is nothing to confirm ({counts})")
-    notes = [event["payload"] for event in events(folder / LEDGER_NAME, kind="note") if event["kind"] == PROPOSED]
-    trials = proposed_trials(sweep, notes)
+    trials = proposed_trials(sweep, events(folder / LEDGER_NAME, kind="note"))
     cell_of = dict(zip(frames.trials["trial_id"], frames.trials["study"].astype(str), strict=True))
     top = options.top or (TOP_OF_CELL if options.per_cell else TOP)
     chosen = best_configurations(ranked, trials, top=top, cell_of=cell_of if options.per_cell else None)

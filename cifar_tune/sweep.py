@@ -56,6 +56,11 @@ def command_line() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with a higher trials_per_study, more epochs or other ranges; the trials that are there stay",
     )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="with --extend and more epochs: train the completed trials anew under the longer schedule, in new rows",
+    )
     mode.add_argument(
         "--fresh", action="store_true", help="start over; an older results folder is renamed, nothing is deleted"
     )
@@ -73,7 +78,10 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = command_line().parse_args(words)
+    parser = command_line()
+    options = parser.parse_args(words)
+    if options.restart and not options.extend:
+        parser.error("--restart goes with --extend and a higher trial.epochs")
     return exit_status(lambda: run(options, words), interrupted=SAVED)
 
 
@@ -109,13 +117,22 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         else:
             print(plan(sweep, root=root, folder=folder, machine=machine))
         return DONE
-    from cifar_tune.tuning.opening import check_results
+    from cifar_tune.tuning.opening import as_begun, check_results
 
-    mode: Mode = "resume" if options.resume else "extend" if options.extend else "fresh" if options.fresh else "new"
+    mode = _mode(options)
     check_results(folder, mode)
+    sweep = as_begun(folder, asked := sweep, mode)
+    if sweep != asked:
+        print("scheduler.grace_epochs stays what the sweep was begun with")
     check_data(sweep, root)
     prepare_data(sweep, root)
     return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+
+
+def _mode(options: argparse.Namespace) -> Mode:
+    if options.extend:
+        return "restart" if options.restart else "extend"
+    return "resume" if options.resume else "fresh" if options.fresh else "new"
 
 
 def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str) -> str:
@@ -209,7 +226,7 @@ def _guard_line(arrivals: Arrivals) -> str | None:
 
 def resuming(words: Sequence[str]) -> str:
     """Returns the command that goes on where the one with these words stopped."""
-    kept = [word for word in words if word not in ("--fresh", "--extend", "--resume")]
+    kept = [word for word in words if word not in ("--fresh", "--extend", "--restart", "--resume")]
     return f"{PROGRAM} {shlex.join([*kept, '--resume'])}"
 
 

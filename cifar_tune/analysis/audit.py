@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cifar_tune.analysis.budget import values_at
+from cifar_tune.analysis.comparable import since_restart
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.results.columns import COMPLETED, DIVERGED, STOPPED
 
@@ -159,6 +160,8 @@ def stopping_audit(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str) -> S
     """Returns what the audited trials of a sweep show of its rungs; None where there were none to be stopped at."""
     if metric not in epochs.columns or trials["trial_id"].duplicated().any():
         return None
+    trials = since_restart(trials)
+    epochs = epochs[epochs["trial_id"].astype(str).isin(trials["trial_id"].astype(str))]
     decided = epochs[epochs["rung"].notna() & epochs[metric].notna()]
     if decided.empty:
         return None

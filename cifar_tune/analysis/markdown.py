@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cifar_tune.analysis.sections import Report, Section
+from cifar_tune.analysis.section import Report, Section
 from cifar_tune.analysis.text_table import text_table
 
 

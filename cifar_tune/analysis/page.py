@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from cifar_tune.analysis.sections import Report, Section
+from cifar_tune.analysis.section import Report, Section
 from cifar_tune.analysis.text_table import text_table
 from cifar_tune.figures.html import Images, figure_element, html_page, prose, table_element
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.cost import cost, cost_of_accuracy, point_text
 from cifar_tune.analysis.curves import curves_figure
+from cifar_tune.analysis.experiment_sections import configurations_section, grid_section, lr_section, stem_section
 from cifar_tune.analysis.heatmap import Heatmap, heatmap
 from cifar_tune.analysis.heatmap_figure import heatmap_figure
 from cifar_tune.analysis.history import history, history_figure
@@ -29,45 +30,18 @@ from cifar_tune.analysis.ranking import failures, furthest, ranking, status_coun
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.rungs import rung_survival
+from cifar_tune.analysis.section import Report, Section
 from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import counts_text
-from cifar_tune.figures.theme import Theme
 from cifar_tune.results.columns import COMPLETED
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ENVIRONMENT_NAME = "environment.json"
 LEAST_COUNTED = 0.5
 """Where the heat map at the full budget shows fewer of the trials, a second one shows them at an early epoch."""
 LEAST_SLICED = 5
 """Completed trials, below which plots of single points are of no use."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """name: of the figure's file. draw: makes the figure in a theme. alternative: the figure in words."""
-
-    title: str
-    text: tuple[str, ...] = ()
-    table: pd.DataFrame | None = None
-    name: str = ""
-    draw: Callable[[Theme], Figure] | None = None
-    alternative: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a page shows: the question, the answer, how the sweep stands, and the sections."""
-
-    name: str
-    question: tuple[str, ...]
-    answer: str
-    counts: str
-    standing: str | None
-    sections: tuple[Section, ...]
 
 
 def make_report(
@@ -92,7 +66,11 @@ def make_report(
         *_confirmed(confirmations, trials, metric, sweep),
         _front(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
         *_heat_maps(trials, epochs, sweep, choice),
+        grid_section(trials, metric, sweep),
+        configurations_section(trials, sweep),
+        stem_section(trials),
         _curves(trials, epochs, metric),
+        lr_section(trials, epochs, metric, sweep),
         None if sweep.objectives else _audit(trials, epochs, sweep),
         _importance(trials, epochs, metric, sweep),
         _slices(trials, metric, sweep),
@@ -113,9 +91,10 @@ def make_report(
 
 
 def _question(sweep: SweepFile) -> tuple[str, ...]:
-    """The sweep file's header up to its first empty line."""
+    """The sweep file's header up to its first empty line; a line that begins with no `Word:` goes on with the last."""
     lines = [*sweep.header, ""]
-    return tuple(lines[: lines.index("")])
+    text = " ".join(lines[: lines.index("")])
+    return tuple(line for line in re.split(r" (?=[A-Z]\w+: )", text) if line)
 
 
 def _confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Iterator[Section]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from cifar_tune.analysis.comparable import restarts_of
 from cifar_tune.analysis.naming import UNITS, more_is_better
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.errors import AnalysisError
@@ -49,6 +50,8 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
         if REPLACED in str(row["status_reason"]):
             sentences.append(f"When all had come: {row['status_reason']}.")
         return "\n".join([*sentences, *_passed(own)])
+    if pd.notna(row.get("restart_of")):
+        sentences.append(f"It trained {row['restart_of']} anew, with more epochs.")
     if row["status"] == COMPLETED:
         sentences += _place(trials, row, metric)
     spared = _spared_at(row, own)
@@ -127,8 +130,10 @@ def _last_line(row: pd.Series) -> str:
 
 def _at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Series) -> pd.DataFrame:
     """The epochs that were compared at a rung, of the trial's study and bracket, in the order in which they came."""
+    own = restarts_of(trials)[(trials["trial_id"].astype(str) == rung["trial_id"]).to_numpy()].iloc[0]
+    trials = trials[restarts_of(trials) == own]
     study_of = trials.assign(trial_id=trials["trial_id"].astype(str)).set_index("trial_id")["study"].astype(object)
-    at_rung = epochs[epochs["rung"] == rung["rung"]]
+    at_rung = epochs[(epochs["rung"] == rung["rung"]) & epochs["trial_id"].astype(str).isin(study_of.index)]
     there = at_rung.assign(study=at_rung["trial_id"].astype(str).map(study_of))
     for column, own in (("bracket", rung["bracket"]), ("study", study)):
         missing: bool = pd.isna(own)

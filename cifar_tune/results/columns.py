@@ -63,6 +63,19 @@ IDENTITY_COLUMNS = (
         "the trial whose checkpoint it began from; its own epochs follow on those of that trial, which are its history;"
         " missing where it began with fresh weights",
     ),
+    Column(
+        "restart_of",
+        "string",
+        "",
+        "the trial of the same configuration and seed that it trains anew, with more epochs (`--extend --restart`)",
+    ),
+    Column(
+        "restarts",
+        "int",
+        "",
+        "times that the sweep had been restarted with more epochs when it was proposed; only trials with the same "
+        "number were compared at rungs",
+    ),
     Column("status", "string", "", "how the trial stands", values=STATUSES),
     Column(
         "audited",

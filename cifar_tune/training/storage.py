@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+from cifar_tune.errors import CheckpointError
 from cifar_tune.training.checkpoint import Checkpoint, CorruptCheckpointError, read_checkpoint
 
 LAST, PREVIOUS, BEST = "last", "previous", "best"
+WRITER = ".writer"
+"""File in a trial's folder that names the process which may save there: the last of all that began to."""
 
 SYNC_SECONDS = 10.0
 """Training that the loss of the machine, not of the process, may cost. Writing to the disk itself takes some 5 to 40 ms
@@ -21,6 +25,9 @@ a checkpoint, where an epoch of a narrow net on digits takes 50."""
 class CheckpointFolder:
     """The checkpoints of one trial, which one process at a time writes.
 
+    A worker whose node was cut off may still train while another has taken over its trial: the first checkpoint that
+    the other saves is the last moment at which the first one can.
+
     A saved checkpoint survives the process at once. It survives the machine if `sync_seconds` had passed since the last
     one that does; that one is kept as `previous` until then.
     """
@@ -28,13 +35,20 @@ class CheckpointFolder:
     def __init__(self, path: Path, sync_seconds: float = SYNC_SECONDS) -> None:
         self.path = path
         self.last, self.previous, self.best = path / LAST, path / PREVIOUS, path / BEST
+        self._writer = uuid.uuid4().hex
+        self._has_saved = False
         self._sync_seconds = sync_seconds
         self._synced_at = float("-inf")
         self._last_is_synced = True
 
     def save(self, files: Mapping[str, bytes]) -> None:
-        """Makes `files` the last checkpoint. Killed at any moment, `last` or `previous` is whole."""
+        """Makes `files` the last checkpoint. Killed at any moment, `last` or `previous` is whole.
+
+        Raises:
+            CheckpointError: Another process has taken over the trial.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        self._keep_others_out()
         new = _empty(self.path / ".last.new")
         for name, content in files.items():
             (new / name).write_bytes(content)
@@ -52,6 +66,17 @@ class CheckpointFolder:
             self._synced_at = time.monotonic()
         self._last_is_synced = is_synced
         shutil.rmtree(self.path / ".last.before", ignore_errors=True)
+
+    def _keep_others_out(self) -> None:
+        note = self.path / WRITER
+        found = note.read_text(encoding="ascii") if note.exists() else None
+        if self._has_saved and found not in (None, self._writer):
+            raise CheckpointError(f"{self.path}: another process has taken over this trial; nothing is saved here")
+        if found != self._writer:
+            new = self.path / f"{WRITER}.{self._writer}"
+            new.write_text(self._writer, encoding="ascii")
+            new.replace(note)
+        self._has_saved = True
 
     def keep_best(self, checkpoint: Path) -> None:
         """Makes this checkpoint the best one; its files are shared, not copied, where the disk can."""

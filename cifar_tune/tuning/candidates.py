@@ -12,6 +12,8 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
 from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.proposal import PROPOSED
+from cifar_tune.tuning.restarts import RESTARTED, Budgets
 from cifar_tune.tuning.studies import study_name
 
 FIRST_SEED = 1_000_000
@@ -34,16 +36,23 @@ class Retraining:
         return self.configuration, self.trial.seed, self.trained_on
 
 
-def proposed_trials(sweep: SweepConfig, notes: Iterable[Mapping[str, Any]]) -> dict[str, TrialConfig]:
-    """Returns every trial that a search has started, by its id, from its notes in the ledger.
+def proposed_trials(sweep: SweepConfig, events: Iterable[Mapping[str, Any]]) -> dict[str, TrialConfig]:
+    """Returns every trial that a search has started, by its id, as it was before a restart too.
 
-    notes: payloads of the kind `PROPOSED`, oldest first.
+    events: of the ledger, those of the event `note` at least, oldest first.
     """
+    notes: dict[str, list[Mapping[str, Any]]] = {PROPOSED: [], RESTARTED: []}
+    for event in events:
+        if event["event"] == "note" and event["kind"] in notes:
+            notes[event["kind"]].append(event["payload"])
     cells = {study_name(cell): cell for cell in sweep.cells()}
-    started = [note for note in notes if note["seed"] is not None]
+    started = [note for note in notes[PROPOSED] if note["seed"] is not None]
+    budgets = Budgets(notes[RESTARTED], sweep.trial.epochs)
     return {
-        f"t{number:04}": sweep.trial_with({**cells[note["study"]], **note["values"]}, note["seed"])
-        for number, note in enumerate(started, start=1)
+        f"t{number + 1:04}": sweep.trial_with(
+            {"epochs": budgets.of(number), **cells[note["study"]], **note["values"]}, note["seed"]
+        )
+        for number, note in enumerate(started)
     }
 
 

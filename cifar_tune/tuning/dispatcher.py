@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
+from cifar_tune.results.placements import LEFT, PLACED
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.descent import adopt
 from cifar_tune.training.trial import TrialConfig
@@ -118,6 +119,8 @@ class Dispatcher:
         attempt.attempts += 1
         attempt.began = attempt.began or time.monotonic()
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
+        entry = self._placer[key].entry()
+        self._store.note(PLACED, trial_id=trial_id, attempt=attempt.attempts, at=time.time(), **entry)
         if attempt.attempts == 1:
             self._store.update_trial(trial_id, started_at=datetime.now(UTC), checkpoint=f"{CHECKPOINTS}/{trial_id}")
 
@@ -180,6 +183,7 @@ class Dispatcher:
         attempt = self.live.pop(key)
         attempt.gpu_seconds += (time.monotonic() - attempt.held) * self._placer[key].resources.gpus
         self._placer.release(key)
+        self._store.note(LEFT, trial_id=attempt.proposal.trial_id, at=time.time())
         return attempt
 
     def lost(self, key: str, error: str) -> None:

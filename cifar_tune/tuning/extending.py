@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cifar_tune.config.samplers import CmaEs
-from cifar_tune.config.schedulers import Pbt
+from cifar_tune.config.schedulers import Pbt, default_grace
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED
 from cifar_tune.results.store import ResultsStore
@@ -20,14 +20,16 @@ RANGES = (".float", ".int", ".choice")
 """How the path of a searched parameter's range ends."""
 
 
-def may_change(path: str, before: SweepConfig, after: SweepConfig) -> bool:
-    """Tells whether an extended sweep may differ here."""
+def may_change(path: str, before: SweepConfig, after: SweepConfig, *, restart: bool = False) -> bool:
+    """Tells whether an extended sweep may differ here. restart: completed trials are trained anew."""
     if isinstance(after.scheduler, Pbt) and path in ("trials_per_study", "trial.epochs"):
         return False
     if path == "trials_per_study":
         return after.trials_per_study > before.trials_per_study
     if path == "trial.epochs":
-        return after.trial.epochs > before.trial.epochs and not bound_schedules(after)
+        return after.trial.epochs > before.trial.epochs and (restart or not bound_schedules(after))
+    if path == "scheduler.grace_epochs":
+        return restart
     return path.startswith("search.") and path.endswith(RANGES) and not isinstance(after.sampler, CmaEs)
 
 
@@ -37,12 +39,27 @@ def reason_against(path: str, before: SweepConfig, after: SweepConfig) -> str:
         return " (a population trains side by side, and has come to its end)"
     if path == "trial.epochs" and after.trial.epochs > before.trial.epochs:
         names = ", ".join(bound_schedules(after))
-        return f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs)"
-    if path == "scheduler.grace_epochs" and after.trial.epochs != before.trial.epochs:
-        return " (a tenth of the epochs where it is not written: write what it was)"
+        return (
+            f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs; with"
+            " --extend --restart they are trained anew, as trials of their own)"
+        )
+    if path == "scheduler.grace_epochs":
+        return " (rungs stay where trials were compared)"
     if path.startswith("search.") and path.endswith(RANGES):
         return " (cmaes has adapted to the old range)"
     return ""
+
+
+def with_recorded_grace(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
+    """Returns the sweep with the grace period that it was begun with, where it is a tenth of the epochs now.
+
+    So it is where it is not written: more epochs then move no rung.
+    """
+    now, then = dict(sweep.scheduler).get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
+    if then is None or now in (None, then) or now != default_grace(sweep.trial.epochs):
+        return sweep
+    scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
+    return sweep.model_copy(update={"scheduler": scheduler})
 
 
 def bound_schedules(sweep: SweepConfig) -> list[str]:

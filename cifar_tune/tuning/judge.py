@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 from cifar_tune.config.objective import learnt_of
@@ -11,7 +11,7 @@ from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.measures import Measures
-from cifar_tune.tuning.proposal import Live
+from cifar_tune.tuning.proposal import Live, Proposal
 from cifar_tune.tuning.schedulers import Scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import Standing
@@ -39,6 +39,7 @@ class Judge(Generic[TrialT]):
         self._schedulers = schedulers
         self._standing = standing
         self._limits = limits
+        self._store = store
 
     def decide(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
         """Takes in a new epoch, and returns the decision that counts."""
@@ -57,6 +58,16 @@ class Judge(Generic[TrialT]):
         if live.proposal.trial_id in self.audit.audited:
             return CONTINUE
         return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, *values)
+
+    def recall(self, proposal: Proposal[TrialT], status: str) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """Takes in a trial that no trial of now is compared with; yields its validated epochs, each with its values."""
+        self._standing.started(proposal)
+        for row in self._store.epochs(proposal.trial_id):
+            values = self._measures.after(proposal.trial_id, row)
+            self._standing.trained(proposal, row["epoch"], values)
+            if values is not None:
+                yield row["epoch"], values
+        self._standing.ended(status, proposal.trial_id)
 
     def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
         """Takes in what an epoch tells of constraints."""

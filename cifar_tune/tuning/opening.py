@@ -13,11 +13,16 @@ from cifar_tune.errors import ConfigError, ResultsError
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
-from cifar_tune.tuning.extending import may_change, reason_against, record_epochs
+from cifar_tune.tuning.extending import may_change, reason_against, record_epochs, with_recorded_grace
+from cifar_tune.tuning.restarts import begin_anew, unfinished
 
-Mode = Literal["new", "resume", "extend", "fresh"]
+Mode = Literal["new", "resume", "extend", "restart", "fresh"]
+"""restart: an extension with more epochs, for which completed trials are trained anew."""
 
 SWEEP_NAME = "sweep.yaml"
+
+CONTINUING = ("resume", "extend", "restart")
+"""Modes that need a sweep that is there."""
 
 NEVER_COMPARED = ("resources", "stop")
 """Where a sweep runs does not change what it asks, nor does when it ends: it may be continued elsewhere, and longer."""
@@ -37,7 +42,10 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
         store = ResultsStore.open(folder)
         try:
             _compare(folder, sweep, mode)
-            record_epochs(store, sweep.trial.epochs)
+            if mode == "restart":
+                _restart(store, sweep)
+            else:
+                record_epochs(store, sweep.trial.epochs)
         except Exception:
             store.close()
             raise
@@ -56,8 +64,16 @@ def check_results(folder: Path, mode: Mode) -> None:
             f"{folder}: is there already; --resume finishes an interrupted sweep, --extend adds trials to a finished "
             "one, --fresh moves it aside and starts over, --results DIR writes elsewhere"
         )
-    if mode in ("resume", "extend") and not _holds_files(folder):
-        raise ResultsError(f"{folder}: there is no sweep to {mode}; without --{mode} it starts")
+    if mode in CONTINUING and not _holds_files(folder):
+        option = "resume" if mode == "resume" else "extend"
+        raise ResultsError(f"{folder}: there is no sweep to {option}; without --{option} it starts")
+
+
+def as_begun(folder: Path, sweep: SweepConfig, mode: Mode) -> SweepConfig:
+    """Returns the sweep that a folder is continued with: its grace period is the recorded one where none is written."""
+    if mode in ("resume", "extend") and (before := _recorded(folder)) is not None:
+        return with_recorded_grace(sweep, before)
+    return sweep
 
 
 def _holds_files(folder: Path) -> bool:
@@ -84,26 +100,57 @@ def _move_aside(folder: Path) -> Path | None:
     return aside
 
 
-def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
-    """Raises ResultsError where the sweep differs from the one in the folder more than `mode` allows."""
+def _restart(store: ResultsStore, sweep: SweepConfig) -> None:
+    """Raises ResultsError where trials are still to be finished as they were begun, or none is to be trained anew."""
+    before = _recorded(store.folder)
+    if left := unfinished(store):
+        raise ResultsError(
+            f"{store.folder}: {len(left)} of its trials have not ended ({', '.join(left)}); finish them first: --resume"
+            " with the file as it was"
+        )
+    if before is None:
+        raise ResultsError(f"{store.folder}: has no {SWEEP_NAME}, so its sweep was never begun; --resume begins it")
+    if not begin_anew(store, before.trial.epochs, sweep.trial.epochs):
+        raise ResultsError(f"{store.folder}: none of its trials has completed, so there is none to train anew")
+
+
+def _recorded(folder: Path) -> SweepConfig | None:
+    """The sweep of the folder; None if the driver died between making the folder and writing the file.
+
+    Raises:
+        ResultsError: it cannot be read.
+    """
     path = folder / SWEEP_NAME
     if not path.exists():
-        return  # the driver died between making the folder and writing the file
+        return None
     try:
-        before = load_sweep(path)
+        return load_sweep(path)
     except ConfigError as error:
         raise ResultsError(f"{path}: the sweep that was run cannot be read: {error}") from error
+
+
+def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
+    """Raises ResultsError where the sweep differs from the one in the folder more than `mode` allows."""
+    before = _recorded(folder)
+    if before is None:
+        return
     old, new = (one.model_dump(mode="json", by_alias=True) for one in (before, sweep))
     changed = dict(_differences(old, new))
-    if mode == "extend" and changed:
-        changed = {path: pair for path, pair in changed.items() if not may_change(path, before, sweep)}
+    if mode == "restart" and sweep.trial.epochs <= before.trial.epochs:
+        raise ResultsError(
+            f"{folder}: --restart trains its completed trials anew with more epochs; trial.epochs was"
+            f" {before.trial.epochs}, is {sweep.trial.epochs}"
+        )
+    if mode != "resume" and changed:
+        restart = mode == "restart"
+        changed = {path: pair for path, pair in changed.items() if not may_change(path, before, sweep, restart=restart)}
     elif mode == "extend":
         raise ResultsError(
             f"{folder}: nothing to add: trials_per_study is {before.trials_per_study} as before; raise it in the file "
             f"or with --set trials_per_study={2 * before.trials_per_study}; trial.epochs and ranges may change, too"
         )
     if changed:
-        told = {key: reason_against(key, before, sweep) if mode == "extend" else "" for key in changed}
+        told = {key: reason_against(key, before, sweep) if mode != "resume" else "" for key in changed}
         lines = [f"  {key}: was {was!r}, is {now!r}{told[key]}" for key, (was, now) in changed.items()]
         hint = "--extend adds trials; " if set(changed) == {"trials_per_study"} and mode == "resume" else ""
         raise ResultsError(

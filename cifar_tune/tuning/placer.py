@@ -25,6 +25,7 @@ class Placed:
 
     trial: TrialConfig
     node_id: str
+    host: str
     piece: Slice
     number: int
     card: Gpu | None
@@ -35,6 +36,16 @@ class Placed:
         share = "" if self.card is None else f" of {self.card}"
         memory = self.resources.memory_bytes
         return f"{self.resources}{share}{f', {memory / GIGABYTE:.1f} GB' if memory else ''}{batch}"
+
+    def entry(self) -> dict[str, object]:
+        """Returns the place as the log of placements has it."""
+        return {
+            "node": self.host,
+            "card": None if self.card is None else self.card.name,
+            "gpus": self.resources.gpus,
+            "cpus": self.resources.cpus,
+            "gpu_memory_reserved_bytes": self.resources.memory_bytes,
+        }
 
     @property
     def device(self) -> str:
@@ -165,7 +176,7 @@ class Placer:
             node_id=node_id,
             memory_bytes=reserved,
         )
-        return Placed(trial, node_id, piece, room.best(piece), card, resources)
+        return Placed(trial, node_id, node.host, piece, room.best(piece), card, resources)
 
 
 def _size(piece: Slice) -> tuple[int, int]:

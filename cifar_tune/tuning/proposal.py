@@ -30,7 +30,7 @@ class Note:
     """A proposal as the store keeps it; what is left out is as here.
 
     point: None outside the search space. values: by path into the trial. seed: None where it was refused, with the
-    reason. measured: what constraints limit, by column.
+    reason. measured: what constraints limit, by column. restart_of: the trial that is trained anew.
     """
 
     study: str
@@ -41,6 +41,7 @@ class Note:
     measured: Mapping[str, float] = field(default_factory=dict)
     refused: str = ""
     parent: Parent | None = None
+    restart_of: str | None = None
 
     @classmethod
     def read(cls, payload: Mapping[str, Any]) -> Note:
@@ -61,7 +62,12 @@ class Note:
             "seed": self.seed,
             "baseline": self.baseline,
         }
-        told = {"measured": self.measured, "refused": self.refused, "parent": self.parent and asdict(self.parent)}
+        told = {
+            "measured": self.measured,
+            "refused": self.refused,
+            "parent": self.parent and asdict(self.parent),
+            "restart_of": self.restart_of,
+        }
         return kept | {name: value for name, value in told.items() if value}
 
 
@@ -71,7 +77,7 @@ class Proposal(Generic[TrialT]):
 
     trial_id: `t0001` is the first of the sweep. study: the grid cell, `model.activation=relu`, or `all` without a grid.
     baseline: the sweep file's own `trial`, which every study runs first.
-    parent: None where it begins with fresh weights.
+    parent: None where it begins with fresh weights. restart_of: the trial that it trains anew, with more epochs.
     """
 
     trial_id: str
@@ -79,6 +85,7 @@ class Proposal(Generic[TrialT]):
     trial: TrialT
     baseline: bool
     parent: Parent | None = None
+    restart_of: str | None = None
 
 
 @dataclass
@@ -98,8 +105,8 @@ class Live(Generic[TrialT]):
     paused_at: int = 0
 
 
-def make_row(store: Record, proposal: Proposal[TrialT]) -> None:
-    """Writes down a new trial."""
+def make_row(store: Record, proposal: Proposal[TrialT], restarts: int) -> None:
+    """Writes down a new trial. restarts: of the sweep so far."""
     store.update_trial(
         proposal.trial_id,
         configuration=flatten(proposal.trial),
@@ -107,6 +114,8 @@ def make_row(store: Record, proposal: Proposal[TrialT]) -> None:
         seed=proposal.trial.seed,
         baseline=proposal.baseline,
         parent=None if proposal.parent is None else proposal.parent.trial_id,
+        restart_of=proposal.restart_of,
+        restarts=restarts,
         status=RUNNING,
         audited=False,
     )

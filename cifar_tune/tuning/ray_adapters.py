@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -111,6 +112,19 @@ class SweepStopper(_Stateless, tune.Stopper):
         return self._interruption.now or self._guard.error is not None
 
 
+class Silence(_Stateless, TrialProgressCallback):
+    """Stands in for Tune's own callback of this kind, which prints lost trials as completed at every verbosity."""
+
+    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Nothing is printed."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Nothing is printed."""
+
+
 class SweepCallback(_Stateless, tune.Callback):
     """Tells the dispatcher what becomes of workers, gives the screen its turn, and ends workers when all is to stop."""
 
@@ -172,7 +186,7 @@ def fit(
             name="tune",
             storage_path=str(storage),
             stop=stopper,
-            callbacks=[SweepCallback(dispatcher, guard, stopper, refresh)],
+            callbacks=[SweepCallback(dispatcher, guard, stopper, refresh), Silence()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Generic
@@ -11,9 +11,9 @@ from typing import Any, Generic
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, STOPPED
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.constraints import Unlimited
+from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
-from cifar_tune.tuning.evidence import ENDED
+from cifar_tune.tuning.evidence import ENDED, State
 from cifar_tune.tuning.extending import goes_on
 from cifar_tune.tuning.generations import Generations
 from cifar_tune.tuning.journal import Journal
@@ -22,6 +22,7 @@ from cifar_tune.tuning.pauses import Pauses
 from cifar_tune.tuning.points import Point
 from cifar_tune.tuning.proposal import PROPOSED, Live, Note, Proposal, make_row
 from cifar_tune.tuning.quota import Quota
+from cifar_tune.tuning.restarts import Restarts
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.source import Record, Source, TrialT
 from cifar_tune.tuning.standing import SearchProgress, Standing
@@ -53,6 +54,7 @@ class Search(Generic[TrialT]):
         self._live: dict[str, Live[TrialT]] = {}
         self._pauses: Pauses[TrialT] = Pauses(self._schedulers, store)
         self._generations = Generations(sweep, self._schedulers, self._pauses, store)
+        self._restarts = Restarts(store, sweep.trial.epochs)
         self._repeats: Counter[str] = Counter()
         self._standing = Standing(sweep, [study.name for study in self._studies], store)
         self._judge = Judge(sweep, self._studies, self._schedulers, self._standing, self._limits, store)
@@ -73,7 +75,7 @@ class Search(Generic[TrialT]):
         if self.ended_by is not None:
             return True
         waiting = self._pauses and (self._live or self._pauses.next(()) or self._spared())
-        return not self._quota.open() and not waiting
+        return not self._quota.open() and not waiting and not self._restarts
 
     @property
     def ended_by(self) -> Met | None:
@@ -83,15 +85,15 @@ class Search(Generic[TrialT]):
     def propose(self) -> Proposal[TrialT] | None:
         """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
 
-        That is one that replaces another, else a paused one that goes on, else a new one, of the study that has started
-        the fewest; when none is left, a paused one that is audited. It is noted in the store before it is returned: a
-        killed driver proposes nothing twice.
+        That is one that replaces another, else one that trains another anew, else a paused one that goes on, else a new
+        one, of the study that has started the fewest; when none is left, a paused one that is audited. It is noted in
+        the store before it is returned: a killed driver proposes nothing twice.
         """
         if self.ended_by is not None:
             return None
         studies = self._quota.open()
-        if (child := self._child(studies)) is not None:
-            return child
+        if (note := self._generations.next(studies, self._quota.next_id) or self._restarts.next()) is not None:
+            return self._follow(note)
         while (paused := self._pauses.next(studies)) is None:
             if not studies:
                 spared = self._spared()
@@ -182,26 +184,24 @@ class Search(Generic[TrialT]):
             self._refuse(place, note)
             return None
         live = self._start(place, note, trial)
-        make_row(self._store, live.proposal)
+        make_row(self._store, live.proposal, self._restarts.count)
         return live.proposal
 
-    def _child(self, studies: Collection[int]) -> Proposal[TrialT] | None:
-        """Notes the next trial that takes another's place; None while there is none."""
-        note = self._generations.next(studies, trial_id := self._quota.next_id)
-        if note is None:
-            return None
+    def _follow(self, note: Note) -> Proposal[TrialT]:
+        """Starts a trial that follows from another; the sampler has not been asked."""
+        trial_id = self._quota.next_id
         self._store.note(PROPOSED, **note.payload())
         self._restore(set(), note)
         return self._live[trial_id].proposal
 
     def _start(self, place: int, note: Note, trial: TrialT) -> Live[TrialT]:
-        study, trial_id = self._studies[place], self._quota.start(place, beyond=note.parent is not None)
-        self._repeats[study.key(note.point)] += 1
+        study, trial_id = self._studies[place], self._count(place, note)
         number = study.add(trial_id, note.point, self._limits.excesses(note.measured))
-        proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent)
+        proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
         live = Live(proposal, place, number, measured=note.measured)
         self._live[trial_id] = live
         self._generations.born(live)
+        self._restarts.begun(note, trial_id)
         self._schedulers[place].start(trial_id)
         self._standing.started(live.proposal)
         return live
@@ -210,6 +210,12 @@ class Search(Generic[TrialT]):
         """Returns the next paused trial that runs on although it would never go on; None while one might."""
         training = {live.study for trial_id, live in self._live.items() if trial_id not in self.audit.audited}
         return next((one for one in self._pauses.over(training) if self.audit.chosen(one.proposal.trial_id)), None)
+
+    def _count(self, place: int, note: Note) -> str:
+        """Returns the name of the next trial, which is counted."""
+        if note.restart_of is None:
+            self._repeats[self._studies[place].key(note.point)] += 1
+        return self._quota.start(place, beyond=note.parent is not None or note.restart_of is not None)
 
     def _go_on(self, live: Live[TrialT], *, audited: bool = False) -> Proposal[TrialT]:
         """Starts a paused trial again. audited: to its end, without its scheduler."""
@@ -236,10 +242,13 @@ class Search(Generic[TrialT]):
             self._refuse(place, note)
             return
         trial = self._sweep.trial_with({**self._studies[place].cell, **note.values}, note.seed)
+        if self._restarts.past(self._quota.total):
+            self._recall(place, note, trial)
+            return
         live = self._start(place, note, trial)
         trial_id = live.proposal.trial_id
         if trial_id not in known:
-            make_row(self._store, live.proposal)
+            make_row(self._store, live.proposal, self._restarts.count)
             return
         rows = self._store.epochs(trial_id)
         for row in rows:
@@ -258,6 +267,18 @@ class Search(Generic[TrialT]):
             self.end(trial_id, STOPPED, self._pauses.recorded(live, rows[-1]).reason)
         elif live.epoch >= trial.epochs:
             self.end(trial_id, COMPLETED)
+
+    def _recall(self, place: int, note: Note, trial: TrialT) -> None:
+        """Takes in a trial from before a restart, which has ended: no trial of now is compared with it."""
+        study, started, trial_id = self._studies[place], self._quota.total, self._count(place, note)
+        proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
+        row = self._store.trial(trial_id)
+        rows = self._judge.recall(proposal, row["status"])
+        measured = {**note.measured, PEAK_MEMORY: float(row[PEAK_MEMORY] or 0)}
+        state: State = "infeasible" if self._limits.broken(measured) else ENDED[row["status"]]
+        curve = [(epoch, self._restarts.stretched(epoch, started), values) for epoch, values in rows]
+        study.recall(trial_id, note.point, curve, state, self._limits.excesses(measured))
+        self._restarts.recall(trial_id, note)
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)

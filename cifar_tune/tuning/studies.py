@@ -186,6 +186,27 @@ class Study:
         self._given.append(number)
         self.end(number, state)
 
+    def recall(
+        self,
+        trial_id: str,
+        point: Point | None,
+        rows: Sequence[tuple[int, int, Sequence[float]]],
+        state: State,
+        excesses: Mapping[str, float],
+    ) -> None:
+        """Takes in a trial from before a restart: the sampler learns from it, and it is never this study's best.
+
+        rows: of each epoch its number, where that stands among as many epochs as trials have now, and the values.
+        """
+        if self._journal is not None:
+            answers = {} if point is None or not self.covers(point.answers) else point.answers
+            self._journal.begin(self.name, trial_id, answers, self._distributions.of(answers), excesses)
+            for epoch, _, values in rows:
+                self._journal.report(trial_id, epoch, *values)
+            self._journal.end(trial_id, state, excesses)
+        if point is not None:
+            self.learn(point.answers, [(place, values) for _, place, values in rows], state, excesses)
+
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(Curve() for _ in self._objectives)
 

@@ -18,11 +18,11 @@ from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.rows import Rows, replay
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.candidates import proposed_trials
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.evidence import ENDED
 from cifar_tune.tuning.measures import Measures
 from cifar_tune.tuning.opening import SWEEP_NAME
-from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.source import Record
 from cifar_tune.tuning.studies import Study, study_name
 
@@ -125,7 +125,7 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
         )
     rows = replay(events(folder / LEDGER_NAME))
     fitting = _Fitting(sweep, limits)
-    for trial_id, trial in _trials(other, folder):
+    for trial_id, trial in proposed_trials(other, events(folder / LEDGER_NAME, kind="note")).items():
         fitting.add(trial_id, trial, rows)
     if not fitting.taken:
         reasons = "; ".join(f"{count} trials: {reason}" for reason, count in fitting.left.items())
@@ -136,17 +136,6 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
 
 def _named(sweep: SweepConfig) -> str:
     return ", ".join(render(one) for one in sweep.objectives)
-
-
-def _trials(other: SweepConfig, folder: Path) -> Iterator[tuple[str, TrialConfig]]:
-    """Yields the trials that a sweep has started, made again from its notes."""
-    cells = {study_name(cell): cell for cell in other.cells()}
-    number = 0
-    for event in events(folder / LEDGER_NAME, kind="note"):
-        note = event["payload"]
-        if event["kind"] == PROPOSED and note["seed"] is not None:
-            number += 1
-            yield f"t{number:04}", other.trial_with({**cells[note["study"]], **note["values"]}, note["seed"])
 
 
 class _Fitting:

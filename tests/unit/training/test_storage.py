@@ -50,7 +50,7 @@ def test_the_newest_checkpoint_is_the_one_saved_last(files: list[Files], tmp_pat
     for epoch in range(4):
         folder.save(files[epoch])
         assert newest_epoch(tmp_path) == epoch
-    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous"}
+    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous", ".writer"}
 
 
 @pytest.mark.parametrize("sync_seconds", [0.0, 1e9], ids=["always synced", "synced once"])
@@ -61,7 +61,21 @@ def test_the_best_stays_while_others_come(sync_seconds: float, files: list[Files
         if epoch == 1:
             folder.keep_best(folder.last)
     assert {name: (folder.best / name).read_bytes() for name in files[1]} == files[1]
-    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous", "best"}
+    assert {path.name for path in tmp_path.iterdir()} == {"last", "previous", "best", ".writer"}
+
+
+def test_a_worker_that_was_given_up_saves_nothing_once_another_has_saved(files: list[Files], tmp_path: Path) -> None:
+    """Its node was cut off from the cluster, not from the storage, and it trained on."""
+    given_up = CheckpointFolder(tmp_path)
+    given_up.save(files[0])
+    successor = CheckpointFolder(tmp_path)
+    assert successor.newest() is not None
+    given_up.save(files[1])
+    successor.save(files[1])
+    with pytest.raises(CheckpointError, match="another process has taken over this trial"):
+        given_up.save(files[2])
+    successor.save(files[2])
+    assert newest_epoch(tmp_path) == 2
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "folder gone"])

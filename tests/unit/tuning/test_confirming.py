@@ -13,6 +13,7 @@ from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
 from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED
+from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
@@ -24,7 +25,6 @@ from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Scored, 
 from cifar_tune.tuning.needs import Needs
 from cifar_tune.tuning.nodes import Node
 from cifar_tune.tuning.placer import Placer
-from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.retraining import retrainings_store
 from cifar_tune.tuning.search import Search
 
@@ -58,7 +58,7 @@ def trials(sweep: SweepConfig, tmp_path: Path) -> dict[str, TrialConfig]:
     with ResultsStore.create(tmp_path / "searched", sweep_name="small") as store:
         search = Search(sweep, store)
         proposals = [search.propose() for _ in range(8)]
-        found = proposed_trials(sweep, store.notes(PROPOSED))
+        found = proposed_trials(sweep, events(store.folder / LEDGER_NAME))
     assert found == {one.trial_id: one.trial for one in proposals if one is not None}
     assert len(found) == 8
     return found

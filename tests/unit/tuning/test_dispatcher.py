@@ -13,6 +13,7 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.config.schedulers import AshaPromotion, Hyperband
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ClusterError
+from cifar_tune.results.placements import read_placements
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
@@ -360,3 +361,25 @@ def test_a_trial_that_waits_for_a_node_that_is_gone_goes_to_another(tmp_path: Pa
     dispatcher.withdraw("a")
     assert assigned(dispatcher, "b").trial_id == first.trial_id
     assert dispatcher.live["b"].attempts == 1
+
+
+def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepConfig, store: ResultsStore) -> None:
+    nodes = (node("laptop", SMALL), node("server", LARGE))
+    dispatcher = dispatcher_of(sweep, store, nodes=nodes)
+    first = assigned(dispatcher, "a")
+    dispatcher.lost("a", "segmentation fault")
+    again = assigned(dispatcher, "b")
+    assert again.trial_id == first.trial_id
+    there = assigned(dispatcher, "c")
+    dispatcher.receive("b", Ending("completed"))
+    stays = read_placements(store.folder)
+    assert list(stays.trial_id) == [first.trial_id, first.trial_id, there.trial_id]
+    assert list(stays.attempt) == [1, 2, 1]
+    for row, assignment in zip(stays.itertuples(), (first, again, there), strict=True):
+        assert row.node == assignment.resources.node_id
+        assert row.card == {"laptop": "RTX 4060", "server": "H100"}[row.node]
+        assert (row.gpus, row.cpus) == (assignment.resources.gpus, assignment.resources.cpus)
+        assert row.gpu_memory_reserved_bytes == assignment.resources.memory_bytes
+    assert list(stays.ended_at.isna()) == [False, False, True]
+    assert (stays.began_at[1:].to_numpy() >= stays.began_at[:-1].to_numpy()).all()
+    assert stays.ended_at[0] <= stays.began_at[1] <= stays.ended_at[1]

@@ -11,7 +11,7 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.opening import Mode, open_results
+from cifar_tune.tuning.opening import Mode, as_begun, open_results
 from cifar_tune.tuning.proposal import Proposal
 from cifar_tune.tuning.search import Search
 
@@ -98,6 +98,26 @@ def test_completed_trials_go_on_to_the_new_last_epoch_and_stopped_ones_stay(fold
                 assert [one["epoch"] for one in store.epochs(trial_id)] == [1, 2, 3, 4, 5]
     with open_as(folder, longer, "resume") as store:
         assert finish(store, longer) == []
+
+
+def test_a_grace_period_that_is_not_written_stays_what_the_sweep_was_begun_with(folder: Path) -> None:
+    text = FILE.replace("grace_epochs: 1, ", "")
+    (folder.parent / "longer.yaml").write_text(text)
+    first = sweep_of(folder, "trial.epochs=20")
+    assert dict(first.scheduler)["grace_epochs"] == 2
+    with open_as(folder, first, "new") as store:
+        finish(store, first)
+    for epochs, mode in ((40, "extend"), (40, "resume"), (60, "extend")):
+        asked = sweep_of(folder, f"trial.epochs={epochs}")
+        longer = as_begun(folder, asked, mode)
+        assert dict(asked.scheduler)["grace_epochs"] == epochs // 10
+        assert dict(longer.scheduler)["grace_epochs"] == 2
+        with open_as(folder, longer, mode) as store:
+            finish(store, longer)
+            assert {row["rung"] for row in store.epochs("t0001")} <= {None, 2, 6, 18, 54}
+    written = sweep_of(folder, "trial.epochs=60", "scheduler.grace_epochs=5")
+    with pytest.raises(ResultsError, match="grace_epochs: was 2, is 5 "):
+        open_as(folder, as_begun(folder, written, "extend"), "extend")
 
 
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
