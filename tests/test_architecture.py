@@ -72,7 +72,7 @@ def test_the_test_split_is_loaded_in_one_place_only_and_that_is_called_from_one_
         if any(module == "cifar_tune.training.sealed" for module, _ in imports_of(path)):
             callers.add(path.relative_to(PACKAGE).as_posix())
     assert loads == {"training/sealed.py"}
-    assert callers == {"tuning/trainable.py"}
+    assert callers == {"tuning/trial_process.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -33,13 +34,36 @@ class Resources(Strict):
     """auto: one core where there is no GPU, else the node's cores shared between its trials."""
     gpus: Literal["auto"] | NonNegative = "auto"
     """auto: a share of a card by the memory that the trial needs, where there are cards; a number is the share itself,
-    1 a whole card, 0 none."""
+    1 a whole card, 4 four of one node that train the trial together, 0 none."""
+    processes: Literal["auto"] | Count = "auto"
+    """That train a trial together, each with a card of its own where there are cards. auto: one for each card."""
     gpu_memory: Literal["auto"] | Positive = "auto"
     """Gigabytes that a trial takes of its card. auto: predicted from the model, corrected by what trials took."""
     trials_per_gpu: Count | None = None
     """So many trials share a card, whatever memory they need."""
     card: str | None = None
     """Trials go to cards with this in their name only, such as `H100`."""
+
+    @property
+    def ranks(self) -> int:
+        """Processes of a trial; more than one take a whole card each."""
+        if self.processes != "auto":
+            return self.processes
+        return 1 if self.gpus == "auto" else max(1, math.floor(self.gpus))
+
+    @model_validator(mode="after")
+    def _a_card_each(self) -> Resources:
+        if self.gpus != "auto" and self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"resources: gpus: {self.gpus:g}; a trial has a share of one card, or whole cards")
+        if self.gpus not in ("auto", 0) and self.ranks > 1 and self.gpus != self.ranks:
+            raise ValueError(
+                f"resources: gpus: {self.gpus:g} and processes: {self.ranks}; each process has a card of its own, so "
+                "give one of them"
+            )
+        for name in ("gpu_memory", "trials_per_gpu"):
+            if self.ranks > 1 and getattr(self, name) not in ("auto", None):
+                raise ValueError(f"resources: {name} shares a card, and each of {self.ranks} processes has a whole one")
+        return self
 
     @model_validator(mode="after")
     def _one_share(self) -> Resources:

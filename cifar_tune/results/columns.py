@@ -138,8 +138,12 @@ OUTCOME_COLUMNS = (
     Column("precision", "string", "", "arithmetic that `precision: auto` came to on that device"),
     Column("gpu_memory_reserved_bytes", "int", "bytes", "device memory set aside for the trial; 0 on CPU"),
     Column(
-        "micro_batch_size", "int", "images", "images per forward pass; the effective batch size is `trial.batch_size`"
+        "micro_batch_size",
+        "int",
+        "images",
+        "images per forward pass of a process; the effective batch size is `trial.batch_size`",
     ),
+    Column("processes", "int", "", "that trained it together, with a card each where it trained on cards"),
     Column("memory_steps", "string", "", "what was tried, in order, when its memory was not enough"),
     Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
     Column("error", "string", "", "message of the exception that failed it"),

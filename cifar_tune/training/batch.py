@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,3 +25,13 @@ class Batch:
     weights: Tensor
     positions: Tensor
     epoch: int
+
+    def part(self, rows: slice | Tensor) -> Batch:
+        """Returns some of the images, with what belongs to them."""
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            positions=self.positions[rows],
+        )

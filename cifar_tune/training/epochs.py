@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from cifar_tune.training.check import check_trial
-from cifar_tune.training.checkpoint import packed, restore
+from cifar_tune.training.checkpoint import Checkpoint, packed, read_checkpoint, restore
 from cifar_tune.training.data import TrainingData, load_data
 from cifar_tune.training.device import find_device, reset_peak_memory
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.state import TrainingState, create_state
 from cifar_tune.training.stopping import is_best
 from cifar_tune.training.storage import CheckpointFolder
@@ -28,6 +29,7 @@ class OpenTrial:
     data: TrainingData
     state: TrainingState
     folder: CheckpointFolder | None
+    ranks: Ranks = ALONE
 
     def epochs(self) -> Iterator[EpochMetrics]:
         """Yields a record for every epoch that is still to do; each is on disk before it is yielded.
@@ -35,7 +37,7 @@ class OpenTrial:
         Raises:
             Diverged: The loss is no longer finite.
         """
-        for metrics in train_epochs(self.state, self.data, self.trial):
+        for metrics in train_epochs(self.state, self.data, self.trial, self.ranks):
             try:
                 self._save()
             except KeyboardInterrupt:
@@ -44,18 +46,24 @@ class OpenTrial:
             yield metrics
 
     def _save(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.ranks.leads:
             self.folder.save(packed(self.state, self.trial, self.data.info))
             if is_best(self.state.history):
                 self.folder.keep_best(self.folder.last)
 
 
 def open_trial(
-    trial: TrialConfig, *, root: Path, device: str | torch.device = "auto", checkpoints: Path | None = None
+    trial: TrialConfig,
+    *,
+    root: Path,
+    device: str | torch.device = "auto",
+    checkpoints: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> OpenTrial:
     """Returns the trial, ready to go on.
 
-    root: folder of the data sets. checkpoints: the trial's own folder; None keeps nothing.
+    root: folder of the data sets. checkpoints: the trial's own folder; None keeps nothing. ranks: that train it
+    together, each calling this; the folder is then one that all see.
 
     Raises:
         ConfigError: The trial and the data set do not suit each other.
@@ -67,13 +75,20 @@ def open_trial(
     device = find_device(device)
     reset_peak_memory(device)
     data = load_data(trial.dataset, root, device)
-    state = create_state(trial, data.info, device)
+    state = create_state(trial, data.info, device, ranks)
     folder = None if checkpoints is None else CheckpointFolder(checkpoints)
-    if folder is not None and (checkpoint := folder.newest()) is not None:
+    if folder is not None and (checkpoint := _newest(folder, ranks)) is not None:
         restore(state, trial, checkpoint)
-        if is_best(state.history):
+        if is_best(state.history) and ranks.leads:
             folder.keep_best(checkpoint.folder)
-    return OpenTrial(trial, data, state, folder)
+    return OpenTrial(trial, data, state, folder, ranks)
+
+
+def _newest(folder: CheckpointFolder, ranks: Ranks) -> Checkpoint | None:
+    """Returns the newest whole checkpoint, the same to all processes: one looks for it and tells the others."""
+    found = folder.newest() if ranks.leads else None
+    place = ranks.leaders(None if found is None else found.folder)
+    return found if ranks.leads or place is None else read_checkpoint(place)
 
 
 def trial_epochs(

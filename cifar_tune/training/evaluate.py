@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cifar_tune.training.data import ImageSource
 from cifar_tune.training.precision import FLOAT32, Arithmetic
 from cifar_tune.training.preparation import Normalization
+from cifar_tune.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,20 @@ def evaluate(
     batch_size: int = 256,
     mirror: bool = False,
     arithmetic: Arithmetic = FLOAT32,
+    ranks: Ranks = ALONE,
 ) -> Score:
-    """Returns the score over all images of the source, unaugmented. Leaves the model in evaluation mode."""
-    found = log_probabilities(model, source, normalize, batch_size=batch_size, mirror=mirror, arithmetic=arithmetic)
-    loss = -found.gather(1, source.labels[:, None]).mean()
-    right = (found.argmax(1) == source.labels).sum()
-    return Score(float(loss), int(right) / len(source))
+    """Returns the score over all images of the source, unaugmented. Leaves the model in evaluation mode.
+
+    ranks: score a part each; all get the score of the whole.
+    """
+    rows = ranks.part(len(source))
+    found = log_probabilities(
+        model, source, normalize, batch_size=batch_size, mirror=mirror, arithmetic=arithmetic, rows=rows
+    )
+    labels = source.labels[rows]
+    loss = ranks.total(-found.gather(1, labels[:, None]).sum())
+    right = ranks.total((found.argmax(1) == labels).sum())
+    return Score(float(loss / len(source)), int(right) / len(source))
 
 
 @torch.inference_mode()
@@ -46,10 +55,14 @@ def log_probabilities(
     batch_size: int = 256,
     mirror: bool = False,
     arithmetic: Arithmetic = FLOAT32,
+    rows: slice = slice(None),
 ) -> Tensor:
-    """Returns (N, K) float32 log-probabilities of all images in order; with `mirror`, of the mean of both views."""
+    """Returns (N, K) float32 log-probabilities of the images in order; with `mirror`, of the mean of both views.
+
+    rows: which images; by default all.
+    """
     model.eval()
-    order = torch.arange(len(source), device=source.device)
+    order = torch.arange(len(source), device=source.device)[rows]
     found = []
     for pixels in source.batches(order, batch_size):
         images = normalize(pixels)

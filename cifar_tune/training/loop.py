@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cifar_tune.training.backward import BackwardPass
 from cifar_tune.training.batch import Batch
+from cifar_tune.training.batch_norm import running_statistics
 from cifar_tune.training.check import check_trial
 from cifar_tune.training.compilation import compile_if_repaid
 from cifar_tune.training.data import ImageSource, TrainingData
@@ -23,6 +24,7 @@ from cifar_tune.training.optimizers.setting import apply_setting
 from cifar_tune.training.precision import kernels
 from cifar_tune.training.preparation import Normalization, augmented
 from cifar_tune.training.randomness import epoch_seeds, global_draws
+from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.steps import sam_step, sgd_step
 from cifar_tune.training.stopping import patience_is_over
@@ -40,10 +42,15 @@ class Diverged(Exception):  # noqa: N818 -- a result of the trial, not an error
         super().__init__(f"{loss} is not finite in epoch {epoch}, at step {step} with lr {lr:.3g}")
 
 
-def train_epochs(state: TrainingState, data: TrainingData, trial: TrialConfig) -> Iterator[EpochMetrics]:
+def train_epochs(
+    state: TrainingState, data: TrainingData, trial: TrialConfig, ranks: Ranks = ALONE
+) -> Iterator[EpochMetrics]:
     """Yields one record an epoch, from the epoch after `state.epoch` to the last or to the end of patience.
 
     The state is whole whenever a record is yielded: it can be saved, scored, or dropped.
+
+    ranks: train the trial together, each calling this; they draw alike, so that the images of a step, augmented, do not
+    depend on their number. All end each epoch with equal states and records.
 
     Raises:
         ConfigError: The trial and the data set do not suit each other.
@@ -51,11 +58,12 @@ def train_epochs(state: TrainingState, data: TrainingData, trial: TrialConfig) -
     """
     check_trial(trial, data.info)
     normalize = Normalization(data.info, state.device, channels_last=trial.channels_last)
-    backward = BackwardPass(state, trial.loss.build(data.info, state.device), trial.accumulation)
-    compiled = compile_if_repaid(state, trial, epoch_seconds=0)
+    loss = trial.loss.build(data.info, state.device)
+    backward = BackwardPass(state, loss, trial.accumulation, ranks, len(_own_rows(trial, ranks)) / trial.batch_size)
+    compiled = compile_if_repaid(state, trial, 0, ranks)
     while state.epoch < trial.epochs and not patience_is_over(state.history, trial.early_stopping):
         metrics = _run_epoch(state, data, trial, backward, normalize)
-        compiled = compiled or compile_if_repaid(state, trial, metrics.epoch_seconds)
+        compiled = compiled or compile_if_repaid(state, trial, metrics.epoch_seconds, ranks)
         yield metrics
 
 
@@ -63,15 +71,19 @@ def _run_epoch(
     state: TrainingState, data: TrainingData, trial: TrialConfig, backward: BackwardPass, normalize: Normalization
 ) -> EpochMetrics:
     epoch, first_step = state.epoch + 1, state.step
-    data_seed, network_seed = epoch_seeds(trial.seed, epoch)
+    ranks = backward.ranks
+    data_seed, network_seed = epoch_seeds(trial.seed, epoch, ranks.rank)
     generator = torch.Generator(state.device).manual_seed(data_seed)
     started = time.perf_counter()
     with kernels(state.arithmetic, trial.deterministic, state.device), global_draws(network_seed, state.device):
         outcomes = _train(state, data, trial, backward, normalize, generator)
-        losses, correct = torch.stack([torch.stack(part) for part in zip(*outcomes, strict=True)]).tolist()
+        sums = torch.stack([torch.stack(part) for part in zip(*outcomes, strict=True)])
+        sums[0] *= backward.share
+        losses, correct = ranks.total(sums).tolist()
+        ranks.average(_moving_statistics(state))
         trained = time.perf_counter()
         _refuse_non_finite(losses, epoch, first_step, trial)
-        score = score_images(state, data.validation, trial, normalize) if _is_due(epoch, trial, data) else None
+        score = score_images(state, data.validation, trial, normalize, ranks) if _is_due(epoch, trial, data) else None
         finished = time.perf_counter()
         timed = score is not None and trial.evaluation.latency
         latency = (
@@ -81,20 +93,19 @@ def _run_epoch(
     if score is not None and not math.isfinite(score.loss):
         raise Diverged(epoch, state.step, lr, "validation loss")
     state.epoch = epoch
-    state.history.append(
-        EpochMetrics(
-            epoch=epoch,
-            train_loss=math.fsum(losses) / len(losses),
-            train_accuracy=math.fsum(correct) / images,
-            validation_loss=None if score is None else score.loss,
-            validation_accuracy=None if score is None else score.accuracy,
-            lr=lr,
-            epoch_seconds=finished - started,
-            images_per_second=images / (trained - started),
-            peak_memory_bytes=peak_memory_bytes(state.device),
-            latency_seconds=latency,
-        )
+    metrics = EpochMetrics(
+        epoch=epoch,
+        train_loss=math.fsum(losses) / len(losses),
+        train_accuracy=math.fsum(correct) / images,
+        validation_loss=None if score is None else score.loss,
+        validation_accuracy=None if score is None else score.accuracy,
+        lr=lr,
+        epoch_seconds=finished - started,
+        images_per_second=images / (trained - started),
+        peak_memory_bytes=peak_memory_bytes(state.device),
+        latency_seconds=latency,
     )
+    state.history.append(ranks.leaders(metrics))
     return state.history[-1]
 
 
@@ -108,6 +119,7 @@ def _train(
 ) -> list[tuple[Tensor, Tensor]]:
     """Takes every step of one epoch; returns each one's loss and number of right answers, still on the device."""
     images, size = data.train, trial.batch_size
+    rows = _own_rows(trial, backward.ranks).to(state.device)
     steps = len(images) // size
     order = torch.randperm(len(images), generator=generator, device=state.device)[: steps * size]
     weights = torch.ones(size, 1, device=state.device)
@@ -118,6 +130,8 @@ def _train(
         apply_setting(state.optimizer, trial.schedule.at(state.step, steps * trial.epochs, steps))
         drawn = Batch(pixels, images.labels[positions, None], weights, positions, state.epoch + 1)
         batch = augmented(drawn, trial.augmentations, generator)
+        if backward.ranks.size > 1:
+            batch = batch.part(rows)
         outcome = take_step(state, backward, normalize(batch.images), batch, trial.clip)
         outcomes.append((outcome.loss, outcome.correct))
         state.step += 1
@@ -138,7 +152,23 @@ def _is_due(epoch: int, trial: TrialConfig, data: TrainingData) -> bool:
     return len(data.validation) > 0 and (epoch % trial.evaluation.every == 0 or epoch == trial.epochs)
 
 
-def score_images(state: TrainingState, source: ImageSource, trial: TrialConfig, normalize: Normalization) -> Score:
+def _own_rows(trial: TrialConfig, ranks: Ranks) -> Tensor:
+    """Returns which images of a batch are this process's: its part of each micro-batch."""
+    return torch.arange(trial.batch_size).view(trial.accumulation, -1)[:, ranks.part(trial.micro_batch_size)].flatten()
+
+
+def _moving_statistics(state: TrainingState) -> list[Tensor]:
+    """Returns BatchNorm's running statistics and their average, in which processes differ while an epoch lasts.
+
+    Both follow the batches linearly, so that to average them once is to have averaged them after every step.
+    """
+    models = (state.model,) if state.average is None else (state.model, state.average.model)
+    return [tensor for model in models for tensor in running_statistics(model)]
+
+
+def score_images(
+    state: TrainingState, source: ImageSource, trial: TrialConfig, normalize: Normalization, ranks: Ranks = ALONE
+) -> Score:
     """Returns what the trial's model makes of images that it does not train on."""
     return evaluate(
         state.scored_model(trial),
@@ -147,4 +177,5 @@ def score_images(state: TrainingState, source: ImageSource, trial: TrialConfig, 
         batch_size=EVALUATION_BATCHES * trial.micro_batch_size,
         mirror=trial.evaluation.mirror,
         arithmetic=state.arithmetic,
+        ranks=ranks,
     )

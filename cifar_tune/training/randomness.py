@@ -16,9 +16,14 @@ BEFORE_THE_FIRST_EPOCH = 0
 """The initial weights are drawn as if in epoch 0."""
 
 
-def epoch_seeds(seed: int, epoch: int) -> tuple[int, int]:
-    """Returns two unrelated seeds of 64 bits: for the images' order and augmentations, and for dropout and weights."""
+def epoch_seeds(seed: int, epoch: int, rank: int = 0) -> tuple[int, int]:
+    """Returns two unrelated seeds of 64 bits: for the images' order and augmentations, and for dropout and weights.
+
+    rank: of the process; the first seed is that of all, the second its own.
+    """
     data, network = np.random.SeedSequence((seed, epoch)).generate_state(2, np.uint64)
+    if rank:
+        network = np.random.SeedSequence((seed, epoch), spawn_key=(rank,)).generate_state(1, np.uint64)[0]
     return int(data), int(network)
 
 

@@ -22,4 +22,4 @@ def score_on_test_split(opened: OpenTrial, root: Path) -> Score:
     source = open_source(trial.dataset.load(root, "test"), state.device)
     normalize = Normalization(opened.data.info, state.device, channels_last=trial.channels_last)
     with kernels(state.arithmetic, trial.deterministic, state.device):
-        return score_images(state, source, trial, normalize)
+        return score_images(state, source, trial, normalize, opened.ranks)

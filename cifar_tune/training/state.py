@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from cifar_tune.training.batch_norm import share_statistics
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.ema import MovingAverage
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.precision import Arithmetic, arithmetic_of
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
+from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.trial import TrialConfig
 
 
@@ -40,11 +42,13 @@ class TrainingState:
         return self.average.model
 
 
-def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device) -> TrainingState:
+def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: Ranks = ALONE) -> TrainingState:
     """Returns the state before the first epoch; the seed alone determines the weights, on every device."""
     _, seed = epoch_seeds(trial.seed, BEFORE_THE_FIRST_EPOCH)
     with global_draws(seed, torch.device("cpu")):
         model = trial.model.build(info)
+    if trial.sync_batch_norm and ranks.size > 1:
+        share_statistics(model)
     layout = torch.channels_last if trial.channels_last else torch.contiguous_format
     model = model.to(device).to(memory_format=layout)
     arithmetic = arithmetic_of(trial.precision, trial.model, info, device)

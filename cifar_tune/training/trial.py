@@ -87,6 +87,8 @@ class TrialConfig(Strict):
     """Effective: images per optimizer update, on every device."""
     accumulation: Count = 1
     """Micro-batches per update; divides `batch_size`."""
+    sync_batch_norm: bool = False
+    """Where several processes train the trial: BatchNorm normalises by the micro-batch of all, else by each one's."""
     epochs: Count
     precision: Precision = "auto"
     channels_last: bool = True

@@ -11,6 +11,9 @@ from cifar_tune.tuning.devices import Machine
 from cifar_tune.tuning.nodes import Node
 from cifar_tune.tuning.placement import policy_of
 
+LEAST_IMAGES = 2
+"""Of a process, in a micro-batch: of one image BatchNorm has no variance."""
+
 
 def check_data(sweep: SweepConfig, root: Path) -> None:
     """Returns if every data set that the sweep may use is there and whole.
@@ -41,8 +44,16 @@ def check_trials(sweep: SweepConfig, root: Path) -> None:
             check_trial(trial, trial.dataset.info(root))
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
+        if trial.micro_batch_size < LEAST_IMAGES * sweep.resources.ranks > LEAST_IMAGES:
+            problems[_too_few(sweep.resources.ranks)] = None
     if problems:
         raise ConfigError(tuple(problems))
+
+
+def _too_few(processes: int) -> Problem:
+    least = LEAST_IMAGES * processes
+    message = f"a micro-batch for {processes} processes has at least {least} images, {LEAST_IMAGES} for each BatchNorm"
+    return Problem("", None, None, "trial.batch_size", message)
 
 
 def check_resources(sweep: SweepConfig, machine: Machine) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from cifar_tune.tuning.cards import GIGABYTE, Gpu, describe_gpus, mps_daemon_runs, visible_gpus
+from cifar_tune.tuning.packing import WHOLE
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ def card_details(gpu: Gpu) -> str:
 
 @dataclass(frozen=True)
 class TrialResources:
-    """What one trial is given. gpus: a share of one card. threads: of torch and OpenMP. node_id: Ray's.
+    """What one trial is given. node_id: Ray's.
 
+    gpus: a share of one card, or a card for each of its processes. threads: of torch and OpenMP, in each process.
     memory_bytes: of its share, beyond which its tensors may not go; 0 sets no limit.
     """
 
@@ -58,15 +60,20 @@ class TrialResources:
     threads: int
     node_id: str = ""
     memory_bytes: int = 0
+    processes: int = 1
 
     def __str__(self) -> str:
         cores = f"{self.cpus:g} CPU core{'s' if self.cpus != 1 else ''}"
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
-        return f"{cores}, {threads}, {f'{self.gpus:g} GPU' if self.gpus else 'no GPU'}"
+        if self.processes > 1:
+            threads = f"{self.processes} processes of {threads}"
+        gpus = f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}" if self.gpus else "no GPU"
+        return f"{cores}, {threads}, {gpus}"
 
-    def as_ray(self) -> dict[str, float]:
-        """The bundle that Ray is asked for."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+    def of_each(self) -> dict[str, float]:
+        """Returns what Ray is asked for, for each process."""
+        cpus = math.floor(self.cpus / self.processes * WHOLE) / WHOLE
+        return {"CPU": cpus, "GPU": self.gpus / self.processes} if self.gpus else {"CPU": cpus}
 
 
 def this_machine() -> Machine:

@@ -91,9 +91,23 @@ def _reset_peak_resident_size() -> None:
 
 
 def spoils_the_process(error: Exception) -> bool:
-    """Whether no later trial can use this process: after a failed kernel, CUDA answers every call with an error."""
-    return isinstance(error, torch.AcceleratorError)
+    """Whether no later trial can use this process.
 
+    After a failed kernel, CUDA answers every call with an error; after another process of the trial has died, so does
+    what they spoke through.
+    """
+    return isinstance(error, torch.AcceleratorError) or lost_another_process(error)
+
+
+def lost_another_process(error: Exception) -> bool:
+    """Whether the trial's processes could not speak to each other any more."""
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in TRANSPORTS)
+
+
+TRANSPORTS = ("gloo", "NCCL")
+"""Words of those that fail with no type of their own."""
 
 ALLOCATORS = (
     "CUBLAS_STATUS_ALLOC_FAILED",

@@ -15,10 +15,11 @@ WHOLE = 10_000
 
 @dataclass(frozen=True)
 class Slice:
-    """What a trial takes of a node: parts of one card, 0 without, and parts of cores."""
+    """What a trial takes of a node: parts of each of so many cards, 0 without, and parts of cores."""
 
     card: int
     cores: int
+    cards: int = 1
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,24 @@ class Room:
 
     def holds(self, piece: Slice) -> bool:
         """Whether the piece fits now."""
-        return piece.cores <= self.cores and (not piece.card or max(self.cards, default=0) >= piece.card)
+        return piece.cores <= self.cores and (not piece.card or len(self.best(piece)) == piece.cards)
 
-    def best(self, piece: Slice) -> int:
-        """Returns which card the piece goes to: the fullest that has room. 0 where it takes none."""
-        return min(
-            ((parts, place) for place, parts in enumerate(self.cards) if parts >= piece.card > 0), default=(0, 0)
-        )[1]
+    def best(self, piece: Slice) -> tuple[int, ...]:
+        """Returns which cards the piece goes to: the fullest that have room. None where it takes none."""
+        able = sorted((parts, place) for place, parts in enumerate(self.cards) if parts >= piece.card > 0)
+        return tuple(place for _, place in able[: piece.cards])
 
-    def minus(self, piece: Slice, number: int) -> Room:
-        """Returns the room left when the piece is taken of this card."""
-        cards = tuple(parts - piece.card * (place == number) for place, parts in enumerate(self.cards))
+    def minus(self, piece: Slice, numbers: Sequence[int]) -> Room:
+        """Returns the room left when the piece is taken of these cards."""
+        cards = tuple(parts - piece.card * (place in numbers) for place, parts in enumerate(self.cards))
         return replace(self, cards=cards, cores=self.cores - piece.cores)
 
     def times(self, piece: Slice) -> int:
         """Returns how many such pieces fit."""
         by_cores = self.cores // piece.cores
-        return min(by_cores, sum(parts // piece.card for parts in self.cards)) if piece.card else by_cores
+        if not piece.card:
+            return by_cores
+        return min(by_cores, sum(parts // piece.card for parts in self.cards) // piece.cards)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def _free(room: Room) -> tuple[int, int]:
 
 def lacking(room: Room, piece: Slice) -> int:
     """Returns the parts that must come free before the room holds the piece."""
-    return max(0, piece.card - max(room.cards, default=0)) + max(0, piece.cores - room.cores)
+    emptiest = sorted((*room.cards, *[0] * piece.cards), reverse=True)[: piece.cards]
+    return sum(max(0, piece.card - parts) for parts in emptiest) + max(0, piece.cores - room.cores)
 
 
 def empty_room(node_id: str, cards: int, cores: int) -> Room:

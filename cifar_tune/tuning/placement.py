@@ -58,7 +58,7 @@ def policy_of(asked: Resources, nodes: Sequence[Node], trials: int) -> Policy:
     policy = Policy(asked, on_cards, math.ceil(trials / fitting) if on_cards else 1)
     if not any(slice_of(policy, machine, 0) for machine in machines):
         raise DeviceError(
-            f"resources: no node has {asked.cpus} CPU cores"
+            f"resources: no node has {asked.ranks if asked.cpus == 'auto' else asked.cpus} CPU cores"
             f"{' beside a card' if on_cards else ''} for a trial; there is {_listed(machines)}"
         )
     return policy
@@ -84,10 +84,9 @@ def _refuse_missing(asked: Resources, machines: Sequence[Machine], cards: Sequen
         why = "beside others, among which Ray does not choose" if mixed else "on no node"
         raise DeviceError(f"resources.card: {asked.card} is {why}; there is {describe_gpus(cards)}")
     most = max(len(machine.gpus) for machine in machines)
-    if asked.gpus != "auto" and asked.gpus > most:
-        raise DeviceError(f"resources.gpus: a trial is to have {asked.gpus:g} GPUs; there is {there}")
-    if asked.gpus != "auto" and asked.gpus > 1:
-        raise DeviceError(f"resources.gpus: {asked.gpus:g}; a trial trains on one card, so at most 1")
+    if asked.gpus != 0 and asked.ranks > most:
+        given = "gpus" if asked.processes == "auto" else "processes"
+        raise DeviceError(f"resources.{given}: a trial is to have {asked.ranks} GPUs of one node; there is {there}")
     largest = max(card.usable_bytes for card in cards)
     if asked.gpu_memory != "auto" and asked.gpu_memory * GIGABYTE > largest > 0:
         raise DeviceError(
@@ -117,15 +116,16 @@ def slice_of(policy: Policy, machine: Machine, need: int, *, alone: bool = False
     """Returns what a trial that needs so many bytes of a card takes of such a node; None where it does not fit."""
     asked, cores = policy.asked, machine.cores * WHOLE
     if not policy.on_cards:
-        wanted = (1 if asked.cpus == "auto" else asked.cpus) * WHOLE
+        wanted = (asked.ranks if asked.cpus == "auto" else asked.cpus) * WHOLE
         return Slice(0, wanted) if wanted <= cores else None
-    if not _fits_name(asked, machine):
+    if not _fits_name(asked, machine) or asked.ranks > len(machine.gpus):
         return None
     share = _share(policy, machine, need, alone)
     if share is None:
         return None
-    wanted = cores * share // (len(machine.gpus) * WHOLE) if asked.cpus == "auto" else asked.cpus * WHOLE
-    return Slice(share, wanted) if wanted <= cores else None
+    given = share * asked.ranks
+    wanted = cores * given // (len(machine.gpus) * WHOLE) if asked.cpus == "auto" else asked.cpus * WHOLE
+    return Slice(share, wanted, asked.ranks) if wanted <= cores else None
 
 
 def _share(policy: Policy, machine: Machine, need: int, alone: bool) -> int | None:
@@ -133,7 +133,7 @@ def _share(policy: Policy, machine: Machine, need: int, alone: bool) -> int | No
     asked, usable = policy.asked, smallest_card(machine).usable_bytes
     if asked.gpu_memory != "auto":
         need = int(asked.gpu_memory * GIGABYTE)
-    if alone:
+    if alone or asked.ranks > 1:
         return WHOLE
     if asked.trials_per_gpu is not None:
         return WHOLE // asked.trials_per_gpu
@@ -179,7 +179,8 @@ def request_of(
 def _need(policy: Policy, trial: TrialConfig, machine: Machine, needed: BytesNeeded, relief: Relief) -> int:
     asked = policy.asked
     foretold = policy.on_cards and asked.gpus == "auto" and asked.gpu_memory == "auto" and asked.trials_per_gpu is None
-    return needed(trial, smallest_card(machine)) if foretold and machine.gpus and not relief.alone else 0
+    shared = foretold and asked.ranks == 1 and not relief.alone
+    return needed(trial, smallest_card(machine)) if shared and machine.gpus else 0
 
 
 def _largest_alone(policy: Policy, able: Mapping[str, Machine]) -> Wants:

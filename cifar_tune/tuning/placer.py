@@ -27,13 +27,13 @@ class Placed:
     node_id: str
     host: str
     piece: Slice
-    number: int
+    numbers: tuple[int, ...]
     card: Gpu | None
     resources: TrialResources
 
     def __str__(self) -> str:
         batch = "" if self.trial.accumulation == 1 else f", in micro-batches of {self.trial.micro_batch_size} images"
-        share = "" if self.card is None else f" of {self.card}"
+        share = "" if self.card is None else f" of {self.card}" if self.piece.cards == 1 else f", each {self.card}"
         memory = self.resources.memory_bytes
         return f"{self.resources}{share}{f', {memory / GIGABYTE:.1f} GB' if memory else ''}{batch}"
 
@@ -126,7 +126,7 @@ class Placer:
     def measured(self, key: str, peak_bytes: int) -> None:
         """Takes in what the trial's tensors took of its card."""
         placed = self._placed[key]
-        if placed.card is not None and placed.card.kind == "cuda":
+        if placed.card is not None and placed.card.kind == "cuda" and placed.resources.processes == 1:
             self._needs.measured(placed.trial, placed.card, peak_bytes)
 
     def does_not_fit(self, key: str) -> str:
@@ -159,7 +159,7 @@ class Placer:
         held = dict(rooms)
         for placed in self._placed.values():
             if placed.node_id in held:
-                held[placed.node_id] = held[placed.node_id].minus(placed.piece, placed.number)
+                held[placed.node_id] = held[placed.node_id].minus(placed.piece, placed.numbers)
         return list(held.values())
 
     def _taken(self, trial: TrialConfig, node_id: str, piece: Slice) -> Placed:
@@ -171,8 +171,9 @@ class Placer:
         reserved = 0 if card is None or not by_memory else card.usable_bytes * piece.card // WHOLE
         resources = TrialResources(
             cpus=piece.cores / WHOLE,
-            gpus=piece.card / WHOLE,
-            threads=max(1, piece.cores // WHOLE),
+            gpus=piece.card * piece.cards / WHOLE,
+            threads=max(1, piece.cores // WHOLE // asked.ranks),
+            processes=asked.ranks,
             node_id=node_id,
             memory_bytes=reserved,
         )
@@ -180,4 +181,4 @@ class Placer:
 
 
 def _size(piece: Slice) -> tuple[int, int]:
-    return piece.card, piece.cores
+    return piece.card * piece.cards, piece.cores

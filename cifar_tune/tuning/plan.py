@@ -177,12 +177,15 @@ def _cost(
     corners = relative_costs(sweep.corner_trials(), root)
     epochs = planned_epochs(sweep)
     trained, validated = split_sizes(info.train_images, info.classes, sweep.trial.dataset)
-    epoch_seconds = (trained + FORWARD_SHARE * validated) / found.images_per_second * sum(corners) / len(corners)
+    together = found.images_per_second * placed.resources.processes
+    epoch_seconds = (trained + FORWARD_SHARE * validated) / together * sum(corners) / len(corners)
     least, likely, most = (
         _hours(count * epoch_seconds / at_once) for count in (epochs.least, epochs.likely, epochs.most)
     )
     yield "time", f"about {likely} ({least} to {most}), start and waiting aside"
-    yield "", f"measured: {found.images_per_second:,.0f} images/s of the baseline alone; other trials by their FLOPs"
+    speed = f"measured: {found.images_per_second:,.0f} images/s of the baseline alone; other trials by their FLOPs"
+    several = placed.resources.processes > 1
+    yield "", f"{speed}; {placed.resources.processes} processes as so many times one" if several else speed
     yield "disk", _fits(found.checkpoint_bytes * planned_trials(sweep), _free_disk(folder), f"free at {folder.parent}")
     yield "memory", _memory(found, machine, placed, at_once)
 

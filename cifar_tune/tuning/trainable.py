@@ -5,161 +5,65 @@ The driver imports this file to name the class, so torch is imported only where 
 
 from __future__ import annotations
 
-import platform
-import traceback
-from collections.abc import Iterator
-from functools import lru_cache
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
-from cifar_tune.errors import CheckpointError
-from cifar_tune.training.datasets import DatasetInfo
-from cifar_tune.training.models import AnyModel
-from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.devices import TrialResources
-from cifar_tune.tuning.messages import MESSAGE, Assignment, Ending, EpochReport, Message, Scored, Trained
-from cifar_tune.tuning.needs import tensor_bytes
-
-if TYPE_CHECKING:
-    from cifar_tune.training.epochs import OpenTrial
-    from cifar_tune.tuning.isolation import ProcessState
+from cifar_tune.tuning.messages import MESSAGE, Assignment, Message
+from cifar_tune.tuning.rank_actors import RankActors
+from cifar_tune.tuning.trial_process import TrialProcess
 
 
-class TrialRunner(tune.Trainable):
-    """Trains the trial that it is assigned, one epoch a step. Nothing of it runs outside a call of Ray's."""
+class TrialRunner(TrialProcess, tune.Trainable):
+    """Trains the trial that it is assigned, one epoch a step. Nothing of it runs outside a call of Ray's.
 
-    _reports: Iterator[Message]
-    _clean: ProcessState | None
+    A trial of several processes is trained by actors, and this process only speaks for them.
+    """
+
+    _actors: RankActors | None = None
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         resources: TrialResources = config[MESSAGE].resources
+        bundles = [resources.of_each()] * resources.processes
         return tune.PlacementGroupFactory(
-            [resources.as_ray()], bundle_label_selector=[{"ray.io/node-id": resources.node_id}]
+            bundles if resources.processes == 1 else [{}, *bundles],
+            bundle_label_selector=[{"ray.io/node-id": resources.node_id}] * resources.processes,
         )
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._clean = self.prepare_process(config[MESSAGE])
-        self._reports = self.reports(config[MESSAGE])
+        assignment: Assignment = config[MESSAGE]
+        if assignment.resources.processes > 1:
+            self._actors = RankActors(assignment.resources)
+        else:
+            self._clean = self.prepare_process(assignment)
+        self.begin(assignment)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.cleanup()
-        self._reports = self.reports(new_config[MESSAGE])
+        self.drop()
+        self.begin(new_config[MESSAGE])
         return True
 
     def cleanup(self) -> None:
-        """Drops the trial's generator, and with it model and optimizer, and restores the process."""
-        self._reports = iter(())
-        if self._clean is not None:
-            self._clean.restore()
+        self.drop()
+        if self._actors is not None:
+            self._actors.end()
 
     def step(self) -> dict[str, Any]:
         return {MESSAGE: self._next_message()}
 
-    def prepare_process(self, assignment: Assignment) -> ProcessState | None:
-        """Imports what all trials need; returns what the process is to be like before each of them."""
-        import torch
+    def begin(self, assignment: Assignment) -> None:
+        if self._actors is None:
+            super().begin(assignment)
+        else:
+            self._actors.begin(assignment)
 
-        import cifar_tune.training.epochs  # noqa: F401
-        from cifar_tune.tuning.isolation import ProcessState
-
-        torch.set_num_threads(assignment.resources.threads)
-        _limit_memory(assignment)
-        return ProcessState.taken()
-
-    def reports(self, assignment: Assignment) -> Iterator[Message]:
-        """Yields the trial's epochs: those recorded with its newest whole checkpoint first, then new ones.
-
-        A trial that is to be confirmed is then scored on the test split, when it is asked for another step.
-        """
-        from cifar_tune.training.epochs import open_trial
-
-        trial = open_trial(
-            TrialConfig.model_validate_json(assignment.trial_json),
-            root=Path(assignment.root),
-            device=assignment.device,
-            checkpoints=Path(assignment.checkpoints),
-        )
-        if trial.state.epoch < assignment.begins_after:
-            raise CheckpointError(
-                f"{assignment.trial_id} begins from a copy of another trial after epoch {assignment.begins_after}, and "
-                f"{assignment.checkpoints} holds no whole checkpoint of it"
-            )
-        facts = facts_of(trial, assignment)
-        for metrics in chain(list(trial.state.history), trial.epochs()):
-            yield EpochReport(metrics, facts)
-            facts = {}
-        if assignment.opens_test:
-            from cifar_tune.training.sealed import score_on_test_split
-
-            yield Trained()
-            score = score_on_test_split(trial, Path(assignment.root))
-            yield Scored(score.accuracy, score.loss)
+    def drop(self) -> None:
+        if self._actors is None:
+            super().drop()
+        else:
+            self._actors.drop()
 
     def _next_message(self) -> Message:
-        """Trains one epoch."""
-        try:
-            return next(self._reports)
-        except StopIteration:
-            return Ending("completed", reason="early stopping")
-        except Exception as error:
-            return ending_of(error)
-
-
-def _limit_memory(assignment: Assignment) -> None:
-    """Lets the process's tensors fill its share of a card that others share, so that it never takes a neighbour's."""
-    import torch
-
-    resources = assignment.resources
-    if assignment.device == "cuda" and resources.memory_bytes and resources.gpus < 1:
-        total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, tensor_bytes(resources.memory_bytes) / total))
-
-
-def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
-    """Returns what the table says of the trial and of the place where it trains."""
-    parameters = (parameter.numel() for parameter in trial.state.model.parameters() if parameter.requires_grad)
-    return {
-        "num_parameters": sum(parameters),
-        "flops_per_image": _flops(trial.trial.model, trial.data.info),
-        "precision": trial.state.arithmetic.name,
-        "micro_batch_size": trial.trial.micro_batch_size,
-        "node": platform.node(),
-        **_device_facts(assignment),
-    }
-
-
-@lru_cache(maxsize=1024)
-def _flops(model: AnyModel, info: DatasetInfo) -> float:
-    from cifar_tune.training.flops import count_flops
-
-    return float(count_flops(model, info))
-
-
-def _device_facts(assignment: Assignment) -> dict[str, Any]:
-    import torch
-
-    resources = assignment.resources
-    if assignment.device != "cuda":
-        return {"device_name": assignment.device, "gpu_memory_reserved_bytes": resources.memory_bytes}
-    card = torch.cuda.get_device_properties(0)
-    reserved = resources.memory_bytes or int(card.total_memory * resources.gpus)
-    return {"device_name": card.name, "gpu_memory_reserved_bytes": reserved}
-
-
-def ending_of(error: Exception) -> Ending:
-    """Returns how an error of the trial ends it. Raises it again if no later trial could use this process."""
-    from cifar_tune.training.loop import Diverged
-    from cifar_tune.tuning.isolation import ran_out_of_memory, spoils_the_process
-
-    if isinstance(error, Diverged):
-        return Ending("diverged", reason=str(error))
-    if spoils_the_process(error):
-        raise error
-    trace = "".join(traceback.format_exception(error))
-    if ran_out_of_memory(error):
-        return Ending("out_of_memory", error=trace)
-    return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)
+        return super()._next_message() if self._actors is None else self._actors.next_message()

@@ -56,10 +56,10 @@ def data() -> TrainingData:
     return TrainingData(train, validation, info)
 
 
-def trial(model: str = "resnet18", **changes: Any) -> TrialConfig:
+def trial(model: str = "resnet18", dropout: float = 0.2, **changes: Any) -> TrialConfig:
     values = {
         "dataset": {"name": "cifar10", "resolution": RESOLUTION, "validation_fraction": 0.33},
-        "model": {"name": model, "width": 2, "dropout": 0.2},
+        "model": {"name": model, "width": 2, "dropout": dropout},
         "augmentations": [{"name": "flip"}, {"name": "crop", "padding": 1}],
         "optimizer": {"name": "sgd", "lr": 0.05, "weight_decay": 1e-3},
         "batch_size": 8,

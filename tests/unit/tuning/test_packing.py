@@ -46,8 +46,24 @@ def test_of_alike_nodes_the_emptiest_is_taken() -> None:
 
 def test_on_one_node_the_fullest_card_that_has_room_is_taken_as_ray_does() -> None:
     room = Room("a", (WHOLE, WHOLE // 2, WHOLE // 4), 8 * CORE)
-    assert room.best(share(0.3)) == 1
-    assert room.minus(share(0.3), 1).cards == (WHOLE, WHOLE // 5, WHOLE // 4)
+    assert room.best(share(0.3)) == (1,)
+    assert room.minus(share(0.3), (1,)).cards == (WHOLE, WHOLE // 5, WHOLE // 4)
+
+
+def test_a_trial_of_several_cards_takes_them_all_of_one_node() -> None:
+    pair = Slice(WHOLE, 2 * CORE, 2)
+    room = Room("a", (WHOLE, WHOLE // 2, WHOLE, WHOLE), 8 * CORE)
+    assert room.best(pair) == (0, 2)
+    assert room.minus(pair, (0, 2)).cards == (0, WHOLE // 2, 0, WHOLE)
+    assert (room.times(pair), empty_room("b", 5, 8).times(pair), empty_room("b", 1, 8).times(pair)) == (1, 2, 0)
+    assert places([empty_room("a", 1, 8), empty_room("b", 1, 8)], {"a": pair, "b": pair}) == {}
+    assert places([room, empty_room("b", 2, 8)], *[{"a": pair, "b": pair}] * 3) == {"0": "a", "1": "b"}
+
+
+def test_what_several_cards_lack_is_added_up_over_the_emptiest() -> None:
+    pair = Slice(WHOLE, 2 * CORE, 2)
+    assert lacking(Room("a", (WHOLE // 4, WHOLE, WHOLE // 2), 8 * CORE), pair) == WHOLE // 2
+    assert lacking(Room("a", (WHOLE,), CORE), pair) == WHOLE + CORE
 
 
 def test_cores_limit_too() -> None:
@@ -76,15 +92,16 @@ def test_nothing_starves_and_no_card_is_ever_overfull(data: st.DataObject) -> No
     """Small trials keep coming, running ones end in any order, and the large one that waits first gets its place."""
     nodes = {f"n{number}": data.draw(st.integers(1, 3)) for number in range(data.draw(st.integers(1, 3)))}
     rooms = {name: empty_room(name, cards, 100) for name, cards in nodes.items()}
-    running: list[tuple[str, int, Slice]] = []
+    running: list[tuple[str, tuple[int, ...], Slice]] = []
+    large = Slice(WHOLE, CORE, data.draw(st.integers(1, min(nodes.values()))))
     waiting: list[tuple[str, dict[str, Slice]]] = []
 
     def start() -> set[str]:
         grants, _ = packed(list(rooms.values()), waiting)
         for grant in grants:
-            number = rooms[grant.node_id].best(grant.piece)
-            rooms[grant.node_id] = rooms[grant.node_id].minus(grant.piece, number)
-            running.append((grant.node_id, number, grant.piece))
+            numbers = rooms[grant.node_id].best(grant.piece)
+            rooms[grant.node_id] = rooms[grant.node_id].minus(grant.piece, numbers)
+            running.append((grant.node_id, numbers, grant.piece))
         started = {grant.trial for grant in grants}
         waiting[:] = [(trial, wants) for trial, wants in waiting if trial not in started]
         assert all(0 <= parts <= WHOLE for room in rooms.values() for parts in room.cards)
@@ -92,19 +109,19 @@ def test_nothing_starves_and_no_card_is_ever_overfull(data: st.DataObject) -> No
 
     waiting += [(f"early{number}", dict.fromkeys(nodes, share(data.draw(SHARES)))) for number in range(12)]
     start()
-    waiting[:] = [("large", dict.fromkeys(nodes, share(1.0)))]
+    waiting[:] = [("large", dict.fromkeys(nodes, large))]
     if "large" in start():
         return
-    nearest = min(lacking(room, share(1.0)) for room in rooms.values())
+    nearest = min(lacking(room, large) for room in rooms.values())
     for late in range(len(running) + 1):
-        name, number, piece = running.pop(data.draw(st.integers(0, len(running) - 1)))
-        rooms[name] = rooms[name].minus(Slice(-piece.card, -piece.cores), number)
+        name, numbers, piece = running.pop(data.draw(st.integers(0, len(running) - 1)))
+        rooms[name] = rooms[name].minus(Slice(-piece.card, -piece.cores), numbers)
         waiting.append((f"late{late}", dict.fromkeys(nodes, share(data.draw(SHARES)))))
         if "large" in start():
             return
-        now = min(lacking(room, share(1.0)) for room in rooms.values())
+        now = min(lacking(room, large) for room in rooms.values())
         assert now <= nearest
         nearest = now
-    for name, number, piece in running:
-        rooms[name] = rooms[name].minus(Slice(-piece.card, -piece.cores), number)
+    for name, numbers, piece in running:
+        rooms[name] = rooms[name].minus(Slice(-piece.card, -piece.cores), numbers)
     assert "large" in start()

@@ -96,6 +96,20 @@ def test_a_user_may_say_the_share_the_memory_or_the_number_of_trials() -> None:
     assert piece(SERVER, 5, gpus=0) == Slice(0, WHOLE)
 
 
+def test_a_trial_of_several_processes_has_a_whole_card_for_each_or_a_core() -> None:
+    assert piece(SERVER, 5, gpus=2) == Slice(WHOLE, 32 * WHOLE, 2)
+    assert piece(SERVER, 5, processes=2, cpus=8) == Slice(WHOLE, 8 * WHOLE, 2)
+    assert piece(SERVER, 5, processes=4, gpus=0) == Slice(0, 4 * WHOLE)
+    assert piece(LAPTOP, 0, processes=2) == Slice(0, 2 * WHOLE)
+
+
+def test_nodes_of_too_few_cards_take_no_trial_of_several() -> None:
+    nodes = nodes_of(DESKTOP, SERVER)
+    request = request_of(policy_of(Resources(gpus=2), nodes, MANY), nodes, TRIAL, by_images(1.0))
+    assert request.wants == {"n1": Slice(WHOLE, 32 * WHOLE, 2)}
+    assert request.trial == TRIAL
+
+
 def test_trials_go_to_cards_of_a_name_only() -> None:
     policy = policy_of(Resources(card="H100"), nodes_of(SERVER, DESKTOP), MANY)
     assert slice_of(policy, SERVER, GIGABYTE) is not None
@@ -152,8 +166,13 @@ def test_relief_cuts_takes_the_whole_card_and_leaves_small_cards_out() -> None:
         ({"gpu_memory": 8.0}, LAPTOP, "resources.gpu_memory: 8 asked for, and there is no GPU"),
         ({"trials_per_gpu": 8}, LAPTOP, "resources.trials_per_gpu: 8 asked for, and there is no GPU"),
         ({"card": "H100"}, LAPTOP, "resources.card: H100 asked for, and there is no GPU"),
-        ({"gpus": 4}, SERVER, "to have 4 GPUs; there is 32 CPU cores, 256 GB of memory, 2 x NVIDIA H100 PCIe (80 GB)"),
-        ({"gpus": 2}, SERVER, "a trial trains on one card, so at most 1"),
+        (
+            {"gpus": 4},
+            SERVER,
+            "to have 4 GPUs of one node; there is 32 CPU cores, 256 GB of memory, 2 x NVIDIA H100 PCIe (80 GB)",
+        ),
+        ({"processes": 3}, SERVER, "resources.processes: a trial is to have 3 GPUs of one node; there is 32 CPU cores"),
+        ({"processes": 3}, LAPTOP, "resources: no node has 3 CPU cores for a trial; there is 2 CPU cores"),
         ({"cpus": 3}, LAPTOP, "resources: no node has 3 CPU cores for a trial; there is 2 CPU cores"),
         ({"cpus": 64}, SERVER, "resources: no node has 64 CPU cores beside a card for a trial"),
         (
@@ -177,6 +196,10 @@ def test_what_is_not_there_is_refused_with_what_there_is(asked: dict[str, Any], 
         ({"gpus": 0.5, "trials_per_gpu": 2}, "gpus: 0.5 and trials_per_gpu: 2 each set a trial's share of a card"),
         ({"gpu_memory": 8.0, "trials_per_gpu": 2}, "gpu_memory: 8 and trials_per_gpu: 2 each set"),
         ({"gpus": 0.5, "gpu_memory": 8.0}, "gpus: 0.5 and gpu_memory: 8 each set"),
+        ({"gpus": 1.5}, "gpus: 1.5; a trial has a share of one card, or whole cards"),
+        ({"gpus": 2, "processes": 4}, "gpus: 2 and processes: 4; each process has a card of its own"),
+        ({"gpus": 0.5, "processes": 2}, "gpus: 0.5 and processes: 2; each process has a card of its own"),
+        ({"processes": 2, "gpu_memory": 8.0}, "gpu_memory shares a card, and each of 2 processes has a whole one"),
     ],
 )
 def test_a_share_is_said_once(asked: dict[str, Any], message: str) -> None:
