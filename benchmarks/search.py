@@ -1,6 +1,7 @@
 """Regret of the search against simulated time on recorded learning curves, beside what Ray and Optuna do by default.
 
-    python benchmarks/search.py CURVES [--json PATH] [--repetitions 30] [--workers 8] [--processes 2] [--without SEARCH]
+    python benchmarks/search.py CURVES [--json PATH] [--keep FOLDER] [--repetitions 30] [--workers 8] [--processes 2]
+        [--without SEARCH]
 
 CURVES is a folder of tables that `python -m cifar_tune.simulate` reads. On each file four searches are replayed:
 
@@ -151,17 +152,26 @@ def regrets(path: Path, arm: str, seed: int, workers: int) -> list[float]:
     return regrets_of(recording, Objective(), returned)
 
 
-def task(arguments: tuple[Path, str, int, int]) -> list[float]:
-    """Returns the regrets of one search, in a process of its own."""
+def task(arguments: tuple[Path, str, int, int, Path | None]) -> list[float]:
+    """Returns the regrets of one search, in a process of its own, or what was kept of it in the folder."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    return regrets(*arguments)
+    path, arm, seed, workers, folder = arguments
+    kept = None if folder is None else folder / f"{path.stem}-{arm}-{workers}-{seed}.json"
+    if kept is not None and kept.exists():
+        known: list[float] = json.loads(kept.read_text())
+        return known
+    found = regrets(path, arm, seed, workers)
+    if kept is not None:
+        kept.write_text(json.dumps(found))
+    return found
 
 
 def measure(path: Path, options: argparse.Namespace, pool: Executor) -> dict[str, Floats]:
     """Returns (repetitions, moments) regrets of each search on one file."""
     arms = options.searches
-    keys = [(path, arm, seed, options.workers) for arm in arms for seed in range(options.repetitions)]
+    seeds = range(options.repetitions)
+    keys = [(path, arm, seed, options.workers, options.keep) for arm in arms for seed in seeds]
     rows = np.array([*pool.map(task, keys)])
     return dict(zip(arms, rows.reshape(len(arms), options.repetitions, -1), strict=True))
 
@@ -182,10 +192,22 @@ def summary(curves: Mapping[str, Floats]) -> dict[str, Any]:
             "time_to_random": time_to(target, rows, moments),
         }
     if "out_of_the_box" in curves:
-        ours, other = found["ours"]["regret"], found["out_of_the_box"]["regret"]
-        found["ours_better_at"] = [name for name in SHARES if ours[name][2] < other[name][1]]
-        found["ours_worse_at"] = [name for name in SHARES if ours[name][1] > other[name][2]]
+        found["ours_less_out_of_the_box"] = compared = {
+            name: difference(curves["ours"][:, place], curves["out_of_the_box"][:, place])
+            for name, place in places.items()
+        }
+        found["ours_better_at"] = [name for name, (_, _, high) in compared.items() if high < 0]
+        found["ours_worse_at"] = [name for name, (_, low, _) in compared.items() if low > 0]
     return found
+
+
+def difference(ours: Floats, other: Floats) -> list[float]:
+    """Returns the difference of the interquartile means and its 95 % interval, the same seeds drawn of both."""
+    pairs = np.column_stack([ours, other])
+    generator = np.random.default_rng(0)
+    drawn = [pairs[generator.integers(len(pairs), size=len(pairs))] for _ in range(RESAMPLES)]
+    found, *others = (float(np.subtract(*interquartile_mean(one))) for one in [pairs, *drawn])
+    return [found, *np.percentile(others, INTERVAL).tolist()]
 
 
 def time_to(target: float, curves: Floats, moments: Floats) -> list[float | None]:
@@ -215,7 +237,7 @@ def text_of(name: str, found: Mapping[str, Any]) -> str:
         lines.append(f"  {arm:16}{cells}   {times[0]} ({times[1]}-{times[2]})")
     if "out_of_the_box" in found:
         better, worse = (", ".join(found[f"ours_{word}_at"]) or "none" for word in ("better", "worse"))
-        lines.append(f"  ours and out_of_the_box, intervals apart: ours is better at {better}; worse at {worse}")
+        lines.append(f"  ours less out_of_the_box, interval without 0: better at {better}; worse at {worse}")
     return "\n".join(lines)
 
 
@@ -224,12 +246,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("curves", type=Path, metavar="CURVES", help="a folder of recorded curves")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures there")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="holds each search's regrets: not redone")
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--workers", type=int, default=8, help="simulated ones")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="real ones")
     parser.add_argument("--without", choices=ARMS[1:3], action="append", default=[], help="leave one search out")
     options = parser.parse_args()
     options.searches = [arm for arm in ARMS if arm not in options.without]
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     files: dict[str, Any] = {}
     with ProcessPoolExecutor(options.processes) as pool:
         for path in sorted(options.curves.glob("*.parquet")):
