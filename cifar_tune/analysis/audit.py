@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cifar_tune.analysis.budget import values_at
-from cifar_tune.analysis.comparable import since_restart
+from cifar_tune.analysis.budget import since_restart, values_at
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.results.columns import COMPLETED, DIVERGED, STOPPED
 

@@ -40,9 +40,28 @@ def measured_by_epoch(epochs: pd.DataFrame | None, metric: str) -> bool:
 
 
 def final_epoch(trials: pd.DataFrame, epochs: pd.DataFrame) -> int | None:
-    """The epoch that every completed trial reached; None if no trial completed."""
-    completed = reached_epochs(trials, epochs)[trials["status"] == COMPLETED]
+    """The epoch that every completed trial reached, those left out that were trained anew with more epochs since.
+
+    None if no trial completed.
+    """
+    whole = trials["status"] == COMPLETED
+    latest = whole & trials.index.isin(since_restart(trials).index)
+    completed = reached_epochs(trials, epochs)[latest if latest.any() else whole]
     return int(completed.min()) if len(completed) and completed.min() > 0 else None
+
+
+def restarts_of(trials: pd.DataFrame) -> pd.Series[int]:
+    """How often the sweep had been restarted with more epochs when each trial was proposed."""
+    if "restarts" not in trials.columns:
+        return pd.Series(0, index=trials.index)
+    return trials["restarts"].fillna(0).astype(int)
+
+
+def since_restart(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that were proposed since the last restart of their sweep: at rungs, only these are compared."""
+    restarts = restarts_of(trials)
+    last = restarts.groupby(trials["sweep"]).transform("max") if "sweep" in trials.columns else restarts.max()
+    return trials[restarts == last]
 
 
 def given_epoch(

@@ -49,16 +49,3 @@ def comparable(
         values = values_at(trials, *given_epoch(trials, epochs, metric, at_epoch))
     counts = values.notna()
     return Comparable(trials[counts], values[counts], metric, at_epoch, len(trials))
-
-
-def restarts_of(trials: pd.DataFrame) -> pd.Series[int]:
-    """Returns how often the sweep had been restarted with more epochs when each trial was proposed."""
-    if "restarts" not in trials.columns:
-        return pd.Series(0, index=trials.index)
-    return trials["restarts"].fillna(0).astype(int)
-
-
-def since_restart(trials: pd.DataFrame) -> pd.DataFrame:
-    """Returns the trials that were proposed since the last restart: at rungs, only these are compared."""
-    restarts = restarts_of(trials)
-    return trials[restarts == restarts.max()]

@@ -8,7 +8,10 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, STATUSES
+from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, DIVERGED, FAILED, STATUSES
+
+WHOLE = f"{CONFIGURATION_PREFIX}epochs"
+"""Column of the epochs that a trial was to have."""
 
 
 def ranking(
@@ -28,7 +31,8 @@ def ranking(
     ordered = completed.assign(rank=rank).sort_values(["rank", "trial_id"], kind="stable")
     several = ["sweep"] if trials["sweep"].nunique() > 1 else []
     columns = ["rank", *several, "trial_id", metric, "epochs_trained", "train_seconds"]
-    columns += [column for column in varied_parameters(trials, sweep) if column not in columns]
+    told = [WHOLE] if WHOLE in completed and (completed[WHOLE] == completed["epochs_trained"]).all() else []
+    columns += [column for column in varied_parameters(trials, sweep) if column not in (*columns, *told)]
     return ordered[list(dict.fromkeys(columns))].head(len(ordered) if top is None else top).reset_index(drop=True)
 
 

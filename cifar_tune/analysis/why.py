@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from cifar_tune.analysis.comparable import restarts_of
+from cifar_tune.analysis.budget import restarts_of
 from cifar_tune.analysis.naming import UNITS, more_is_better
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.errors import AnalysisError

@@ -36,17 +36,17 @@ class Generations(Generic[TrialT]):
                 return self._note(found, trial_id)
         return None
 
-    def born(self, live: Live[TrialT]) -> None:
-        """Takes in a trial that takes another's place, new or from the store."""
+    def born(self, live: Live[TrialT]) -> Live[TrialT] | None:
+        """Takes in a trial, new or from the store; returns the one whose place it takes, if it was paused until now."""
         parent, trial_id = live.proposal.parent, live.proposal.trial_id
         if parent is None:
-            return
+            return None
         live.epoch = parent.epoch
         self._schedulers[live.study].replace(parent.replaces, trial_id)
-        self._pauses.drop(parent.replaces)
         reason = f"{parent.reason}; replaced by {trial_id}, which goes on from a copy of {parent.trial_id}"
         if self._store.trial(parent.replaces)["status_reason"] != reason:
             self._store.update_trial(parent.replaces, status_reason=reason)
+        return self._pauses.drop(parent.replaces)
 
     def _note(self, found: Replacement, trial_id: str) -> Note:
         winner = self._pauses[found.winner]

@@ -2,7 +2,8 @@
 
 The file follows the ledger and nothing reads it here: deleted or damaged, it is written anew when the sweep is resumed.
 It is in the format of Optuna's `JournalFileBackend`, one operation a line; lines are appended whole, so that it can be
-read at any moment. A trial that was stopped is pruned, with its values by epoch, and never looks like a finished one.
+read at any moment. A trial that was stopped is pruned, with its values by epoch, and never looks like a finished one;
+one that is paused is running until it is clear that it does not go on, for Optuna opens no trial again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from cifar_tune.config.objective import Objective
 from cifar_tune.errors import ResultsError
 from cifar_tune.tuning.environment import replace_text
 from cifar_tune.tuning.evidence import CONSTRAINT, State
@@ -27,6 +29,9 @@ JOURNAL_NAME = "optuna.journal"
 
 WRITER = "cifar_tune"
 """By which Optuna tells our operations from those of a process that reads them."""
+
+METRIC_NAMES = "study:metric_names"
+"""Attribute of Optuna's studies that names what their plots show, as `Study.set_metric_names` writes it."""
 
 TRIAL_ID = "trial_id"
 """Attribute of Optuna's trials that holds our name of them."""
@@ -68,12 +73,15 @@ class Journal:
             self._studies, self._trials, self._count = {}, {}, 0
             path.unlink(missing_ok=True)
 
-    def add_study(self, name: str, signs: Sequence[int]) -> None:
-        """Writes a study, unless it is there. signs: of each objective 1 where a higher value is better, else -1."""
-        if name not in self._studies:
-            directions = [StudyDirection.MAXIMIZE if sign > 0 else StudyDirection.MINIMIZE for sign in signs]
-            self._append(JournalOperation.CREATE_STUDY, study_name=name, directions=directions)
-            self._studies[name] = len(self._studies)
+    def add_study(self, name: str, objectives: Sequence[Objective]) -> None:
+        """Writes a study, unless it is there."""
+        if name in self._studies:
+            return
+        directions = [StudyDirection.MAXIMIZE if one.sign > 0 else StudyDirection.MINIMIZE for one in objectives]
+        self._append(JournalOperation.CREATE_STUDY, study_name=name, directions=directions)
+        self._studies[name] = len(self._studies)
+        names = {METRIC_NAMES: [one.metric for one in objectives]}
+        self._append(JournalOperation.SET_STUDY_SYSTEM_ATTR, study_id=self._studies[name], system_attr=names)
 
     def begin(
         self,

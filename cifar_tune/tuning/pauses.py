@@ -35,9 +35,12 @@ class Pauses(Generic[TrialT]):
     def __getitem__(self, trial_id: str) -> Live[TrialT]:
         return self._paused[trial_id]
 
-    def drop(self, trial_id: str) -> None:
-        """Takes in that a paused trial goes on no more."""
-        self._paused.pop(trial_id, None)
+    def __iter__(self) -> Iterator[Live[TrialT]]:
+        return iter(self._paused.values())
+
+    def drop(self, trial_id: str) -> Live[TrialT] | None:
+        """Takes in that a trial goes on no more; returns it if it was paused."""
+        return self._paused.pop(trial_id, None)
 
     def last_of(self, trial_id: str) -> int:
         """Returns the epoch of the last pause that a trial went on from, 0 where there is none."""
@@ -52,12 +55,14 @@ class Pauses(Generic[TrialT]):
         """Returns the decision that an epoch got."""
         return recorded(row, live.limit, pauses=self._schedulers[live.study].pauses)
 
-    def end(self, live: Live[TrialT], *, stopped: bool) -> None:
-        """Takes in that a trial trains no longer. stopped: by its scheduler."""
+    def end(self, live: Live[TrialT], *, stopped: bool) -> bool:
+        """Takes in that a trial trains no longer; returns whether it is paused. stopped: by its scheduler."""
         scheduler = self._schedulers[live.study]
         scheduler.end(live.proposal.trial_id, stopped=stopped)
-        if stopped and scheduler.pauses:
+        paused = stopped and scheduler.pauses
+        if paused:
             self._paused[live.proposal.trial_id] = live
+        return paused
 
     def next(self, still_open: Collection[int]) -> Live[TrialT] | None:
         """Returns the paused trial that is to go on next. still_open: the studies to which new trials will come."""

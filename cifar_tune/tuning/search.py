@@ -133,6 +133,11 @@ class Search(Generic[TrialT]):
         if status != INTERRUPTED:
             self._settle(trial_id, status)
 
+    def close(self) -> None:
+        """Says that the sweep is over: what is paused is not to be waited for."""
+        for live in self._pauses:
+            self._studies[live.study].give_up(live.number)
+
     def progress(self) -> SearchProgress:
         """Returns where the sweep stands."""
         return self._standing.progress(running=len(self._live))
@@ -200,7 +205,8 @@ class Search(Generic[TrialT]):
         proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
         live = Live(proposal, place, number, measured=note.measured)
         self._live[trial_id] = live
-        self._generations.born(live)
+        if (replaced := self._generations.born(live)) is not None:
+            self._studies[replaced.study].give_up(replaced.number)
         self._restarts.begun(note, trial_id)
         self._schedulers[place].start(trial_id)
         self._standing.started(live.proposal)
@@ -282,7 +288,7 @@ class Search(Generic[TrialT]):
 
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
-        self._pauses.end(live, stopped=status == STOPPED and not live.limit)
+        paused = self._pauses.end(live, stopped=status == STOPPED and not live.limit)
         self._standing.ended(status, trial_id)
         self.audit.ended(trial_id, status)
-        self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status])
+        self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status], paused=paused)

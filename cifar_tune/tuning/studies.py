@@ -84,7 +84,7 @@ class Study:
         self._given: list[int] = []
         self._journal = journal
         if journal is not None:
-            journal.add_study(self.name, [one.sign for one in objectives])
+            journal.add_study(self.name, objectives)
         self._distributions = Distributions(search)
 
     @property
@@ -228,12 +228,20 @@ class Study:
         """Returns the highest expected final value, in the sense of higher being better, and whose it is."""
         return self._memory.expected_best()
 
-    def end(self, number: int, state: State) -> None:
-        """Says that a trial trains no longer."""
+    def end(self, number: int, state: State, *, paused: bool = False) -> None:
+        """Says that a trial trains no longer. paused: Optuna, which knows no pauses, is to think that it does."""
         self._memory.end(number, state)
-        observation = self._memory[number]
-        if self._journal is not None and observation.trial_id:
-            self._journal.end(observation.trial_id, state, observation.excesses)
+        if not paused:
+            self._tell_end(number)
+
+    def give_up(self, number: int) -> None:
+        """Says that a paused trial will not go on."""
+        self._tell_end(number)
+
+    def _tell_end(self, number: int) -> None:
+        one = self._memory[number]
+        if self._journal is not None and one.trial_id and one.state != "running":
+            self._journal.end(one.trial_id, one.state, one.excesses)
 
     def resume(self, number: int) -> None:
         """Says that a stopped trial trains again."""

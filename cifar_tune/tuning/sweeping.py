@@ -42,6 +42,7 @@ def train_sweep(
     if interruption.time_is_over is not None:
         return
     if search.exhausted and not search.unfinished():
+        search.close()
         if search.ended_by is None:
             console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
         return
@@ -60,3 +61,5 @@ def train_sweep(
             datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
             record=MemoryRecord.read(user_record()),
         )
+    if search.exhausted:
+        search.close()

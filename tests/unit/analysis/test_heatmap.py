@@ -117,7 +117,7 @@ def test_trials_of_two_sweeps_with_the_same_names_stay_apart(frames: Frames) -> 
         ({"x": "activation"}, "no parameter `activation`; did you mean `model.activation`?"),
         ({"x": "zzz"}, "no parameter `zzz`; there are model.name, model.activation, optimizer.lr, epochs"),
         ({"x": "optimizer.lr", "metric": "accuracy"}, "`accuracy` is no metric; did you mean `validation_accuracy`?"),
-        ({"x": "optimizer.lr", "metric": "status"}, "`status` holds no numbers; there are "),
+        ({"x": "optimizer.lr", "metric": "device_name"}, "`device_name` holds no numbers; there are "),
         ({"x": "optimizer.lr", "y": "trial.optimizer.lr"}, "x and y are both `optimizer.lr`; name two parameters"),
         ({"x": "optimizer.lr", "aggregate": "max"}, "`max` is no way to aggregate; there are best, mean, median"),
         ({"x": "optimizer.lr", "at_epoch": 10}, "no trial can be compared at epoch 10; trials reached epochs 1 to 9"),

@@ -15,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from cifar_tune.config.objective import Objective
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
@@ -81,6 +82,20 @@ def run(search: Search, start: int = 0) -> Iterator[Proposal]:
         yield proposal
 
 
+def run_pausing(search: Search) -> Iterator[Proposal]:
+    """Trains one trial after the other to its next pause; yields each whenever it pauses or ends."""
+    while (proposal := search.propose()) is not None:
+        for epoch in range(1 if proposal.parent is None else proposal.parent.epoch + 1, EPOCHS + 1):
+            value = accuracy(proposal, epoch)
+            decision = search.report(proposal.trial_id, replace(EPOCH, epoch=epoch, validation_accuracy=value))
+            if decision.action == "stop":
+                search.end(proposal.trial_id, "stopped", decision.reason)
+                break
+        else:
+            search.end(proposal.trial_id, "completed")
+        yield proposal
+
+
 def load(folder: Path, name: str = STUDIES[0]) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL_NAME)))
     return optuna.load_study(study_name=name, storage=storage)
@@ -130,6 +145,7 @@ def test_every_trial_is_there_in_its_true_state_with_its_values_by_epoch(finishe
 
 def test_optunas_own_plots_and_importances_work_and_only_whole_trials_count(finished: Path) -> None:
     study = load(finished)
+    assert study.metric_names == ["validation_accuracy"]
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.best_trial.state == TrialState.COMPLETE
     with warnings.catch_warnings():
@@ -210,7 +226,7 @@ def test_a_report_costs_one_line(tmp_path: Path) -> None:
 
 def test_a_value_that_a_kill_kept_from_the_ledger_is_replaced(tmp_path: Path) -> None:
     journal = Journal(tmp_path / JOURNAL_NAME)
-    journal.add_study(STUDIES[0], [1])
+    journal.add_study(STUDIES[0], [Objective()])
     journal.begin(STUDIES[0], "t0001", {}, {}, {})
     journal.report("t0001", 1, 0.5)
     again = Journal(tmp_path / JOURNAL_NAME)
@@ -220,7 +236,7 @@ def test_a_value_that_a_kill_kept_from_the_ledger_is_replaced(tmp_path: Path) ->
 
 def test_a_trial_that_is_trained_on_after_its_end_is_open_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / JOURNAL_NAME)
-    journal.add_study(STUDIES[0], [-1])
+    journal.add_study(STUDIES[0], [Objective(metric="validation_loss", mode="min")])
     for trial_id in ("t0001", "t0002"):
         journal.begin(STUDIES[0], trial_id, {}, {}, {})
         journal.report(trial_id, 1, 0.5)
@@ -270,11 +286,52 @@ def test_a_paused_trial_that_goes_on_and_diverges_at_once_has_failed(tmp_path: P
             assert proposal is not None
             decision = search.report(proposal.trial_id, replace(EPOCH, validation_accuracy=value))
             search.end(proposal.trial_id, "stopped", decision.reason)
-        assert [one.state for one in load(tmp_path / "x", "all").trials] == [TrialState.PRUNED] * 2
+        assert [one.state for one in load(tmp_path / "x", "all").trials] == [TrialState.RUNNING] * 2
         again = search.propose()
         assert again is not None
         assert again.trial_id == "t0001"
-        running, pruned = load(tmp_path / "x", "all").trials
-        assert (running.state, pruned.state) == (TrialState.RUNNING, TrialState.PRUNED)
         search.end("t0001", "diverged", "training loss is not finite")
-        assert load(tmp_path / "x", "all").trials[0].state == TrialState.FAIL
+        failed, paused = load(tmp_path / "x", "all").trials
+        assert (failed.state, paused.state) == (TrialState.FAIL, TrialState.RUNNING)
+
+
+@pytest.mark.parametrize("name", ["asha_promotion", "hyperband"])
+def test_where_trials_pause_the_journal_only_grows_and_at_the_end_what_is_paused_was_pruned(
+    tmp_path: Path, name: str
+) -> None:
+    folder, pausing = tmp_path / "x", {"name": name, "grace_epochs": 1, "reduction_factor": 3}
+    with ResultsStore.create(folder, sweep_name="digits") as store:
+        search = search_of(folder, store, grid={}, scheduler=pausing, trials_per_study=12)
+        before, begun = b"", []
+        for proposal in run_pausing(search):
+            now = (folder / JOURNAL_NAME).read_bytes()
+            assert now.startswith(before)
+            before = now
+            begun.append(proposal.trial_id)
+        search.close()
+        statuses = [store.trial(trial_id)["status"] for trial_id in store.trial_ids()]
+    assert len(begun) > len(set(begun))
+    ended = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    assert [one.state for one in load(folder, "all").trials] == [ended[status] for status in statuses]
+    again = (folder / JOURNAL_NAME).read_bytes()
+    with ResultsStore.open(folder) as store:
+        search_of(folder, store, grid={}, scheduler=pausing, trials_per_study=12).close()
+    assert (folder / JOURNAL_NAME).read_bytes() == again
+
+
+def test_a_member_of_a_population_whose_place_was_taken_was_pruned(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    changes: dict[str, Any] = {
+        "grid": {},
+        "search": {"optimizer.lr": {"float": [0.001, 1.0], "log": True}},
+        "scheduler": {"name": "pbt", "interval_epochs": 3},
+        "trials_per_study": 4,
+    }
+    with ResultsStore.create(folder, sweep_name="digits") as store:
+        search = search_of(folder, store, **changes)
+        list(run_pausing(search))
+        search.close()
+        statuses = [store.trial(trial_id)["status"] for trial_id in store.trial_ids()]
+    ended = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    assert "stopped" in statuses
+    assert [one.state for one in load(folder, "all").trials] == [ended[status] for status in statuses]

@@ -11,6 +11,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from cifar_tune.analysis.audit import stopping_audit
+from cifar_tune.analysis.budget import final_epoch
+from cifar_tune.analysis.ranking import ranking
 from cifar_tune.analysis.why import why
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
@@ -144,6 +146,8 @@ def test_no_trial_after_the_restart_is_compared_with_one_before_it(folder: Path)
     audit = stopping_audit(trials, epochs, "validation_accuracy")
     assert audit is not None
     assert audit.rungs[0].arrived == len(now)
+    assert final_epoch(trials, epochs) == 8
+    assert "trial.epochs" not in ranking(trials).columns
 
 
 @pytest.mark.parametrize("deaths", [(0, 3), (1, 2, 4, 5)])
