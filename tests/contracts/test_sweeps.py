@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from cifar_tune.analysis.sections import make_report
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results import load
+from cifar_tune.sweep import DONE, main
 from cifar_tune.training.datasets.food101 import Food101
 from cifar_tune.tuning.checks import check_trials
 from cifar_tune.tuning.plan import planned_epochs, planned_trials
@@ -26,6 +31,15 @@ KEYS = ["Question", "Cost", "Expect"]
 TRAIN_IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "food101": 75_750}
 MOST_OF_THEM = 6_060
 """Images that a small version may take: 60 of each dish."""
+
+SHORT = ("trial.epochs=1", "trial.dataset.train_size=1212", "trials_per_study=1", "scheduler={name: none}")
+TINY = {
+    "food101_accuracy_parameters": (*SHORT, "trials_per_study=4"),
+    "schedules_compared": (*SHORT, "trial.epochs=2"),
+    "ternary_against_float": SHORT,
+    "tgn_sam_ema": (*SHORT, "trial.schedule.warmup_epochs=0"),
+}
+"""What makes a small version one short trial a study, of which the cells differ in all that is compared."""
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 every_experiment = pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda path: path.stem)
@@ -107,3 +121,27 @@ def test_the_variants_in_the_header_can_be_run(file: Path, listed: Path) -> None
         varied = read(file, *overrides_in(re.split(r"\s{3,}", variant)[0]))
         check_trials(varied, listed)
         assert varied != read(file)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@every_file
+def test_an_experiment_plans(file: Path, real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(file), "--plan", "--data", str(real_data)]) == DONE
+    told = capsys.readouterr().out
+    assert f"{file.stem}: {planned_trials(read(file))} trials" in told
+    assert "there and whole" in told
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_a_very_small_version_runs_on_real_images(name: str, real_data: Path, tmp_path: Path) -> None:
+    file = SWEEPS / f"{name}.yaml"
+    overrides = [word for value in (*small_version(file), *TINY[name]) for word in ("--set", value)]
+    command = [sys.executable, "-m", "cifar_tune.sweep", str(file), *overrides, "--data", str(real_data)]
+    subprocess.run([*command, "--results", "results"], cwd=tmp_path, check=True, capture_output=True)
+    frames = load(tmp_path / "results")
+    assert set(frames.trials["status"]) <= {"completed", "stopped"}
+    assert len(frames.trials) == planned_trials(load_sweep(file, [*small_version(file), *TINY[name]]))
+    assert make_report(tmp_path / "results", *frames).sections
