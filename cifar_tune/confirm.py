@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,16 +137,12 @@ def _opened(folder: Path, console: Console) -> Frames:
     Raises:
         ResultsError: the folder is no sweep, has no ledger or sweep file, or a sweep is running in it.
     """
-    from cifar_tune.results import DamagedTableWarning, load
+    from cifar_tune.analysis.overview import load_told
     from cifar_tune.results.ledger import LEDGER_NAME
     from cifar_tune.results.lock import read_driver
     from cifar_tune.tuning.opening import SWEEP_NAME
 
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", DamagedTableWarning)
-        frames = load(folder)
-    for warning in told:
-        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    frames = load_told(folder, console)
     for name in (LEDGER_NAME, SWEEP_NAME):
         if not (folder / name).is_file():
             raise ResultsError(f"{folder}: there is no {name}, which says what its trials were; copy the whole folder")

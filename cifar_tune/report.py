@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ EXAMPLES = """examples:
   python -m cifar_tune.report results/quickstart
   python -m cifar_tune.report results/quickstart --x optimizer.lr --y batch_size
   python -m cifar_tune.report results/quickstart --metric validation_loss --aggregate median --at-epoch 3
+  python -m cifar_tune.report results/quickstart --compare results/other
   python -m cifar_tune.report results/quickstart --why t0007
 
 Trials are compared at an equal epoch: by default the last one that all completed trials reached. At an early
@@ -47,6 +47,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--at-epoch", type=int, metavar="N", help="compare trials as they stood at this epoch")
     parser.add_argument("--top", type=count, default=10, metavar="N", help="trials in the ranking (default: 10)")
+    parser.add_argument("--compare", type=Path, metavar="RESULTS", help="another sweep to draw beside this one")
     parser.add_argument("--why", metavar="TRIAL", help="only say what became of this trial, against whom and why")
     return parser
 
@@ -64,28 +65,26 @@ def run(options: argparse.Namespace) -> int:
     from cifar_tune.analysis.overview import Choice
 
     choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
-    return report(options.results, Console(), choice, options.why)
+    return report(options.results, Console(), choice, options.why, options.compare)
 
 
-def report(folder: Path, console: Console, choice: Choice, trial_id: str | None = None) -> int:
+def report(
+    folder: Path, console: Console, choice: Choice, trial_id: str | None = None, other: Path | None = None
+) -> int:
     """Prints and writes the report of a results folder; returns the exit status.
 
-    trial_id: prints what became of this trial instead.
+    trial_id: prints what became of this trial instead. other: a results folder to compare it with.
 
     Raises:
         CifarTuneError: the folder is no sweep, or the choice names what it does not have.
     """
-    from cifar_tune.analysis.overview import print_overview
+    from cifar_tune.analysis.overview import load_told, print_overview
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.analysis.why import why
     from cifar_tune.analysis.write_report import write_report
-    from cifar_tune.results import DamagedTableWarning, load
 
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", DamagedTableWarning)
-        frames = load(folder)
-    for warning in told:
-        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    frames = load_told(folder, console)
+    beside = load_told(other, console) if other else None
     if trial_id is not None:
         metric = choice.metric or read_sweep_file(folder).metric
         console.print(
@@ -93,7 +92,7 @@ def report(folder: Path, console: Console, choice: Choice, trial_id: str | None 
         )
         return DONE
     print_overview(console, folder, *frames, choice)
-    files = write_report(folder, *frames, choice)
+    files = write_report(folder, *frames, choice, beside)
     console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)
     for file in files[1:]:
         console.print(f"         {file}", markup=False, highlight=False, soft_wrap=True)

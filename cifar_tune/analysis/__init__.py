@@ -1,6 +1,7 @@
 """Tables in, findings and figures out. Needs neither Ray nor torch."""
 
 from cifar_tune.analysis.ablation import ablation
+from cifar_tune.analysis.ablation_figure import ablation_figure
 from cifar_tune.analysis.comparison import SweepComparison, compare, comparison_figure
 from cifar_tune.analysis.contour import contour_figure
 from cifar_tune.analysis.cost import cost, cost_of_accuracy
@@ -19,6 +20,7 @@ __all__ = [
     "HeatmapGrid",
     "SweepComparison",
     "ablation",
+    "ablation_figure",
     "compare",
     "comparison_figure",
     "contour_figure",

@@ -42,8 +42,11 @@ def ablation(
     written = counted[parameters].astype(object).map(_written)
     reference = _baseline(counted, baseline, found.told)
     changed = written.ne(written.iloc[reference])
-    configurations = ["\0".join(row) for row in written.to_numpy().tolist()]
     of_baseline = _by_seed(counted[~changed.any(axis=1)])
+    if most_changes is not None:
+        near = changed.sum(axis=1) <= most_changes
+        counted, written, changed = counted[near], written[near], changed[near]
+    configurations = ["\0".join(row) for row in written.to_numpy().tolist()]
     rows = []
     for _, alike in counted.groupby(configurations, sort=False):
         first = alike.index[0]
@@ -54,10 +57,9 @@ def ablation(
         figures = (gained.mean, gained.low, gained.high, gained.interval) if names else (0.0, None, None, "")
         rows.append((name, change, len(names), len(values), float(values.mean()), *figures))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"low": float, "high": float})
-    kept = table if most_changes is None else table[table["changes"] <= most_changes]
-    best_first = kept["value"].rank(ascending=not more_is_better(found.metric))
+    best_first = table["value"].rank(ascending=not more_is_better(found.metric))
     return (
-        kept.assign(_rank=best_first).sort_values(["changes", "_rank"], kind="stable")[COLUMNS].reset_index(drop=True)
+        table.assign(_rank=best_first).sort_values(["changes", "_rank"], kind="stable")[COLUMNS].reset_index(drop=True)
     )
 
 

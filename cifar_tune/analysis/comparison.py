@@ -155,8 +155,28 @@ def _span(trials: pd.DataFrame, column: str) -> str:
     return ", ".join(short_number(value) for value in ordered[:3]) + more
 
 
+def comparison_words(found: SweepComparison) -> pd.DataFrame:
+    """Both sweeps for people: at the last epoch and the largest cost that both have, and as distributions."""
+    rows: list[tuple[str, float, float]] = []
+    if len(found.at_epoch):
+        last = found.at_epoch.iloc[-1]
+        rows.append((f"best at epoch {last['epoch']:.0f}", *(last[name] for name in found.names)))
+    if len(found.at_cost):
+        last = found.at_cost.iloc[-1]
+        rows.append((f"best after {last['hours']:.3g} hours of training", *(last[name] for name in found.names)))
+    for quantity, values in found.distribution.iterrows():
+        if quantity in QUANTILES:
+            rows.append((f"{quantity} of the completed trials", *(values[name] for name in found.names)))
+    words = [(quantity, *(written(found.metric, value) for value in both)) for quantity, *both in rows]
+    counts = found.distribution.loc["completed trials"]
+    words.insert(0, ("completed trials", *(f"{counts[name]:.0f}" for name in found.names)))
+    return pd.DataFrame(words, columns=["quantity", *found.names])
+
+
 def comparison_figure(found: SweepComparison, theme: Theme = LIGHT) -> Figure:
     """The best at equal epochs, and the best completed trial against hours of training, of both sweeps."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, panels = new_panels(2, 2, 4.4, 3.4, theme)
     by_epoch, by_cost = panels
     styles = ("-", (0, (4, 2)))
@@ -166,6 +186,7 @@ def comparison_figure(found: SweepComparison, theme: Theme = LIGHT) -> Figure:
         look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 2, "label": shortened(name)}
         by_epoch.plot(found.at_epoch["epoch"], found.at_epoch[name], **look)
         by_cost.step(curve["hours"] * scale, curve["best"], where="post", **look)
+    by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes, label_below, what in (
         (by_epoch, "epoch", "Best at an equal epoch"),
         (by_cost, f"{unit} of training", "Best completed trial"),

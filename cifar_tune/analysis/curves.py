@@ -11,6 +11,7 @@ from cifar_tune.analysis.budget import common_keys
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking
+from cifar_tune.figures.hover import name_points
 from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
 from cifar_tune.results.columns import DIVERGED, FAILED, INTERRUPTED, STOPPED
 
@@ -60,6 +61,7 @@ def curves_figure(
         label = f"{trial_id}: {written(metric, float(curve['value'].iloc[-1]))}"
         axes.plot(curve["epoch"], curve["value"], color=colour, linewidth=2, label=label)
     _marks(axes, curves, theme)
+    name_points(axes, curves["epoch"], curves["value"], curves["trial_id"].tolist())
     axes.yaxis.set_major_formatter(lambda value, _: written(metric, value))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")

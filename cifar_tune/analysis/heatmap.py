@@ -84,6 +84,14 @@ class Heatmap:
             )
 
 
+def trials_of_cells(drawn: Heatmap, trials: pd.DataFrame) -> dict[tuple[int, int], list[str]]:
+    """The trials of each cell that has any, by row and column. trials: those that the heat map was made of."""
+    inside: dict[tuple[int, int], list[str]] = {}
+    for row, column, trial_id in zip(drawn.y.places, drawn.x.places, trials["trial_id"], strict=True):
+        inside.setdefault((int(row), int(column)), []).append(trial_id)
+    return inside
+
+
 def _at(frame: pd.DataFrame, row: int, column: int) -> float | None:
     number = float(frame.to_numpy(float).item(row, column))
     return None if math.isnan(number) else number

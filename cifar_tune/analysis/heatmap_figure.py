@@ -23,8 +23,8 @@ CELL_WIDTH, CELL_HEIGHT = 1.05, 0.62
 """Inches: two lines of text fit in."""
 MOST_ANNOTATED = 400
 """Cells; beyond, they are too small to hold text."""
-WIDEST = 13
-"""Characters of a label that fit below a cell; longer ones are turned."""
+WIDEST_OF_FULL_SIZE, WIDEST = 9, 13
+"""Characters of a label that fit below a cell in full size and in small; longer ones are turned."""
 LARGEST = 22.0
 """Inches along either side."""
 
@@ -158,7 +158,10 @@ def ended_note(cell: Cell) -> str:
 def _ticks(axes: Axes, heatmap: Heatmap) -> None:
     x_labels = [shortened(label) for label in heatmap.x.labels]
     axes.set_xticks(range(len(x_labels)), x_labels)
-    if max((len(label) for label in x_labels), default=0) > WIDEST:
+    longest = max((len(label) for label in x_labels), default=0)
+    if longest > WIDEST_OF_FULL_SIZE:
+        axes.tick_params(axis="x", labelsize=SMALL_SIZE)
+    if longest > WIDEST:
         axes.tick_params(axis="x", labelrotation=30)
         for tick in axes.get_xticklabels():
             tick.set_horizontalalignment("right")

@@ -9,6 +9,7 @@ import pandas as pd
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.errors import AnalysisError
+from cifar_tune.figures.hover import name_points
 from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
 from cifar_tune.results.columns import COMPLETED
 
@@ -62,6 +63,7 @@ def history_figure(
     words, scale = _axis(against, float(table[against].max()) if len(table) else 0.0)
     spent = table[against] * scale
     axes.scatter(spent, table["value"], s=16, color=theme.muted, alpha=0.6, linewidths=0, label="completed trial")
+    name_points(axes, spent, table["value"], table["trial_id"].tolist())
     axes.step(spent, table["best"], where="post", color=theme.series[0], linewidth=2, label="best so far")
     axes.yaxis.set_major_formatter(lambda value, _: written(metric, value))
     axes.set_xlabel(words)

@@ -46,8 +46,9 @@ def metric(trials: pd.DataFrame, name: str) -> str:
         and not pd.api.types.is_bool_dtype(trials[column])
     ]
     if name not in known:
-        what = "holds no numbers" if name in trials.columns else "is no metric"
-        raise AnalysisError(f"`{name}` {what}; {_suggest(name, known)}")
+        if name in trials.columns:
+            raise AnalysisError(f"`{name}` holds no numbers; there are {', '.join(known)}")
+        raise AnalysisError(f"`{name}` is no metric; {_suggest(name, known)}")
     return name
 
 

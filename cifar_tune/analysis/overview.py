@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import configuration_text, counts_text, rich_table
+from cifar_tune.results import DamagedTableWarning, Frames, load
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, STOPPED
 
 REASONS_SHOWN = 3
@@ -39,6 +41,20 @@ class Choice:
     aggregate: Aggregate = "best"
     at_epoch: int | None = None
     top: int = 10
+
+
+def load_told(folder: Path, console: Console) -> Frames:
+    """The tables of a results folder; what is wrong with them, and what was saved, is printed.
+
+    Raises:
+        ResultsError: it is no results folder, or is beyond saving.
+    """
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DamagedTableWarning)
+        frames = load(folder)
+    for warning in told:
+        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    return frames
 
 
 def chosen_heatmap(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile, choice: Choice) -> Heatmap | None:
@@ -140,7 +156,11 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
         console.print("[bold]Best completed trials[/]")
         console.print(rich_table(best))
         if stopped:
-            text = f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
+            text = (
+                "1 trial was stopped early and does not rank: its last value is of an earlier epoch."
+                if stopped == 1
+                else f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
+            )
             console.print(text, style="dim", highlight=False)
         if noise := seed_noise_text(trials, metric):
             console.print(noise, style="dim", highlight=False)

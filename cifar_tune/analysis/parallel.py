@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cifar_tune.analysis.comparable import comparable
-from cifar_tune.analysis.naming import more_is_better, parameter, title, written
-from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.naming import more_is_better, title, written
+from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.figures.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, ink, new_figure, shortened
@@ -49,7 +49,7 @@ def parallel_figure(
         AnalysisError: no such metric, parameter or epoch.
     """
     found = comparable(trials, metric, epochs, at_epoch)
-    given = varied_parameters(trials, sweep) if parameters is None else [parameter(trials, name) for name in parameters]
+    given = chosen_parameters(trials, parameters, sweep)
     shown = given[:MOST_AXES] if len(found.trials) else []
     figure, axes = new_figure(max(5.2, AXIS_WIDTH * (len(shown) + 1) + 0.8), HEIGHT, theme)
     axes.set_axis_off()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from cifar_tune.analysis.naming import parameter
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
@@ -25,6 +28,15 @@ def varied_parameters(trials: pd.DataFrame, sweep: SweepFile | None = None) -> l
         return differing
     paths = [*sweep.grid, *sweep.search]
     return sorted(differing, key=lambda column: _rank(column.removeprefix(CONFIGURATION_PREFIX), paths))
+
+
+def chosen_parameters(trials: pd.DataFrame, names: Sequence[str] | None, sweep: SweepFile | None = None) -> list[str]:
+    """Columns of the parameters named, with or without `trial.`; without names, of those that differ between trials.
+
+    Raises:
+        AnalysisError: no such parameter.
+    """
+    return varied_parameters(trials, sweep) if names is None else [parameter(trials, name) for name in names]
 
 
 def default_axes(trials: pd.DataFrame, sweep: SweepFile | None = None) -> tuple[str | None, str | None]:

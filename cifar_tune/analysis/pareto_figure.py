@@ -10,6 +10,7 @@ import pandas as pd
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.pareto import completed, pareto, signed
 from cifar_tune.dominance import non_dominated
+from cifar_tune.figures.hover import name_points
 from cifar_tune.figures.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
 from cifar_tune.results.columns import STOPPED
 
@@ -62,6 +63,8 @@ def _plot(axes: Axes, trials: pd.DataFrame, objectives: Sequence[str], pair: tup
         front[x], front[y], s=34, color=theme.series[0], edgecolors=theme.background, zorder=3, label="Pareto front"
     )
     _scale(axes, pd.concat([whole[x], stopped[x]]), x)
+    for some in (front, beaten, stopped):
+        name_points(axes, some[x], some[y], some["trial_id"].tolist())
     _name(axes, front, pair, theme)
     axes.yaxis.set_major_formatter(lambda value, _: written(y, value))
     axes.set_xlabel(title(x))

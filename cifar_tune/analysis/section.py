@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows: the question, the answer, how the sweep stands, and the sections."""
+    """What a page shows: the question, the answer, how the sweep stands, and the sections.
+
+    describe: of names of trials, what to show under the pointer beside the name.
+    """
 
     name: str
     question: tuple[str, ...]
@@ -36,3 +39,4 @@ class Report:
     counts: str
     standing: str | None
     sections: tuple[Section, ...]
+    describe: Callable[[Collection[str]], dict[str, str]] = lambda _: {}

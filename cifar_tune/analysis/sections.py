@@ -14,34 +14,32 @@ from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.cost import cost, cost_of_accuracy, point_text
-from cifar_tune.analysis.curves import curves_figure
+from cifar_tune.analysis.descriptions import descriptions
+from cifar_tune.analysis.drawn_sections import (
+    ablation_section,
+    comparison_section,
+    curves_section,
+    front_section,
+    heat_map_sections,
+    history_section,
+    hypervolume_section,
+    importance_section,
+    slices_section,
+)
 from cifar_tune.analysis.experiment_sections import configurations_section, grid_section, lr_section, stem_section
-from cifar_tune.analysis.heatmap import Heatmap, heatmap
-from cifar_tune.analysis.heatmap_figure import heatmap_figure
-from cifar_tune.analysis.history import history, history_figure
-from cifar_tune.analysis.importance import importance, importance_figure
-from cifar_tune.analysis.naming import title
-from cifar_tune.analysis.overview import Choice, chosen_heatmap
-from cifar_tune.analysis.parameters import varied_parameters
-from cifar_tune.analysis.pareto import MOST_OBJECTIVES, completed, hypervolume_history, pareto
-from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
-from cifar_tune.analysis.pareto_text import hypervolume_caption, pareto_answer, pareto_caption
+from cifar_tune.analysis.overview import Choice
+from cifar_tune.analysis.pareto import completed
+from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
-from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.section import Report, Section
-from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.analysis.text_table import counts_text
-from cifar_tune.results.columns import COMPLETED
+from cifar_tune.results import Frames
 
 ENVIRONMENT_NAME = "environment.json"
-LEAST_COUNTED = 0.5
-"""Where the heat map at the full budget shows fewer of the trials, a second one shows them at an early epoch."""
-LEAST_SLICED = 5
-"""Completed trials, below which plots of single points are of no use."""
 
 
 def make_report(
@@ -50,8 +48,11 @@ def make_report(
     epochs: pd.DataFrame,
     confirmations: pd.DataFrame,
     choice: Choice | None = None,
+    other: Frames | None = None,
 ) -> Report:
     """The report of a sweep in any state; sections without data are left out.
+
+    other: a sweep to compare it with.
 
     Raises:
         AnalysisError: the choice names what the tables do not have.
@@ -64,17 +65,19 @@ def make_report(
     found = pareto_answer(trials, sweep) if several else None
     parts = (
         *_confirmed(confirmations, trials, metric, sweep),
-        _front(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
-        *_heat_maps(trials, epochs, sweep, choice),
+        front_section(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
+        *heat_map_sections(trials, epochs, sweep, choice),
         grid_section(trials, metric, sweep),
         configurations_section(trials, sweep),
         stem_section(trials),
-        _curves(trials, epochs, metric),
+        curves_section(trials, epochs, metric),
         lr_section(trials, epochs, metric, sweep),
         None if sweep.objectives else _audit(trials, epochs, sweep),
-        _importance(trials, epochs, metric, sweep),
-        _slices(trials, metric, sweep),
-        _hypervolume(trials, sweep) if several else _history(trials, metric),
+        importance_section(trials, epochs, metric, sweep),
+        ablation_section(trials, metric),
+        slices_section(trials, metric, sweep),
+        comparison_section(Frames(trials, epochs, confirmations), other, metric) if other else None,
+        hypervolume_section(trials, sweep) if several else history_section(trials, metric),
         _failures(trials),
         _refused(folder, sweep),
         _cost(trials, confirmations),
@@ -87,6 +90,7 @@ def make_report(
         counts=counts_text(counts),
         standing=standing(folder, counts),
         sections=tuple(part for part in parts if part is not None),
+        describe=lambda names: descriptions(trials[trials["trial_id"].isin(names)], metric, sweep),
     )
 
 
@@ -114,119 +118,11 @@ def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Sect
     )
 
 
-def _front(trials: pd.DataFrame, sweep: SweepFile) -> Section:
-    return Section(
-        "Pareto front",
-        (pareto_caption(trials, sweep.objectives),),
-        pareto(trials, sweep.objectives, sweep=sweep),
-        name="pareto",
-        draw=lambda theme: pareto_figure(trials, sweep.objectives, theme),
-        alternative=f"Pareto front of {', '.join(map(title, sweep.objectives))}",
-    )
-
-
-def _hypervolume(trials: pd.DataFrame, sweep: SweepFile) -> Section | None:
-    objectives = sweep.objectives
-    if len(completed(trials, objectives)) < 2 or len(objectives) > MOST_OBJECTIVES:
-        return None
-    table = hypervolume_history(trials, objectives)
-    return Section(
-        "Course of the search",
-        (hypervolume_caption(trials, objectives),),
-        name="hypervolume",
-        draw=lambda theme: hypervolume_figure(table, objectives, theme),
-        alternative="Share of the space of objectives that the front dominates, against time",
-    )
-
-
-def _heat_maps(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile, choice: Choice) -> Iterator[Section]:
-    first = chosen_heatmap(trials, epochs, sweep, choice) if len(trials) else None
-    if first is None:
-        return
-    yield _heat_map("Heat map", first)
-    early = _early_epoch(epochs)
-    if choice.at_epoch is None and first.epoch and early and early < first.epoch and _counted(first) < LEAST_COUNTED:
-        y = first.y.parameter or None
-        second = heatmap(
-            trials, first.x.parameter, y, first.metric, epochs=epochs, aggregate=first.aggregate, at_epoch=early
-        )
-        yield _heat_map(f"The same at epoch {early}, where the scheduler first decided", second)
-
-
-def _heat_map(name: str, drawn: Heatmap) -> Section:
-    across = f"{drawn.title} by {drawn.x.name}" + (f" and {drawn.y.name}" if drawn.y.parameter else "")
-    file = f"heatmap_{drawn.name}" + (f"-epoch_{drawn.epoch}" if drawn.epoch else "")
-    return Section(name, name=file, draw=lambda theme: heatmap_figure(drawn, theme), alternative=across)
-
-
-def _counted(drawn: Heatmap) -> float:
-    return float(drawn.n.to_numpy().sum() / drawn.trials.to_numpy().sum())
-
-
-def _early_epoch(epochs: pd.DataFrame) -> int | None:
-    rungs = epochs["rung"].dropna()
-    return int(rungs.min()) if len(rungs) else None
-
-
-def _curves(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str) -> Section | None:
-    if metric not in epochs.columns or epochs[metric].notna().sum() == 0:
-        return None
-    survival = rung_survival(epochs)
-    return Section(
-        "Learning curves",
-        ("The table counts the trials at each rung.",) if len(survival) else (),
-        survival if len(survival) else None,
-        name=f"curves_{metric}",
-        draw=lambda theme: curves_figure(trials, epochs, metric, theme),
-        alternative=f"{title(metric)} of every trial by epoch",
-    )
-
-
 def _audit(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> Section | None:
     found = stopping_audit(trials, epochs, sweep.metric)
     if found is None:
         return None
     return Section(TITLE, audit_sentences(found), audit_table(found) if found.rungs[0].known else None)
-
-
-def _importance(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:
-    if not len(trials):
-        return None
-    found = importance(trials, epochs, metric, sweep=sweep)
-    text = (f"{found.caution.capitalize()}.",) if found.caution else ()
-    if found.table.empty:
-        return Section("Importance of the parameters", text) if text else None
-    return Section(
-        "Importance of the parameters",
-        text,
-        name=f"importance_{metric}",
-        draw=lambda theme: importance_figure(found, theme),
-        alternative="Importance of each parameter with its uncertainty",
-    )
-
-
-def _slices(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:
-    completed_trials = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
-    if len(completed_trials) < LEAST_SLICED or len(varied_parameters(completed_trials, sweep)) < 2:
-        return None
-    return Section(
-        "One parameter at a time",
-        name=f"slices_{metric}",
-        draw=lambda theme: slice_figure(trials, metric, sweep=sweep, theme=theme),
-        alternative=f"{title(metric)} of every completed trial by each parameter",
-    )
-
-
-def _history(trials: pd.DataFrame, metric: str) -> Section | None:
-    table = history(trials, metric)
-    if len(table) < 2:
-        return None
-    return Section(
-        "Course of the search",
-        name=f"history_{metric}",
-        draw=lambda theme: history_figure(table, metric, theme),
-        alternative=f"best {title(metric)} so far, against time",
-    )
 
 
 def _failures(trials: pd.DataFrame) -> Section | None:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cifar_tune.analysis.comparable import Comparable, comparable
-from cifar_tune.analysis.naming import more_is_better, parameter, title, written
-from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.naming import more_is_better, title, written
+from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.figures.hover import name_points
 from cifar_tune.figures.panels import figure_head, new_panels
 from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, shortened
 
@@ -48,7 +49,7 @@ def slice_figure(
         AnalysisError: no such metric, parameter or epoch.
     """
     found = comparable(trials, metric, epochs, at_epoch)
-    given = varied_parameters(trials, sweep) if parameters is None else [parameter(trials, name) for name in parameters]
+    given = chosen_parameters(trials, parameters, sweep)
     shown = given[:MOST_PANELS] if len(found.trials) else []
     figure, panels = new_panels(len(shown), ACROSS, PANEL_WIDTH, PANEL_HEIGHT, theme)
     for place, (axes, column) in enumerate(zip(panels, shown, strict=True)):
@@ -72,6 +73,7 @@ def _panel(axes: Axes, scale: Scale, found: Comparable, theme: Theme) -> None:
             if len(here):
                 axes.hlines(np.median(values[here]), place - reach, place + reach, colors=theme.series[1], linewidth=2)
     axes.scatter(places, values, s=18, color=theme.series[0], alpha=0.6, linewidths=0)
+    name_points(axes, places, values, found.trials["trial_id"].tolist())
     best = values.argmax() if more_is_better(found.metric) else values.argmin()
     axes.scatter(places[best], values[best], s=60, facecolors="none", edgecolors=theme.foreground, linewidths=1.4)
     set_ticks(axes, scale)

@@ -33,7 +33,7 @@ HEADS = {
     "interval_90": "90 % interval",
     "good_stopped": "good stopped",
 }
-WORDS = ("sweep", "stem", "trial_id", "status", "device_name", "message", "parameter")
+WORDS = ("sweep", "stem", "trial_id", "status", "device_name", "message", "parameter", "value", "change", "quantity")
 """Columns set to the left."""
 COUNTS = ("epochs", "epochs_trained", "trials", "rank", "rung", "arrived", "stopped", "went_on", "audited")
 MISSING = "–"

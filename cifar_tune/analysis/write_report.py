@@ -12,7 +12,9 @@ from cifar_tune.analysis.overview import Choice
 from cifar_tune.analysis.page import page
 from cifar_tune.analysis.sections import make_report
 from cifar_tune.figures.files import image_of, write_file
+from cifar_tune.figures.hover import spots_of
 from cifar_tune.figures.theme import DARK, LIGHT
+from cifar_tune.results import Frames
 from cifar_tune.results.columns import CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
 
 REPORT_FOLDER = "report"
@@ -33,21 +35,28 @@ def write_report(
     epochs: pd.DataFrame,
     confirmations: pd.DataFrame,
     choice: Choice | None = None,
+    other: Frames | None = None,
 ) -> list[Path]:
     """Writes the report of a sweep into its folder; returns the files, the page first.
+
+    other: a sweep to compare it with.
 
     Raises:
         AnalysisError: the choice names what the tables do not have.
         ResultsError: the folder cannot be written to.
     """
-    report = make_report(folder, trials, epochs, confirmations, choice)
+    report = make_report(folder, trials, epochs, confirmations, choice, other)
     place = folder / REPORT_FOLDER
     drawn = {section.name: section.draw for section in report.sections if section.draw}
-    images = {name: (image_of(draw(LIGHT)), image_of(draw(DARK))) for name, draw in drawn.items()}
-    for name, (light, _) in images.items():
-        write_file(place / f"{name}.png", light)
+    images, spots = {}, {}
+    for name, draw in drawn.items():
+        light = draw(LIGHT)
+        images[name] = image_of(light), image_of(draw(DARK))
+        spots[name] = spots_of(light)
+    for name, (image, _) in images.items():
+        write_file(place / f"{name}.png", image)
     links = {f"../{name}": what for name, what in LINKED.items() if (folder / name).exists()}
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_file(place / MARKDOWN_NAME, markdown(report).encode())
-    write_file(place / PAGE_NAME, page(report, images, made_at=made_at, links=links).encode())
+    write_file(place / PAGE_NAME, page(report, images, spots, made_at=made_at, links=links).encode())
     return [place / PAGE_NAME, place / MARKDOWN_NAME, *(place / f"{name}.png" for name in images)]

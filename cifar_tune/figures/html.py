@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from cifar_tune.figures.hover import Spot, spots_attribute
 from cifar_tune.figures.page_style import STYLE
 from cifar_tune.figures.theme import DOTS_PER_INCH
 
@@ -17,8 +18,8 @@ REM_AN_INCH = 5.7
 FIRST_ROW = '<tr class="first">'
 
 
-def html_page(title: str, body: str) -> str:
-    """The whole file. body: HTML, of which everything that was text is escaped."""
+def html_page(title: str, body: str, script: str = "") -> str:
+    """The whole file. body: HTML, of which everything that was text is escaped. script: elements at its end."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -32,7 +33,7 @@ def html_page(title: str, body: str) -> str:
 <main>
 {body}
 </main>
-</body>
+{script}</body>
 </html>
 """
 
@@ -55,12 +56,16 @@ def table_element(
     return f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def figure_element(images: Images, alternative: str) -> str:
-    """A figure, embedded; paper gets the one for light screens. alternative: what it shows, for who cannot see it."""
+def figure_element(images: Images, alternative: str, spots: Sequence[Spot] = ()) -> str:
+    """A figure, embedded; paper gets the one for light screens.
+
+    alternative: what it shows, for who cannot see it. spots: what stands where, for the page's script.
+    """
     light, dark = (f"data:image/png;base64,{base64.b64encode(image).decode()}" for image in images)
     inches = int.from_bytes(images[0][16:20], "big") / DOTS_PER_INCH
     shape = f'alt="{escape(alternative)}" style="width: {REM_AN_INCH * inches:.0f}rem"'
+    told = f' data-spots="{escape(spots_attribute(spots))}"' if spots else ""
     return (
-        f'<figure><picture><source srcset="{dark}" media="screen and (prefers-color-scheme: dark)">'
+        f'<figure{told}><picture><source srcset="{dark}" media="screen and (prefers-color-scheme: dark)">'
         f'<img src="{light}" {shape}></picture></figure>'
     )

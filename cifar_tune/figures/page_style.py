@@ -25,7 +25,7 @@ a { color: var(--link); }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td {
   text-align: left; vertical-align: top; white-space: nowrap;
-  padding: .35rem 1.1rem .35rem 0; border-bottom: 1px solid var(--line);
+  padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line);
 }
 td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 4rem; }
 th { color: var(--muted); font-weight: 600; }
@@ -33,6 +33,12 @@ th.number, td.number { text-align: right; }
 .first td { font-weight: 650; }
 figure { margin: 1rem 0; overflow-x: auto; }
 img { display: block; max-width: 100%; height: auto; }
+.ring, .tip { position: fixed; pointer-events: none; z-index: 1; }
+.ring { width: 14px; height: 14px; margin: -7px; border: 2px solid var(--ink); border-radius: 50%; }
+.tip {
+  max-width: min(26rem, calc(100vw - 16px)); padding: .35rem .6rem; white-space: pre-line; overflow-wrap: anywhere;
+  background: var(--paper); color: var(--ink); border: 1px solid var(--muted); border-radius: 4px; font-size: .85rem;
+}
 footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }
 @media (max-width: 40rem) {
   body { font-size: 15px; }
@@ -40,6 +46,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }
   img { max-width: none; min-width: 34rem; }
 }
 @media print {
+  .ring, .tip { display: none; }
   body { font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
   figure, tr { break-inside: avoid; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,6 +47,10 @@ TITLE_SIZE = 13
 TEXT_SIZE = 10
 SMALL_SIZE = 8.5
 DOTS_PER_INCH = 150
+LINE = 12
+"""Points from line to line of small text."""
+MARGIN, CHARACTERS_AN_INCH = 1.4, 16
+"""Inches left of a plot, and how much small text fits in one."""
 
 
 def new_figure(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
@@ -71,10 +76,14 @@ def style(axes: Axes, theme: Theme) -> None:
 
 
 def head(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
-    """Title and one line below it, above the plot."""
-    axes.set_title(title, loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=theme.foreground, pad=26)
+    """Title, and below it a line, or two where it is too long for the figure, above the plot."""
+    inches = axes.figure.bbox.width / DOTS_PER_INCH
+    most = int((inches - MARGIN) * CHARACTERS_AN_INCH)
+    lines = textwrap.wrap(subtitle, max(most, 20))
+    pad = 14 + LINE * len(lines)
+    axes.set_title(title, loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=theme.foreground, pad=pad)
     axes.annotate(
-        subtitle,
+        "\n".join(lines),
         (0, 1),
         (0, 9),
         xycoords="axes fraction",

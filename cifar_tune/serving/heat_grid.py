@@ -6,7 +6,7 @@ from typing import Any
 
 from cifar_tune.analysis.axis import Axis
 from cifar_tune.analysis.cell_colours import colour_map, value_range
-from cifar_tune.analysis.heatmap import AGGREGATES, Heatmap
+from cifar_tune.analysis.heatmap import AGGREGATES, Heatmap, trials_of_cells
 from cifar_tune.analysis.heatmap_figure import cell_note, ended_note, subtitle
 from cifar_tune.analysis.naming import label, title, written
 from cifar_tune.analysis.overview import Choice, chosen_heatmap
@@ -52,7 +52,7 @@ def _grid(drawn: Heatmap, snapshot: Snapshot) -> dict[str, Any]:
     from matplotlib.colors import Normalize, to_hex
 
     colours, scale = colormaps[colour_map(drawn)], Normalize(*value_range(drawn))
-    inside = _inside(drawn, snapshot)
+    inside = trials_of_cells(drawn, snapshot.trials)
     rows, columns = drawn.value.shape
     cells: list[list[dict[str, Any]]] = [[{} for _ in range(columns)] for _ in range(rows)]
     for cell in drawn.cells():
@@ -79,11 +79,3 @@ def _grid(drawn: Heatmap, snapshot: Snapshot) -> dict[str, Any]:
 
 def _axis(axis: Axis) -> dict[str, Any]:
     return {"name": axis.name, "labels": axis.labels, "log": axis.log}
-
-
-def _inside(drawn: Heatmap, snapshot: Snapshot) -> dict[tuple[int, int], list[str]]:
-    """The trials of each cell."""
-    inside: dict[tuple[int, int], list[str]] = {}
-    for row, column, trial_id in zip(drawn.y.places, drawn.x.places, snapshot.trials["trial_id"], strict=True):
-        inside.setdefault((int(row), int(column)), []).append(trial_id)
-    return inside

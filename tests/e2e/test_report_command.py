@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.results import ResultsStore
+from tests.e2e.conftest import Chromium
 
 
 def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -124,3 +125,29 @@ def test_help_comes_within_a_second() -> None:
         assert done.returncode == 0
         assert "--at-epoch N" in done.stdout
     assert fastest < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
+def test_a_point_under_the_pointer_says_which_trial_it_is(
+    sweep: Path, chromium: Chromium, width: int, dark: bool
+) -> None:
+    page = Path(report(sweep).stdout.split("Written: ")[1].split("\n")[0])
+    chromium.open(page.absolute().as_uri(), width=width, height=800, dark=dark)
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    found = {}
+    for name in ("Heat map", "Learning curves"):
+        place = chromium.evaluate(f"""(() => {{
+            const titles = [...document.querySelectorAll("h2")];
+            const figure = titles.find((one) => one.textContent === "{name}").parentElement.querySelector("figure");
+            const spot = JSON.parse(figure.dataset.spots).spots[0];
+            figure.scrollIntoView({{ block: "center" }});
+            const box = figure.querySelector("img").getBoundingClientRect();
+            return [box.left + spot[0] * box.width + 3, box.top + spot[1] * box.height + 3];
+        }})()""")
+        chromium.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
+        chromium.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+        found[name] = chromium.wait_for('document.querySelector(".tip:not([hidden])")?.textContent')
+    assert found["Heat map"] == "optimizer.lr 0.1, model.activation mish\n40.0 n=1\nt2"
+    assert found["Learning curves"] == "t0\ncompleted, epoch 2: validation accuracy 20.0 %\nlr=0.1, activation=relu"
+    assert chromium.complaints == []

@@ -19,6 +19,8 @@ from cifar_tune.analysis import (
     gap_figure,
     generalization,
 )
+from cifar_tune.analysis.ablation_figure import ablation_figure, ablation_words
+from cifar_tune.analysis.comparison import comparison_words
 from cifar_tune.analysis.cost import point_text
 from cifar_tune.analysis.difference import difference
 from cifar_tune.errors import AnalysisError
@@ -217,3 +219,38 @@ def test_the_price_of_a_point_is_told_in_a_sentence() -> None:
         "The sweep spent 0.5 device hours; the confirmed best is -5.00 points from the baseline (as searched)."
     )
     assert point_text(cost_of_accuracy(trials, pd.DataFrame())) is None
+
+
+def test_an_ablation_in_words_and_drawn_has_signs_intervals_and_hollow_points() -> None:
+    """Paired over two seeds, the difference of 1 and 3 points has the interval 2 ± 12.706 * 1."""
+    trials = sweep_of([(0.1, 0, 0.80), (0.1, 1, 0.80), (0.2, 0, 0.81), (0.2, 1, 0.83), (0.3, 0, 0.75)])
+    table = ablation(trials, most_changes=1)
+    words = ablation_words(table, "validation_accuracy")
+    assert words.loc[words["change"] == "baseline", "difference"].tolist() == [""]
+    shown = words.set_index("change")
+    assert shown.loc["optimizer.lr=0.2", ["difference", "95 % interval"]].tolist() == ["+2.0", "−10.7 to +14.7"]
+    assert shown.loc["optimizer.lr=0.3", ["difference", "95 % interval"]].tolist() == ["−5.0", ""]
+    figure = ablation_figure(table)
+    texts = [text.get_text() for text in figure.texts]
+    assert "baseline: 80.0 (n = 2) · bars: 95 % interval · hollow: one seed, so no interval" in texts
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["optimizer.lr=0.3", "optimizer.lr=0.2"]
+
+
+def test_an_ablation_of_few_changes_leaves_out_the_others() -> None:
+    trials = sweep_of([(0.1, 0, 0.8), (0.2, 0, 0.9), (0.3, 0, 0.7)]).assign(
+        **{"trial.ema.decay": [np.nan, np.nan, 0.9]}
+    )
+    assert ablation(trials, most_changes=1)["change"].tolist() == ["baseline", "optimizer.lr=0.2"]
+
+
+def test_a_comparison_in_words_has_both_sweeps_side_by_side() -> None:
+    a, b = (
+        frames_with_epochs(sweep_of(rows, name))
+        for rows, name in (([(0.1, 0, 0.8), (0.2, 0, 0.9)], "a"), ([(0.1, 0, 0.6)], "b"))
+    )
+    words = comparison_words(compare(a, b)).set_index("quantity")
+    assert words.loc["completed trials"].tolist() == ["2", "1"]
+    assert words.loc["best at epoch 2"].tolist() == ["90.0", "60.0"]
+    assert words.loc["best of the completed trials"].tolist() == ["90.0", "60.0"]
+    (cost_row,) = [name for name in words.index if str(name).startswith("best after 0.167 hours")]
+    assert words.loc[cost_row].tolist() == ["80.0", "60.0"]

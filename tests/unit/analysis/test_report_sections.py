@@ -306,3 +306,30 @@ def test_cells_of_a_table_are_written_as_people_read_them() -> None:
     assert table.marked == (True, False)
     assert table.left == (False, True, *[False] * 8)
     assert text_table(frame, most_parameters=1).heads[-1] == "optimizer"
+
+
+def test_a_report_ablates_single_changes_and_compares_with_another_sweep(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for place, change in enumerate([{}, {"batch_size": 128}, {"optimizer.lr": 0.2}]):
+            configuration = {"optimizer.lr": 0.1, "batch_size": 64, **change}
+            store.update_trial(f"t{place}", status="completed", configuration=configuration, baseline=not change)
+            store.add_epoch(f"t{place}", 1, validation_accuracy=0.5 + place / 10, epoch_seconds=1.0)
+
+    folder, other = make_sweep("one", fill), make_sweep("two", fill)
+    files = write_report(folder, *load(folder), other=load(other))
+    assert {"ablation_validation_accuracy.png", "comparison_validation_accuracy.png"} <= {file.name for file in files}
+    text = (folder / "report" / "report.md").read_text()
+    assert "## Changes of the baseline" in text
+    assert "| t2 | optimizer.lr=0.2 | 1 | 70.0 | +20.0 |" in text
+    assert "## Compared with two" in text
+
+
+def test_the_page_describes_each_trial_that_a_figure_shows(asha: Path) -> None:
+    page = write_report(asha, *load(asha))[0].read_text()
+    data = page.split('<script type="application/json" id="descriptions">')[1].split("</script>")[0]
+    told = json.loads(data)
+    assert set(told) == {f"t{place:02d}" for place in range(12)}
+    assert told["t11"] == "completed, epoch 9: validation accuracy 64.0 %\nlr=0.562, activation=mish"
+    assert page.count("data-spots=") >= 3
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
