@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train one trial in this process, without Ray",
     "confirm": "retrain the best configurations with fresh seeds, open the test split",
     "report": "tables, figures and findings of a results folder",
+    "evaluate": "what a trained model is worth: accuracy, confusion, calibration, speed",
     "predict": "what a trained model sees in pictures",
     "export": "a trained model as safetensors, ONNX, torch.export or packed ternary, with a model card",
     "dashboard": "a results folder in the browser, live",

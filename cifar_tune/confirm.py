@@ -86,10 +86,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """
     from rich.console import Console
 
+    from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.analysis.overview import print_confirmations
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.results import load
     from cifar_tune.results.columns import CONFIRMATIONS_NAME
+    from cifar_tune.results.confirmations import retrainings_store
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_resources
     from cifar_tune.tuning.cluster import check_address
@@ -97,7 +99,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.devices import this_machine
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.retraining import check_data, retrain, retrainings_store
+    from cifar_tune.tuning.retraining import check_data, retrain
 
     console, folder = Console(), options.results
     frames = _opened(folder, console)
@@ -127,8 +129,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         return INTERRUPTED
     console.print(f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}", highlight=False, soft_wrap=True)
     console.print(f"python -m cifar_tune.report {folder} shows it with the rest", highlight=False, soft_wrap=True)
-    asked = frames.confirmations["configuration"].isin([one.configuration for one in wanted])
-    return DONE if frames.confirmations.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT
+    rows = rows_of_confirm(frames.confirmations)
+    asked = rows["configuration"].isin([one.configuration for one in wanted])
+    return DONE if rows.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT
 
 
 def _opened(folder: Path, console: Console) -> Frames:

@@ -89,6 +89,13 @@ def compare(best: pd.Series[float], other: pd.Series[float], sign: int = 1) -> C
     return Comparison(_p(sign * (best.mean() - other.mean()), sum(variances), freedom), "Welch t")
 
 
+def rows_of_confirm(confirmations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `confirm`; without those of `evaluate`, which are of the search's own seeds or of chosen epochs."""
+    if "retrained" not in confirmations.columns:
+        return confirmations
+    return confirmations[~confirmations["retrained"].eq(False).fillna(False).astype(bool)]
+
+
 def confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str = "validation_accuracy") -> pd.DataFrame:
     """One row a configuration, the best first, for each sweep and each `trained_on`.
 
@@ -101,6 +108,7 @@ def confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str = "
     search_value: what the search saw. winners_curse, _low, _high: see `winners_curse`; missing without validation.
     """
     measured = "loss" if metric == LOSS else "accuracy"
+    confirmations = rows_of_confirm(confirmations)
     searched = trials.set_index([trials["sweep"].astype(str), "trial_id"])[f"validation_{measured}"].to_dict()
     parts = []
     for _, group in confirmations.groupby(["sweep", "trained_on"], observed=True, sort=False):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cifar_tune.analysis.confirmation import confirmed
+from cifar_tune.analysis.confirmation import confirmed, rows_of_confirm
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.text_table import MISSING, configuration_text
@@ -65,6 +65,7 @@ def confirmation_findings(
     confirmations: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile, metric: str | None = None
 ) -> Iterator[Finding]:
     """Yields, for each way of training, a table of what was confirmed and one of the winner's curse."""
+    confirmations = rows_of_confirm(confirmations)
     table = confirmed(confirmations, trials, metric or sweep.metric)
     for trained_on in sorted(table["trained_on"].unique()) if len(table) else ():
         group = table[table["trained_on"] == trained_on]

@@ -219,7 +219,14 @@ CONFIRMATION_COLUMNS = (
         "the whole configuration but its seed, defaults left out; rows with the same text differ in chance only",
         required=True,
     ),
-    Column("seed", "int", "", "fresh: no trial of the search had it", required=True),
+    Column("seed", "int", "", "fresh where `retrained`: no trial of the search had it", required=True),
+    Column(
+        "retrained",
+        "bool",
+        "",
+        "true for a retraining by `confirm`; false for a model that `evaluate` opened the test split for as it stood, "
+        "which no mean over fresh seeds counts; missing in older tables, whose rows are all retrainings",
+    ),
     Column(
         "trained_on",
         "string",

@@ -1,13 +1,14 @@
 """confirmations.parquet: what the best configurations of a sweep give with fresh seeds, and on the test split.
 
 The retrainings have a ledger, tables and checkpoints of their own, in the folder `confirm` of the results folder. The
-table follows from that ledger alone.
+table follows from that ledger alone. What `evaluate` opens the test split for is written there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from cifar_tune.results.arrow import ARROW_TYPES, table
 from cifar_tune.results.columns import CONFIRMATION_COLUMNS, CONFIRMATIONS_NAME
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.rows import replay
+from cifar_tune.results.store import ResultsStore
 from cifar_tune.results.table_file import TableFile
 from cifar_tune.results.values import coerce
 
@@ -23,7 +25,7 @@ CONFIRM_FOLDER = "confirm"
 """Folder inside the results folder."""
 
 PLANNED, OPENED, SCORED = "planned", "opened", "scored"
-"""Kinds of notes in its ledger: a retraining, an opening of the test split for it, and what the test gave."""
+"""Kinds of notes in its ledger: a retraining or another model, an opening of the test split for it, its score."""
 
 
 class ConfirmationsFile:
@@ -45,6 +47,17 @@ class ConfirmationsFile:
 def ledger_of(folder: Path) -> Path:
     """The ledger of a results folder's retrainings."""
     return folder / CONFIRM_FOLDER / LEDGER_NAME
+
+
+def retrainings_store(folder: Path, sweep_name: str) -> ResultsStore:
+    """Returns the store of a results folder's retrainings, new or as it was left.
+
+    Raises:
+        ResultsError: another `confirm` is at work, or the ledger is damaged.
+    """
+    inside = folder / CONFIRM_FOLDER
+    exists = ledger_of(folder).is_file()
+    return ResultsStore.open(inside) if exists else ResultsStore.create(inside, sweep_name=sweep_name)
 
 
 def confirmations_of(ledger: Path) -> pa.Table:
@@ -79,6 +92,7 @@ def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Iterable[tupl
     opened = [note for kind, note in notes if kind == OPENED]
     scored = [note for kind, note in notes if kind == SCORED]
     last, score = (opened or [{}])[-1], (scored or [{}])[0]
+    reasons = [plan["reason"], *(note["reason"] for note in opened if "reason" in note)]
     values = {
         **trial,
         "trial_id": plan["source"],
@@ -90,7 +104,8 @@ def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Iterable[tupl
         "opened_at": last.get("opened_at"),
         "openings": len(opened),
         "commit": last.get("commit"),
-        "reason": plan["reason"],
-        "checkpoint": None if trial["checkpoint"] is None else f"{CONFIRM_FOLDER}/{trial['checkpoint']}",
+        "retrained": plan.get("retrained", True),
+        "reason": "; ".join(dict.fromkeys(reasons)),
+        "checkpoint": None if trial["checkpoint"] is None else normpath(f"{CONFIRM_FOLDER}/{trial['checkpoint']}"),
     }
     return {column.name: coerce(CONFIRMATIONS_NAME, column, values[column.name]) for column in CONFIRMATION_COLUMNS}

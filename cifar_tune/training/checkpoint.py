@@ -42,6 +42,12 @@ class TrainedModel:
     info: DatasetInfo
     weights: Mapping[str, Tensor]
 
+    @property
+    def digest(self) -> str:
+        """Of the weights, whatever file they came in."""
+        ordered = {name: self.weights[name].contiguous() for name in sorted(self.weights)}
+        return hashlib.sha256(safetensors.torch.save(ordered)).hexdigest()
+
     def model(self, device: torch.device) -> nn.Module:
         """Returns the network, ready to be evaluated."""
         with global_draws(0, torch.device("cpu")):

@@ -1,15 +1,30 @@
-"""The seal: the only place where the test split is opened. Only `confirm` asks for it, and writes that down first."""
+"""The seal: the only place where the test split is opened.
+
+Only `confirm` and `evaluate` ask for it, through the room `tuning`, which writes that down first.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cifar_tune.training.data import open_source
+import torch
+
+from cifar_tune.training.data import ImageSource, open_source
+from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.evaluate import Score
 from cifar_tune.training.loop import score_images
 from cifar_tune.training.precision import kernels
 from cifar_tune.training.preparation import Normalization
+
+
+def open_test_split(dataset: AnyDataset, root: Path, device: torch.device) -> ImageSource:
+    """Returns the test images.
+
+    Raises:
+        DatasetError: A file of the test split is missing or corrupt.
+    """
+    return open_source(dataset.load(root, "test"), device)
 
 
 def score_on_test_split(opened: OpenTrial, root: Path) -> Score:
@@ -19,7 +34,7 @@ def score_on_test_split(opened: OpenTrial, root: Path) -> Score:
         DatasetError: A file of the test split is missing or corrupt.
     """
     trial, state = opened.trial, opened.state
-    source = open_source(trial.dataset.load(root, "test"), state.device)
+    source = open_test_split(trial.dataset, root, state.device)
     normalize = Normalization(opened.data.info, state.device, channels_last=trial.channels_last)
     with kernels(state.arithmetic, trial.deterministic, state.device):
         return score_images(state, source, trial, normalize, opened.ranks)

@@ -114,6 +114,11 @@ class CheckpointFolder:
         return None
 
 
+def trial_folder(checkpoint: Path) -> Path:
+    """Returns the folder of the trial that a checkpoint is of; of one that stands alone, its own."""
+    return checkpoint.parent if checkpoint.name in (LAST, PREVIOUS, BEST) else checkpoint
+
+
 def _empty(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -49,7 +49,9 @@ class Confirming:
         self._reason, self._commit = reason, commit
         self._settle_scored()
         known = {
-            (note["configuration"], note["seed"], note["trained_on"]): note["trial_id"] for note in store.notes(PLANNED)
+            (note["configuration"], note["seed"], note["trained_on"]): note["trial_id"]
+            for note in store.notes(PLANNED)
+            if note.get("retrained", True)
         }
         begun = set(store.trial_ids())
         self._proposals: dict[str, Proposal] = {}

@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, ledger_of
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.candidates import Retraining
 from cifar_tune.tuning.confirming import Confirming, ConfirmingDispatcher
@@ -28,17 +27,6 @@ def check_data(wanted: Iterable[Retraining], root: Path) -> None:
         for split in ("train", "test"):
             dataset.verify(root, split)
             dataset.build(root, split)
-
-
-def retrainings_store(folder: Path, sweep_name: str) -> ResultsStore:
-    """Returns the store of a results folder's retrainings, new or as it was left.
-
-    Raises:
-        ResultsError: another `confirm` is at work, or the ledger is damaged.
-    """
-    inside = folder / CONFIRM_FOLDER
-    exists = ledger_of(folder).is_file()
-    return ResultsStore.open(inside) if exists else ResultsStore.create(inside, sweep_name=sweep_name)
 
 
 def retrain(

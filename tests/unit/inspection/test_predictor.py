@@ -17,25 +17,6 @@ from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.inspection import Predictor, read_trained
 from cifar_tune.predict import main
 from cifar_tune.training.datasets.digits import Digits
-from cifar_tune.training.epochs import trial_epochs
-from cifar_tune.training.trial import TrialConfig
-
-TRIAL = {
-    "dataset": {"name": "digits"},
-    "model": {"name": "resnet18", "width": 4},
-    "optimizer": {"name": "sgd", "lr": 0.1},
-    "batch_size": 64,
-    "epochs": 2,
-}
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoints of a trial that has learnt to read."""
-    folder = tmp_path_factory.mktemp("trial")
-    for _ in trial_epochs(TrialConfig.model_validate(TRIAL), root=folder, device="cpu", checkpoints=folder / "t"):
-        pass
-    return folder / "t"
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ def test_a_row_is_what_the_ledger_says_of_a_retraining(folder: Path) -> None:
         "opened_at": OPENED_AT,
         "openings": 1,
         "commit": "abc",
+        "retrained": True,
         "reason": "place 1 of 6",
         "train_seconds": 2.0,
         "checkpoint": "confirm/checkpoints/t0004-a",

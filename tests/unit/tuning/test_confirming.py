@@ -12,7 +12,7 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.errors import ConfigError
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED
+from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, retrainings_store
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
@@ -25,7 +25,6 @@ from cifar_tune.tuning.messages import Assignment, Ending, EpochReport, Scored, 
 from cifar_tune.tuning.needs import Needs
 from cifar_tune.tuning.nodes import Node
 from cifar_tune.tuning.placer import Placer
-from cifar_tune.tuning.retraining import retrainings_store
 from cifar_tune.tuning.search import Search
 
 SWEEP = """

@@ -1,0 +1,217 @@
+"""`python -m cifar_tune.evaluate CHECKPOINT`: what a trained model is worth, on its validation or on the test split."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count
+from cifar_tune.errors import DatasetError
+from cifar_tune.exits import exit_status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from cifar_tune.inspection.evaluation import Evaluation
+    from cifar_tune.inspection.page import Table
+    from cifar_tune.inspection.predictor import NetworkPredictor
+    from cifar_tune.inspection.speed import Speed
+    from cifar_tune.training.checkpoint import TrainedModel
+    from cifar_tune.training.data import ImageSource
+    from cifar_tune.tuning.evaluating import Answer
+
+SHOWN = 8
+"""Confused pairs, and classes, in the terminal; the page has more."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.evaluate results/quickstart --best
+  python -m cifar_tune.evaluate results/quickstart/t0004 --json t0004.json
+  python -m cifar_tune.evaluate results/quickstart/t0004 --split test --reason "final figure for the paper"
+
+The validation split is the one that the trial was validated on. Opening the test split is written down first, with
+time, commit and reason, as a row of confirmations.parquet in the results folder (for other checkpoints, beside them).
+Asked for again, the row answers and the split stays closed, unless --again.
+
+exit status: 0 done; 2 the input is wrong.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_tune.evaluate",
+        description="Accuracy, confusion, calibration, classes, mistakes and speed of a trained model, with pictures.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_checkpoint(parser)
+    parser.add_argument("--split", choices=["validation", "test"], default="validation", help="(default: validation)")
+    parser.add_argument("--reason", metavar="TEXT", help="what the test split is opened for")
+    parser.add_argument("--again", action="store_true", help="open the test split although the table has the answer")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write every number there")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="of page and pictures (default: evaluation/ beside the checkpoint)",
+    )
+    parser.add_argument(
+        "--batch-sizes", type=count, nargs="+", metavar="N", help="that are timed (default: 1 8 64 256)"
+    )
+    add_data(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: evaluate(options))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Prints and writes what the model is worth.
+
+    Raises:
+        CifarTuneError: the checkpoint or the data are not there, cannot be read, or do not belong together.
+    """
+    folder = checkpoint_folder(options.checkpoint, best=options.best)
+
+    from rich.console import Console
+
+    from cifar_tune.inspection.evaluation import evaluation_of
+    from cifar_tune.inspection.predictor import NetworkPredictor
+    from cifar_tune.inspection.trained import read_trained
+    from cifar_tune.inspection.trial_data import trial_data
+    from cifar_tune.training.datasets.data_root import data_root
+
+    console = Console(soft_wrap=True, highlight=False)
+    trained = read_trained(folder)
+    network = NetworkPredictor(trained, options.device)
+    root = data_root(options.data)
+    if options.split == "test":
+        _evaluate_on_test(options, console, trained, network, root)
+        return
+    source = trial_data(network, root).validation
+    if not len(source):
+        raise DatasetError(
+            f"{folder} was trained on all training images (dataset.validation_fraction: 0), so there is no validation "
+            "split; --split test opens the test split"
+        )
+    _present(options, console, trained.folder, network, source, evaluation_of(network, source, options.split))
+
+
+def _evaluate_on_test(
+    options: argparse.Namespace, console: Console, trained: TrainedModel, network: NetworkPredictor, root: Path
+) -> None:
+    """Answers from the table, or writes down that the test split is opened, and opens it."""
+    import cifar_tune
+    from cifar_tune.inspection.evaluation import evaluation_of
+    from cifar_tune.inspection.trial_data import check_classes
+    from cifar_tune.tuning.environment import git_state
+    from cifar_tune.tuning.evaluating import evaluating
+
+    check_classes(network, root)
+    with evaluating(trained) as record:
+        if (answer := record.answer) is not None and not options.again:
+            _answer(options, console, trained.folder, answer)
+            return
+        reason = f"evaluate: {options.reason or trained.folder}"
+        commit = git_state(Path(cifar_tune.__file__).parent)
+        source = record.open_test_split(root, network.device, reason=reason, commit=commit)
+        evaluation = evaluation_of(network, source, options.split)
+        record.score(evaluation.summary)
+    _present(options, console, trained.folder, network, source, evaluation)
+    console.print(f"The opening is written down in {record.table}")
+
+
+def _present(
+    options: argparse.Namespace,
+    console: Console,
+    folder: Path,
+    network: NetworkPredictor,
+    source: ImageSource,
+    evaluation: Evaluation,
+) -> None:
+    """Times the network, prints and writes everything."""
+    from cifar_tune.inspection.evaluation_page import PAIRS, evaluation_sections
+    from cifar_tune.inspection.page import write_page
+    from cifar_tune.inspection.speed import BATCH_SIZES, device_name, speeds
+    from cifar_tune.training.storage import trial_folder
+
+    timed = list(speeds(network, source, options.batch_sizes or BATCH_SIZES))
+    told = (
+        f"{network.trial.model.name} on the {len(source):,} images of the {evaluation.split} split of "
+        f"{network.trial.dataset.name}, {network.info.classes} classes"
+    )
+    output = options.output or trial_folder(folder) / "evaluation" / f"{folder.name}-{evaluation.split}"
+    sections = evaluation_sections(evaluation, source, timed, device_name(network.device))
+    files = write_page(output, f"Evaluation of {folder}", [told], list(sections))
+    console.print(f"{told}\n", markup=False)
+    _print(console, evaluation, timed)
+    console.print(f"\nWritten: {files[0]}", markup=False)
+    for file in files[1:]:
+        console.print(f"         {file}", markup=False)
+    if options.json:
+        numbers = evaluation.as_json(PAIRS) | {
+            "speed": [one._asdict() for one in timed],
+            "device": device_name(network.device),
+        }
+        _write_json(options.json, {"checkpoint": str(folder), **numbers})
+
+
+def _print(console: Console, evaluation: Evaluation, timed: Sequence[Speed]) -> None:
+    from cifar_tune.inspection.evaluation_page import classes_table, pairs_table, speeds_table, summary_table
+
+    console.print(_rich(summary_table(evaluation.summary)))
+    if pairs := evaluation.confused_pairs(SHOWN):
+        console.print("\nConfused most often")
+        console.print(_rich(pairs_table(pairs)))
+    worst = classes_table(evaluation)
+    console.print("\nClasses" if len(worst.rows) <= SHOWN else f"\nThe {SHOWN} hardest of {len(worst.rows)} classes")
+    console.print(_rich(replace(worst, rows=worst.rows[:SHOWN])))
+    console.print("\nSpeed")
+    console.print(_rich(speeds_table(timed)))
+
+
+def _answer(options: argparse.Namespace, console: Console, folder: Path, answer: Answer) -> None:
+    """Says what the table says."""
+    from cifar_tune.inspection.evaluation_page import summary_table
+
+    times = "once" if answer.openings == 1 else f"{answer.openings} times"
+    console.print(
+        f"The test split was opened {times} for this model, last on {answer.opened_at[:16].replace('T', ' ')} UTC "
+        f"({answer.reason}). It stays closed: this is what it gave; --again opens it once more.",
+        markup=False,
+    )
+    console.print(_rich(summary_table(answer.summary)))
+    if options.json:
+        content = {"checkpoint": str(folder), "split": "test", "summary": dict(answer.summary)}
+        _write_json(options.json, content | {"opened_at": answer.opened_at, "reason": answer.reason})
+
+
+def _rich(table: Table) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    for place, head in enumerate(table.heads):
+        shown.add_column(head, justify="left" if place < table.words else "right", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    from cifar_tune.figures.files import write_file
+
+    write_file(path, json.dumps(content, indent=1).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
