@@ -158,11 +158,8 @@ def _present(
     for file in files[1:]:
         console.print(f"         {file}", markup=False)
     if options.json:
-        numbers = evaluation.as_json(PAIRS) | {
-            "speed": [one._asdict() for one in timed],
-            "device": device_name(network.device),
-        }
-        _write_json(options.json, {"checkpoint": str(folder), **numbers})
+        speed = {"device": device_name(network.device), "speed": [one._asdict() for one in timed]}
+        _write_json(options.json, {"checkpoint": str(folder), **evaluation.as_json(PAIRS), **speed})
 
 
 def _print(console: Console, evaluation: Evaluation, timed: Sequence[Speed]) -> None:
