@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count, picture_files
-from cifar_tune.errors import DatasetError
+from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.exits import exit_status
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cifar_tune.training.checkpoint import TrainedModel
 
 FORMATS = ("safetensors", "onnx", "torch_export", "ternary")
+TRIAL_FILES = (".yaml", ".yml")
 CHECK_IMAGES = 64
 """Real images that a program's logits are compared on."""
 
@@ -28,6 +29,9 @@ EXAMPLES = """examples:
   python -m cifar_tune.export results/quickstart/t0004 --format safetensors onnx --output five_or_six
   python -m cifar_tune.export results/trials/ternary_resnet18_cifar10/best --format ternary
   python -m cifar_tune.export results/quickstart --best --push-to-hub NAME/five_or_six
+  python -m cifar_tune.export trials/mininet_food101.yaml --set initial_weights=theirs.pth --set model.variant=published
+
+A trial's file stands for its network with its `initial_weights`: others' weights become a model for `predict`.
 
 The folder appears whole or not at all. Weights are read back bit for bit; ONNX and torch.export programs take pixels,
 and their logits are compared with the network's on validation images, or on those of --check-on.
@@ -45,6 +49,16 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_checkpoint(parser, runs=False)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="where CHECKPOINT is a trial's file: a value of it",
+    )
+    parser.add_argument(
+        "--classes", type=Path, metavar="FILE", help="of a trial's file: names of classes, one a line, in label order"
+    )
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["safetensors"], help="one or several (default: safetensors)"
     )
@@ -73,6 +87,11 @@ def run(options: argparse.Namespace) -> None:
         CifarTuneError: the input is wrong, or an export does not compute the same.
     """
     folder = checkpoint_folder(options.checkpoint, best=options.best)
+    is_trial = folder.suffix in TRIAL_FILES
+    if not is_trial and (options.set or options.classes):
+        raise CheckpointError(
+            f"--set and --classes are for a trial's file ({', '.join(TRIAL_FILES)}), not for {folder}"
+        )
     output = options.output or Path("results", "exports", export_name(folder))
     from cifar_tune.inspection.deployed import DEFAULT_OPSET
     from cifar_tune.inspection.export import PROGRAMS, check_export, export
@@ -80,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
     from cifar_tune.inspection.trained import read_trained
 
     opset = options.opset or DEFAULT_OPSET
-    trained = read_trained(folder)
+    trained = read_imported(folder, options) if is_trial else read_trained(folder)
     check_export(trained, output, options.format, opset)
     if options.push_to_hub:
         check_hub()
@@ -93,6 +112,24 @@ def run(options: argparse.Namespace) -> None:
         print(push(output, options.push_to_hub))
 
 
+def read_imported(file: Path, options: argparse.Namespace) -> TrainedModel:
+    """Returns the network of a trial's file with its initial weights, and prints what of them went where.
+
+    Raises:
+        CifarTuneError: the file is wrong, or the weights do not fill its network.
+    """
+    from cifar_tune.config.load import load_trial
+    from cifar_tune.inspection.imported import imported, info_of
+    from cifar_tune.training.datasets.data_root import data_root
+
+    trial = load_trial(file, options.set)
+    info = info_of(trial, data_root(options.data), options.classes)
+    trial.model.check(info)
+    trained, matching = imported(trial, info, file)
+    print(matching)
+    return trained
+
+
 def told(one: Written) -> str:
     """Returns a line about a file."""
     if one.difference is None:
@@ -103,8 +140,8 @@ def told(one: Written) -> str:
 
 
 def export_name(checkpoint: Path) -> str:
-    """Returns SWEEP_TRIAL of a checkpoint in a results folder, else its own name."""
-    trial = checkpoint.parent if checkpoint.name in ("best", "last", "previous") else checkpoint
+    """Returns SWEEP_TRIAL of a checkpoint in a results folder, else its own name, or that of a trial's file."""
+    trial = checkpoint.parent if checkpoint.name in ("best", "last", "previous") else checkpoint.with_suffix("")
     trial = trial.absolute()
     return f"{trial.parents[1].name}_{trial.name}" if trial.parent.name == "checkpoints" else trial.name
 

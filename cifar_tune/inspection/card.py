@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
@@ -68,8 +69,8 @@ def model_card(trained: TrainedModel, name: str, written: Sequence[Written], pro
         f"---\n{_yaml(_metadata(trained, name, provenance))}{LICENCE_LINE}---\n",
         f"# {name}\n",
         f"A `{trial.model.name}` of {parameters:,} parameters that tells {info.classes} classes of "
-        f"`{trial.dataset.name}` apart, in {colour} images of {info.resolution} x {info.resolution} px. Trained and "
-        f"exported with cifar_tune {cifar_tune.__version__}.\n",
+        f"`{trial.dataset.name}` apart, in {colour} images of {info.resolution} x {info.resolution} px. Exported by "
+        f"cifar_tune {cifar_tune.__version__}.\n",
         f"## How well it does\n\n{_results(provenance)}\n",
         f"## Use\n\n{_use(written, name)}\n",
         "## Files\n\n" + "\n".join(_files(written)) + "\n",
@@ -201,12 +202,17 @@ def _training(trained: TrainedModel, provenance: Provenance) -> str:
         facts.append(f"- command: `{provenance.command}`")
     if provenance.commit is not None:
         facts.append(f"- commit: `{provenance.commit}`")
-    images, held_out = split_sizes(trained.info.train_images, trained.info.classes, trial.dataset)
-    facts += [
-        f"- data: `{trial.dataset.name}`, {images:,} images to train on and {held_out:,} to validate on, "
-        f"of {trained.info.train_images:,} training images",
-        "- again: `python -m cifar_tune.train`, given this folder",
-    ]
+    if provenance.epoch is None and trial.initial_weights is not None:
+        facts.append(
+            f"- weights: `{Path(trial.initial_weights).name}`, taken over as they were; not trained further here"
+        )
+    else:
+        images, held_out = split_sizes(trained.info.train_images, trained.info.classes, trial.dataset)
+        facts += [
+            f"- data: `{trial.dataset.name}`, {images:,} images to train on and {held_out:,} to validate on, "
+            f"of {trained.info.train_images:,} training images",
+            "- again: `python -m cifar_tune.train`, given this folder",
+        ]
     configuration = trial.model_dump(mode="json", exclude_defaults=True)
     for part in ("dataset", "model", "optimizer", "schedule", "loss"):
         if part in configuration:

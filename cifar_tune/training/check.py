@@ -1,8 +1,9 @@
-"""Whether a trial and a data set suit each other, known before any work and without torch."""
+"""Whether a trial and a data set suit each other, known before any work; without torch, but for initial weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from cifar_tune.errors import CheckpointError, ConfigError, DatasetError, Problem
 from cifar_tune.training.datasets.dataset import DatasetInfo
@@ -24,6 +25,7 @@ def check_trial(trial: TrialConfig, info: DatasetInfo) -> None:
             for place, augmentation in enumerate(trial.augmentations)
         ),
         ("loss", lambda: trial.loss.check(info)),
+        ("initial_weights", lambda: _check_initial_weights(trial, info)),
     ]
     problems = [problem for path, check in parts if (problem := _problem(path, check)) is not None]
     if problems:
@@ -45,3 +47,10 @@ def _check_batch(trial: TrialConfig, info: DatasetInfo) -> None:
             f"a batch of {trial.batch_size} images is larger than the training split of "
             f"{images} images; at most {images} is allowed"
         )
+
+
+def _check_initial_weights(trial: TrialConfig, info: DatasetInfo) -> None:
+    if trial.initial_weights is not None:
+        from cifar_tune.training.initial_weights import match_weights
+
+        match_weights(Path(trial.initial_weights), trial.model, info)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -12,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from cifar_tune.training.epochs import OpenTrial
+from cifar_tune.training.initial_weights import match_weights
 from cifar_tune.training.metrics import EpochMetrics
 
 
@@ -50,6 +52,8 @@ def beginning(opened: OpenTrial) -> str:
     ]
     if state.epoch:
         lines.append(f"goes on after epoch {state.epoch}")
+    elif trial.initial_weights is not None:
+        lines.append(str(match_weights(Path(trial.initial_weights), trial.model, data.info)))
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from cifar_tune.training.batch_norm import share_statistics
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.ema import MovingAverage
+from cifar_tune.training.initial_weights import load_weights, match_weights
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.precision import Arithmetic, arithmetic_of
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
@@ -43,10 +45,16 @@ class TrainingState:
 
 
 def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: Ranks = ALONE) -> TrainingState:
-    """Returns the state before the first epoch; the seed alone determines the weights, on every device."""
+    """Returns the state before the first epoch; seed and initial weights determine the weights, on every device.
+
+    Raises:
+        CheckpointError: the initial weights are missing, or of another network.
+    """
     _, seed = epoch_seeds(trial.seed, BEFORE_THE_FIRST_EPOCH)
     with global_draws(seed, torch.device("cpu")):
         model = trial.model.build(info)
+    if trial.initial_weights is not None:
+        load_weights(model, match_weights(Path(trial.initial_weights), trial.model, info))
     if trial.sync_batch_norm and ranks.size > 1:
         share_statistics(model)
     layout = torch.channels_last if trial.channels_last else torch.contiguous_format

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cifar_tune.schema import Count, ListOf, NonNegative, OpenFraction, Positive, Strict
 from cifar_tune.training.augmentations import AnyAugmentation
@@ -75,6 +76,9 @@ class TrialConfig(Strict):
     dataset: AnyDataset
     model: AnyModel
     augmentations: ListOf[AnyAugmentation] = ()
+    initial_weights: str | None = None
+    """A file of weights to begin from (safetensors, or a state dict of torch.save), or the folder of a checkpoint or
+    exported model; stem and head may differ, and are then as without it."""
     loss: AnyLoss = CrossEntropy()
     optimizer: AnyOptimizer
     schedule: AnySchedule = OneCycle()
@@ -97,6 +101,12 @@ class TrialConfig(Strict):
     """On a GPU: only kernels whose results repeat bit for bit."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws the initial weights, the order of the images and the augmentations."""
+
+    @field_validator("initial_weights")
+    @classmethod
+    def _absolute(cls, path: str | None) -> str | None:
+        """Trials of a sweep run in folders of their own."""
+        return None if path is None else str(Path(path).expanduser().absolute())
 
     @model_validator(mode="before")
     @classmethod

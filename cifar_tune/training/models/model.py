@@ -26,6 +26,17 @@ class Model(Strict):
     """Least height and width at which bfloat16 is faster than float32 on a CPU with matrix units: below, casting the
     weights costs more than multiplying by them (benchmarks/cpu_precision.py)."""
 
+    may_differ: ClassVar[tuple[str, ...]]
+    """What the names of its tensors begin with that depend on images and classes: stem and head."""
+
+    def own_name(self, name: str) -> str:
+        """Returns what this network calls a tensor of others' weights; itself where it has no other name for it."""
+        return name
+
+    def may_be_fresh(self, name: str) -> bool:
+        """Returns whether initial weights may leave out this tensor."""
+        return name.startswith(self.may_differ)
+
     @abstractmethod
     def smallest_resolution(self) -> int:
         """Least height and width in pixels that the network can take."""

@@ -30,8 +30,9 @@ class Stem(Strict):
 
 
 class ResNet(Model):
-    """Options of both depths."""
+    """Options of both depths. Tensors have torchvision's names."""
 
+    may_differ = ("conv1.", "fc.")
     blocks: ClassVar[tuple[int, int, int, int]]
     """Blocks in each stage."""
 

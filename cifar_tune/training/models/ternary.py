@@ -27,6 +27,10 @@ class TernaryResNet(ResNet):
     """twn: {-a, 0, a}, a from the latent weights (Li et al. 2016, arXiv:1605.04711).
     ttq: {-n, 0, p}, n and p learned, two parameters a layer (Zhu et al. 2017, arXiv:1612.01064)."""
 
+    def may_be_fresh(self, name: str) -> bool:
+        """TTQ's scales follow from the weights."""
+        return super().may_be_fresh(name) or name.endswith(("positive_scale", "negative_scale"))
+
     def plain(self) -> ResNet:
         """Returns the model whose network computes the same from the three values."""
         return self.plain_model.model_validate(self.model_dump(include={"width", "stem", "dropout"}))

@@ -21,11 +21,16 @@ class Tgn(Model):
     """
 
     name: Literal["tgn"] = "tgn"
+    may_differ = ("trunk.conv1.", "trunk.fc.", "gate.", "experts.")
     width: Count = 64
     """Channels of the first stage; features and the experts' hidden layers have 8 times as many, the gate's 4 times."""
     stem: Stem = Stem()
     dropout: OpenFraction = 0.1
     """Inside the experts."""
+
+    def own_name(self, name: str) -> str:
+        """A ResNet-18's weights, torchvision's for instance, are the trunk's."""
+        return name if name.startswith(("trunk.", "gate.", "experts.")) else f"trunk.{name}"
 
     def smallest_resolution(self) -> int:
         return self.stem.smallest_resolution(SMALLEST_MAP)

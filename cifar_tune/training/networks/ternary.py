@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from cifar_tune.training.networks.resnet import Convolution
@@ -56,10 +57,17 @@ class TtqConvolution(TernaryConvolution):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding)
+        self.positive_scale = nn.Parameter(torch.empty(()))
+        self.negative_scale = nn.Parameter(torch.empty(()))
+        self.reset_scales()
+
+    @torch.no_grad()
+    def reset_scales(self) -> None:
+        """Makes the scales the mean magnitudes of the weights that they stand for."""
         positive, negative = self._signs()
         latent = self.weight.detach()
-        self.positive_scale = nn.Parameter((latent * positive).sum() / positive.sum().clamp(min=1))
-        self.negative_scale = nn.Parameter(-(latent * negative).sum() / negative.sum().clamp(min=1))
+        self.positive_scale.copy_((latent * positive).sum() / positive.sum().clamp(min=1))
+        self.negative_scale.copy_(-(latent * negative).sum() / negative.sum().clamp(min=1))
 
     def _signs(self) -> tuple[Tensor, Tensor]:
         """Returns two masks of the weights' shape: above the threshold, and below its negative."""

@@ -17,6 +17,7 @@ from cifar_tune.export import export_name, main, provenance_of
 from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
 from cifar_tune.inspection.card import Confirmed, Provenance
 from cifar_tune.inspection.export import export
+from cifar_tune.inspection.imported import info_of
 from cifar_tune.results import ResultsStore
 from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, PLANNED, SCORED, ConfirmationsFile
 from cifar_tune.training.checkpoint import TrainedModel
@@ -135,6 +136,7 @@ def test_what_is_asked_in_vain_is_said_before_any_work(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_ternary_resnet18_takes_a_sixteenth_on_the_disk(tmp_path: Path) -> None:
     trial = TrialConfig.model_validate(TRIAL | {"dataset": {"name": "cifar10"}, "model": {"name": "ternary_resnet18"}})
     network = trial.model.build(CIFAR10)
@@ -231,3 +233,50 @@ def test_a_program_that_does_not_compute_the_same_leaves_nothing_behind(exported
             images=images,
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def trial_file(tmp_path: Path) -> Path:
+    file = tmp_path / "theirs.yaml"
+    file.write_text(json.dumps(TRIAL))
+    return file
+
+
+def test_weights_of_others_become_a_model_to_predict_with(
+    exported: Path, trial_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--set", f"initial_weights={exported}", "--output", str(tmp_path / "x")]
+    assert main([str(trial_file), *words]) == 0
+    assert f"initial weights from {exported / 'model.safetensors'}: " in capsys.readouterr().out
+    pixels = Digits().load(Path(), "train").pixels[:5]
+    expected = Predictor.load(exported, "cpu").probabilities(pixels)
+    assert torch.equal(Predictor.load(tmp_path / "x", "cpu").probabilities(pixels), expected)
+    card = (tmp_path / "x" / "README.md").read_text()
+    assert "- weights: `digits`, taken over as they were; not trained further here" in card
+    assert "Nothing was measured." in card
+
+
+def test_classes_may_be_named_in_a_file_where_the_data_set_is_not_here(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("cat\n\ndog\nbird\n")
+    trial = TrialConfig.model_validate(TRIAL | {"dataset": {"name": "folder", "path": "nowhere", "resolution": 32}})
+    info = info_of(trial, tmp_path, tmp_path / "names.txt")
+    assert (info.class_names, info.resolution, info.mean) == (("cat", "dog", "bird"), 32, (0.485, 0.456, 0.406))
+
+
+def test_a_trial_without_weights_for_all_of_its_network_is_refused(
+    exported: Path, trial_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join("abcde"))
+    given = ["--set", f"initial_weights={exported}"]
+    for words, message in (
+        ([str(trial_file)], "is a trial without weights: --set initial_weights=FILE names them"),
+        (
+            [str(trial_file), *given, "--classes", str(names)],
+            "does not fill the network, whose fc.weight, fc.bias",
+        ),
+        ([str(trial_file), *given, "--classes", str(tmp_path / "none")], "none cannot be read"),
+        ([str(exported), *given], "--set and --classes are for a trial's file (.yaml, .yml), not for"),
+    ):
+        assert main([*words, "--output", str(tmp_path / "x")]) == 2
+        assert message in capsys.readouterr().err
