@@ -16,9 +16,18 @@ def count(text: str) -> int:
     return int(text)
 
 
+def folder(text: str) -> Path:
+    """Returns a folder's path. Raises ArgumentTypeError for an address such as s3://bucket/x."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"must be a folder, got {text!r}; a bucket can be mounted as one, or the folder be copied there afterwards"
+        )
+    return Path(text)
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Adds `--data`."""
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    parser.add_argument("--data", type=folder, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:

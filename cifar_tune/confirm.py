@@ -99,6 +99,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.devices import this_machine
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
+    from cifar_tune.tuning.joining import joined
     from cifar_tune.tuning.retraining import check_data, retrain
 
     console, folder = Console(), options.results
@@ -112,7 +113,11 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if address is None:
         check_resources(sweep, machine)
     check_data(wanted, root)
-    with Interruption() as interruption, retrainings_store(folder, sweep.name) as store:
+    with (
+        joined(sweep, folder=folder, root=root, machine=machine, address=address),
+        Interruption() as interruption,
+        retrainings_store(folder, sweep.name) as store,
+    ):
         current = environment(machine, f"{PROGRAM} {shlex.join(words)}")
         confirming = Confirming(wanted, store, folder, reason=reason, commit=current["git"])
         _announce(console, wanted, confirming.answered)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data
+from cifar_tune.arguments import add_address, add_data, folder
 from cifar_tune.errors import ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
 
@@ -66,7 +66,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--results",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="the results folder itself (default: results/NAME, by the file's `name`)",
     )
@@ -117,6 +117,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         else:
             print(plan(sweep, root=root, folder=folder, machine=machine))
         return DONE
+    from cifar_tune.tuning.joining import joined
     from cifar_tune.tuning.opening import as_begun, check_results
 
     mode = _mode(options)
@@ -125,8 +126,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if sweep != asked:
         print("scheduler.grace_epochs stays what the sweep was begun with")
     check_data(sweep, root)
-    prepare_data(sweep, root)
-    return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+    with joined(sweep, folder=folder, root=root, machine=machine, address=address):
+        prepare_data(sweep, root)
+        return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
 
 
 def _mode(options: argparse.Namespace) -> Mode:

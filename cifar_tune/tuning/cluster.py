@@ -77,7 +77,12 @@ def connected(machine: Machine, *, address: str | None, log: Path) -> Iterator[N
     import ray
 
     if ray.is_initialized():
-        yield
+        handlers = logging.getLogger("ray").handlers
+        _log_to(log)
+        try:
+            yield
+        finally:
+            logging.getLogger("ray").handlers = handlers
         return
     _log_to(log)
     tune = threading.Thread(target=importlib.import_module, args=("ray.tune",))
@@ -107,13 +112,27 @@ def _init(machine: Machine, address: str | None, log: Path) -> None:
                 log_to_driver=False,
             )
     except Exception as error:
-        what = "Ray could not be started on this machine"
         if address is not None:
-            what = (
-                f"the Ray cluster at {address} could not be joined; one that asks for a token, as clusters do by "
-                "default, needs RAY_AUTH_MODE=token and its token in ~/.ray/auth_token"
-            )
-        raise ClusterError(f"{what}: {type(error).__name__}: {error}. Ray's log: {log}") from error
+            raise ClusterError(f"the Ray cluster at {address} could not be joined{_why(error, address)}") from error
+        raise ClusterError(
+            f"Ray could not be started on this machine: {type(error).__name__}: {error}. Ray's log: {log}"
+        ) from error
+
+
+def _why(error: Exception, address: str) -> str:
+    """Returns the end of a sentence on what to do about it."""
+    told = " ".join(str(error).split())
+    if "Version mismatch" in told:
+        return f": all its nodes and this process must have the same Ray and Python. {told}"
+    if "Could not find any running Ray instance" in told:
+        return ": none runs on this machine; start it with `ray start`, or give its HOST:PORT"
+    if isinstance(error, ConnectionError):
+        return (
+            f": the command must run on one of its nodes (`ray start --address={address}` makes this machine one), and "
+            "know its token if it has one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN set to what `ray get-auth-token` "
+            "prints on its head"
+        )
+    return f": {type(error).__name__}: {told}"
 
 
 def _log_to(log: Path) -> None:

@@ -86,9 +86,12 @@ def _storage_problems(storage: Path | None, node_id: str) -> tuple[str, ...]:
         return ()
     try:
         (storage / DRIVER_FILE).read_bytes()
-        (storage / node_id).touch()
+        (storage / f".{node_id}").write_text(node_id, encoding="ascii")
+        (storage / f".{node_id}").replace(storage / node_id)  # as checkpoints are written
     except OSError as error:
-        return (f"cannot read and write the results folder {storage.parent} ({error.strerror})",)
+        return (
+            f"cannot read and write the results folder {storage.parent} ({error.strerror}); all nodes must see one",
+        )
     return ()
 
 
@@ -100,7 +103,8 @@ def _data_problems(question: Question) -> tuple[str, ...]:
         try:
             dataset.verify(question.root)
         except DatasetError as error:
-            found.append(f"data set {dataset.name}: {error}")
+            named = f"data set {dataset.name}: "
+            found.append(named + str(error).removeprefix(named))
     return tuple(found)
 
 
@@ -127,6 +131,8 @@ class Cluster:
         self._until = time.monotonic() + CLUSTER_SECONDS
         if problems:
             raise ClusterError("the cluster cannot run the sweep:\n" + "\n".join(f"  {line}" for line in problems))
+        if not described:
+            raise ClusterError("the cluster cannot run the sweep: no node of it has a CPU core to give")
 
     def __call__(self) -> tuple[Node, ...]:
         """Returns the living nodes. One that joined takes part if it can; why one cannot stands in Ray's log."""

@@ -218,3 +218,13 @@ def test_a_plan_starts_nothing_and_writes_nothing(folder: Path, capsys: pytest.C
     assert main(["small.yaml", "--plan"]) == 0
     assert "small: 4 trials" in capsys.readouterr().out
     assert sorted(path.name for path in folder.iterdir()) == ["small.yaml"]
+
+
+@pytest.mark.parametrize("option", ["--results", "--data"])
+def test_an_address_of_a_bucket_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["small.yaml", option, "s3://bucket/x"])
+    assert (
+        f"argument {option}: must be a folder, got 's3://bucket/x'; a bucket can be mounted" in capsys.readouterr().err
+    )
+    assert {path.name for path in folder.iterdir()} == {"small.yaml"}

@@ -129,11 +129,10 @@ class Host:
             **variables,
         )
 
-    def run(self, *words: str, seconds: float, check: bool = True, cwd: Path = REPOSITORY, **variables: str) -> str:
+    def run(self, *words: str, seconds: float, check: bool = True, **variables: str) -> str:
         """What the command writes; its errors too."""
         done = subprocess.run(
             self.command(*words),
-            cwd=cwd,
             env=self.environment(**variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -144,13 +143,13 @@ class Host:
         assert not check or done.returncode == 0, f"{self.name}: {shlex.join(words)}\n{done.stdout}"
         return done.stdout
 
-    def command(self, *words: str) -> list[str]:
-        """The words that run a command on this host."""
-        return [*ENTER, str(self._first), f"--wd={os.getcwd()}", *words]
+    def command(self, *words: str, folder: Path = REPOSITORY) -> list[str]:
+        """The words that run a command on this host, in a folder."""
+        return [*ENTER, str(self._first), f"--wd={folder}", *words]
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of a process of this host."""
-        return environment(PATH=self._path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, **more)
+        return environment(**{"PATH": self._path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **more})
 
 
 class Hosts(ExitStack):
