@@ -16,7 +16,7 @@ def count(text: str) -> int:
     return int(text)
 
 
-def folder(text: str) -> Path:
+def local_folder(text: str) -> Path:
     """Returns a folder's path. Raises ArgumentTypeError for an address such as s3://bucket/x."""
     if "://" in text:
         raise argparse.ArgumentTypeError(
@@ -27,7 +27,9 @@ def folder(text: str) -> Path:
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Adds `--data`."""
-    parser.add_argument("--data", type=folder, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)")
+    parser.add_argument(
+        "--data", type=local_folder, metavar="DIR", help="data root (default: CIFAR_TUNE_DATA, else ./data)"
+    )
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:

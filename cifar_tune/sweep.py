@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data, folder
+from cifar_tune.arguments import add_address, add_data, local_folder
 from cifar_tune.errors import ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
 
@@ -66,7 +66,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--results",
-        type=folder,
+        type=local_folder,
         metavar="DIR",
         help="the results folder itself (default: results/NAME, by the file's `name`)",
     )
