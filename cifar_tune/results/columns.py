@@ -143,6 +143,13 @@ OUTCOME_COLUMNS = (
         "images",
         "images per forward pass of a process; the effective batch size is `trial.batch_size`",
     ),
+    Column(
+        "batch_norm_images",
+        "int",
+        "images",
+        "images that BatchNorm took its statistics from; where it differs between trials, results are not alike",
+    ),
+    Column("recompute", "bool", "", "whether activations were computed again in the backward pass instead of kept"),
     Column("processes", "int", "", "that trained it together, with a card each where it trained on cards"),
     Column("memory_steps", "string", "", "what was tried, in order, when its memory was not enough"),
     Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),

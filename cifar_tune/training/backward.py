@@ -46,8 +46,8 @@ class BackwardPass:
     def __call__(self, images: Tensor, batch: Batch) -> Outcome:
         """Sets every parameter's gradient to that of the mean loss over the batch, times the scaler's scale.
 
-        BatchNorm alone tells parts from a whole: it normalises by the statistics of a part. Its running statistics move
-        once, to the mean of where the parts would have moved them.
+        BatchNorm alone tells parts from a whole: it normalises by the statistics of a part, unless by those of groups
+        that parts leave whole. Its running statistics move once, to the mean of where the parts would have moved them.
         images: (N, C, H, W), normalised.
         """
         for parameter in self.state.model.parameters():

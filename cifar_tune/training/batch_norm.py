@@ -1,15 +1,17 @@
-"""BatchNorm whose statistics are those of more images than one forward pass of one process sees.
+"""BatchNorm by other images than those of one forward pass: by groups of them, or by those of all processes.
 
 N images of this process, C channels, H W size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -19,12 +21,39 @@ def running_statistics(model: nn.Module) -> list[Tensor]:
     return [tensor for module in moving for tensor in (module.running_mean, module.running_var) if tensor is not None]
 
 
-def share_statistics(model: nn.Module) -> None:
-    """Lets every BatchNorm of the model normalise by the images of all processes."""
+def replace_batch_norm(model: nn.Module, make: Callable[[nn.BatchNorm2d], nn.BatchNorm2d]) -> None:
+    """Puts what `make` returns in the place of every BatchNorm of the model; names of parameters and buffers stay."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, SharedBatchNorm2d(child))
+                setattr(parent, name, make(child))
+
+
+class GhostBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm over consecutive groups of images, each by its own statistics.
+
+    Running statistics move once a forward pass, to the mean of where the groups would have moved them: in whatever
+    parts a batch is passed, its groups are the same, and so is what they come to (`BackwardPass`).
+    Source: Hoffer et al. 2017 (arXiv:1705.08741, algorithm 1), but for the running statistics.
+    """
+
+    def __init__(self, own: nn.BatchNorm2d, images: int) -> None:
+        super().__init__(own.num_features, own.eps, own.momentum)
+        self.load_state_dict(own.state_dict())
+        self.images = images
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or len(x) <= self.images:
+            return super().forward(x)
+        assert self.momentum is not None, "a mean over all steps is no moving average"
+        groups = torch.split(x, self.images)
+        running = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
+        normalised = []
+        for number, group in enumerate(groups):
+            # The last of G groups moves them by m / G, and each before it by as much as leaves all the same weight.
+            momentum = self.momentum / (len(groups) - self.momentum * (len(groups) - 1 - number))
+            normalised.append(F.batch_norm(group, *running, self.weight, self.bias, True, momentum, self.eps))
+        return torch.cat(normalised)
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):

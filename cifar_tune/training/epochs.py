@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,17 @@ class OpenTrial:
     state: TrainingState
     folder: CheckpointFolder | None
     ranks: Ranks = ALONE
+
+    @property
+    def images_at_once(self) -> int:
+        """Images of a forward pass of the largest part of a micro-batch."""
+        return math.ceil(self.trial.micro_batch_size / self.ranks.size)
+
+    @property
+    def batch_norm_images(self) -> int:
+        """Images that BatchNorm normalises by."""
+        own = self.trial.micro_batch_size if self.trial.sync_batch_norm else self.images_at_once
+        return self.trial.ghost_batch_size or own
 
     def epochs(self) -> Iterator[EpochMetrics]:
         """Yields a record for every epoch that is still to do; each is on disk before it is yielded.

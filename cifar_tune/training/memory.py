@@ -62,7 +62,7 @@ def predicted_bytes(trial: TrialConfig, info: DatasetInfo, precision: Precision 
 def memory_need(trial: TrialConfig, info: DatasetInfo, precision: Precision = "float32") -> MemoryNeed:
     """Returns what the trial needs on a device that computes in `precision`."""
     half = precision in HALF
-    network = _network_bytes(trial.model, info, half)
+    network = _network_bytes(trial.model, info, half, trial.recompute)
     copies = 2 + (trial.ema is not None) + (0 if trial.sam is None else SAM_COPIES)
     fixed = network.weights * copies
     fixed += _optimizer_bytes(trial.model, trial.optimizer.model_copy(update=NOT_OF_THE_STATE), info)
@@ -96,11 +96,12 @@ class _NetworkBytes:
 
 
 @lru_cache(maxsize=256)
-def _network_bytes(model: AnyModel, info: DatasetInfo, half: bool) -> _NetworkBytes:
+def _network_bytes(model: AnyModel, info: DatasetInfo, half: bool, recompute: bool) -> _NetworkBytes:
     weights = _bytes((network := on_meta(model, info)).state_dict().values())
     dtype = torch.bfloat16 if half else torch.float32
     network = network.to(dtype)
-    two, four = (_saved_bytes(network, meta_images(count, info, dtype)) for count in (2, 4))
+    kept = _kept_bytes if recompute else _saved_bytes
+    two, four = (kept(network, meta_images(count, info, dtype)) for count in (2, 4))
     by_image = (four - two) // 2
     return _NetworkBytes(weights, two - 2 * by_image, by_image)
 
@@ -117,6 +118,21 @@ def _optimizer_bytes(model: AnyModel, optimizer: AnyOptimizer, info: DatasetInfo
             parameter.grad = torch.empty_like(parameter)
         rule.step()
     return _bytes(value for state in rule.state.values() for value in state.values() if isinstance(value, torch.Tensor))
+
+
+def _kept_bytes(network: nn.Module, images: Tensor) -> int:
+    """Returns what is kept where blocks are recomputed, at the worst moment: their inputs and the insides of one."""
+    from cifar_tune.training.networks.recomputable import Recomputable
+
+    blocks = [module for module in network.modules() if isinstance(module, Recomputable)]
+    inputs: dict[nn.Module, Tensor] = {}
+    hooks = [block.register_forward_pre_hook(lambda block, given: inputs.update({block: given[0]})) for block in blocks]
+    whole = _saved_bytes(network, images)
+    for hook in hooks:
+        hook.remove()
+    insides = [_saved_bytes(block, inputs[block].detach().requires_grad_()) for block in blocks]
+    given = {tensor.untyped_storage()._cdata: tensor.nbytes for tensor in inputs.values()}
+    return whole - sum(insides) + sum(given.values()) + max(insides, default=0)
 
 
 def _saved_bytes(network: nn.Module, images: Tensor) -> int:

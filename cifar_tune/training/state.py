@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cifar_tune.training.batch_norm import share_statistics
+from cifar_tune.training.batch_norm import GhostBatchNorm2d, SharedBatchNorm2d, replace_batch_norm
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.ema import MovingAverage
 from cifar_tune.training.initial_weights import load_weights, match_weights
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.networks.recomputable import recompute_blocks
 from cifar_tune.training.precision import Arithmetic, arithmetic_of
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
 from cifar_tune.training.ranks import ALONE, Ranks
@@ -55,8 +56,12 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ra
         model = trial.model.build(info)
     if trial.initial_weights is not None:
         load_weights(model, match_weights(Path(trial.initial_weights), trial.model, info))
-    if trial.sync_batch_norm and ranks.size > 1:
-        share_statistics(model)
+    if (images := trial.ghost_batch_size) is not None:
+        replace_batch_norm(model, lambda own: GhostBatchNorm2d(own, images))
+    elif trial.sync_batch_norm and ranks.size > 1:
+        replace_batch_norm(model, SharedBatchNorm2d)
+    if trial.recompute:
+        recompute_blocks(model)
     layout = torch.channels_last if trial.channels_last else torch.contiguous_format
     model = model.to(device).to(memory_format=layout)
     arithmetic = arithmetic_of(trial.precision, trial.model, info, device)

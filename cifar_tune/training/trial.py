@@ -91,9 +91,15 @@ class TrialConfig(Strict):
     """Effective: images per optimizer update, on every device."""
     accumulation: Count = 1
     """Micro-batches per update; divides `batch_size`."""
+    ghost_batch_size: Annotated[int, Field(ge=2)] | None = None
+    """BatchNorm normalises groups of so many images, in whatever parts and processes a batch is computed; divides each
+    part. null: a group is a micro-batch of a process, whose size then changes results. Source: arXiv:1705.08741."""
     sync_batch_norm: bool = False
     """Where several processes train the trial: BatchNorm normalises by the micro-batch of all, else by each one's."""
     epochs: Count
+    recompute: bool = False
+    """Computes the activations inside the network's blocks a second time instead of keeping them for the backward pass:
+    the same gradients in less memory, at about a third more arithmetic. Source: Chen et al. 2016 (arXiv:1604.06174)."""
     precision: Precision = "auto"
     channels_last: bool = True
     compile: Literal["auto"] | bool = "auto"
@@ -123,6 +129,19 @@ class TrialConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _ghosts_divide(self) -> TrialConfig:
+        if self.ghost_batch_size is None:
+            return self
+        if self.sync_batch_norm:
+            raise ValueError("ghost_batch_size and sync_batch_norm both say what BatchNorm normalises; give one")
+        if self.micro_batch_size % self.ghost_batch_size:
+            raise ValueError(
+                f"ghost_batch_size {self.ghost_batch_size} does not divide micro-batches of {self.micro_batch_size} "
+                "images (batch_size / accumulation)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stopping_can_be_judged(self) -> TrialConfig:
         if self.early_stopping is not None and self.dataset.validation_fraction == 0:
             raise ValueError("early_stopping needs validation images; dataset.validation_fraction is 0")
@@ -139,5 +158,5 @@ class TrialConfig(Strict):
 
     @property
     def micro_batch_size(self) -> int:
-        """Images per forward pass."""
+        """Images per forward pass, of all processes together."""
         return self.batch_size // self.accumulation

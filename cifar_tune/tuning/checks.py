@@ -44,7 +44,9 @@ def check_trials(sweep: SweepConfig, root: Path) -> None:
             check_trial(trial, trial.dataset.info(root))
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
-        if trial.micro_batch_size < LEAST_IMAGES * sweep.resources.ranks > LEAST_IMAGES:
+        if (images := trial.ghost_batch_size) and trial.micro_batch_size % (images * sweep.resources.ranks):
+            problems[_uneven(images, sweep.resources.ranks)] = None
+        elif trial.micro_batch_size < LEAST_IMAGES * sweep.resources.ranks > LEAST_IMAGES:
             problems[_too_few(sweep.resources.ranks)] = None
     if problems:
         raise ConfigError(tuple(problems))
@@ -54,6 +56,13 @@ def _too_few(processes: int) -> Problem:
     least = LEAST_IMAGES * processes
     message = f"a micro-batch for {processes} processes has at least {least} images, {LEAST_IMAGES} for each BatchNorm"
     return Problem("", None, None, "trial.batch_size", message)
+
+
+def _uneven(images: int, processes: int) -> Problem:
+    message = f"groups of {images} images do not divide micro-batches among {processes} processes"
+    return Problem(
+        "", None, None, "trial.ghost_batch_size", f"{message}; allowed are multiples of {images * processes}"
+    )
 
 
 def check_resources(sweep: SweepConfig, machine: Machine) -> None:

@@ -106,7 +106,7 @@ class Dispatcher:
             attempts=row["attempts"] or 0,
             seconds_before=row["wall_seconds"] or 0.0,
             gpu_seconds=row["gpu_seconds"] or 0.0,
-            relief=Relief(parts=note["parts"]),
+            relief=Relief(parts=note["parts"], recompute=note.get("recompute", False)),
             steps=tuple(note["steps"]),
         )
 
@@ -159,15 +159,16 @@ class Dispatcher:
 
     def _relieve(self, key: str, attempt: Attempt, ending: Ending) -> None:
         """Lets the trial wait for what may give it the memory that it lacked, or ends it where nothing is left."""
-        micro_batch = self._placer[key].trial.micro_batch_size
-        tried = relieved(attempt.relief, micro_batch, self._placer.ran_out(key))
+        placed = self._placer[key]
+        tried = relieved(attempt.relief, placed.trial, self._placer.ran_out(key), placed.resources.processes)
         if tried is None:
             self._end(key, FAILED, self._placer.does_not_fit(key), ending.error)
             return
         attempt.relief, step = tried
         attempt.steps = (*attempt.steps, step)
         trial_id = attempt.proposal.trial_id
-        note = {"trial_id": trial_id, "parts": attempt.relief.parts, "steps": attempt.steps}
+        relief = attempt.relief
+        note = {"trial_id": trial_id, "parts": relief.parts, "recompute": relief.recompute, "steps": attempt.steps}
         self._store.note(OUT_OF_MEMORY, **note)
         self._notes[trial_id] = note
         self._store.update_trial(trial_id, memory_steps="; ".join(attempt.steps))

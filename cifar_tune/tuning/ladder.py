@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cifar_tune.training.trial import TrialConfig
+
 SMALLEST_MICRO_BATCH = 16
-"""Images; below, BatchNorm's statistics cost accuracy. Source: Wu & He 2018 (arXiv:1803.08494), figure 1."""
+"""Images of a process, where they alone are what BatchNorm normalises; below, its statistics cost accuracy.
+
+Source: Wu & He 2018 (arXiv:1803.08494), figure 1."""
 
 
 @dataclass(frozen=True)
 class Relief:
     """What a trial has been granted for having run out of memory.
 
-    parts: a micro-batch is cut into so many. alone: on its card. above_bytes: its card has more memory than this.
+    parts: a micro-batch is cut into so many. recompute: activations are computed again instead of kept. alone: on its
+    card. above_bytes: its card has more memory than this.
     """
 
     parts: int = 1
+    recompute: bool = False
     alone: bool = False
     above_bytes: int = 0
 
@@ -33,21 +39,31 @@ class Place:
     largest_bytes: int
 
 
-def relieved(relief: Relief, micro_batch: int, place: Place) -> tuple[Relief, str] | None:
+def relieved(relief: Relief, trial: TrialConfig, place: Place, processes: int = 1) -> tuple[Relief, str] | None:
     """Returns what to try next, and that in words; None when nothing is left.
 
-    Half the micro-batch once, at the same effective batch; the whole card; a larger card; then halves down to
-    `SMALLEST_MICRO_BATCH` images. micro_batch: of the trial that ran out.
+    Half the micro-batch once, at the same effective batch; activations computed again; the whole card; a larger card;
+    then halves down to the smallest. trial: that ran out, as it trained.
     """
-    half = (
-        replace(relief, parts=2 * relief.parts),
-        f"micro-batches of {micro_batch // 2} images instead of {micro_batch}",
-    )
-    can_halve = micro_batch % 2 == 0 and micro_batch // 2 >= SMALLEST_MICRO_BATCH
+    size = trial.micro_batch_size
+    can_halve = in_parts(trial, 2, processes) is not None
+    half = replace(relief, parts=2 * relief.parts), f"micro-batches of {size // 2} images instead of {size}"
     if can_halve and relief == NONE:
         return half
+    if not trial.recompute:
+        return replace(relief, recompute=True), "activations computed again instead of kept"
     if place.card and not place.whole:
         return replace(relief, alone=True), f"alone on {place.card}"
     if place.card and place.largest_bytes > place.card_bytes:
         return replace(relief, alone=True, above_bytes=place.card_bytes), f"a larger card than {place.card}"
     return half if can_halve else None
+
+
+def in_parts(trial: TrialConfig, parts: int, processes: int = 1) -> TrialConfig | None:
+    """Returns the trial with its micro-batches cut into so many; None where BatchNorm or division forbids it."""
+    size, rest = divmod(trial.micro_batch_size, parts)
+    smallest = processes * (trial.ghost_batch_size or SMALLEST_MICRO_BATCH)
+    uneven = trial.ghost_batch_size is not None and size % smallest
+    if rest or uneven or size < smallest:
+        return None
+    return trial.model_copy(update={"accumulation": trial.accumulation * parts})

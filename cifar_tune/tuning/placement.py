@@ -12,7 +12,7 @@ from cifar_tune.errors import DeviceError
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.cards import GIGABYTE, Gpu, describe_gpus
 from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.ladder import NONE, SMALLEST_MICRO_BATCH, Relief
+from cifar_tune.tuning.ladder import NONE, Relief, in_parts
 from cifar_tune.tuning.nodes import Node
 from cifar_tune.tuning.packing import WHOLE, Slice, Wants
 
@@ -156,7 +156,10 @@ def request_of(
     All its cards get the same micro-batches, so that it is the same experiment on each. Where not even the smallest
     are foretold to fit, it may try alone on the largest card.
     """
-    trial = cut(trial, relief.parts)
+    processes = policy.asked.ranks
+    trial = in_parts(trial, relief.parts, processes) or trial
+    if relief.recompute:
+        trial = trial.model_copy(update={"recompute": True})
     able = {
         node.node_id: node.machine
         for node in nodes
@@ -169,8 +172,8 @@ def request_of(
             for node_id, machine in able.items()
         }
         wants = {node_id: piece for node_id, piece in found.items() if piece is not None}
-        smaller = cut(trial, 2)
-        if wants or smaller is trial:
+        smaller = in_parts(trial, 2, processes)
+        if wants or smaller is None:
             break
         trial = smaller
     return Request(trial, wants or _largest_alone(policy, able))
@@ -188,11 +191,3 @@ def _largest_alone(policy: Policy, able: Mapping[str, Machine]) -> Wants:
     wants = {node_id: piece for node_id, piece in pieces.items() if piece is not None}
     largest = max((_card_bytes(able[node_id]) for node_id in wants), default=0)
     return {node_id: piece for node_id, piece in wants.items() if _card_bytes(able[node_id]) == largest}
-
-
-def cut(trial: TrialConfig, parts: int) -> TrialConfig:
-    """Returns the trial with its micro-batches cut into so many; itself where they would be too small or uneven."""
-    size = trial.micro_batch_size
-    if parts == 1 or size % parts or size // parts < SMALLEST_MICRO_BATCH:
-        return trial
-    return trial.model_copy(update={"accumulation": trial.accumulation * parts})

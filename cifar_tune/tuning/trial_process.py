@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import traceback
 from collections.abc import Iterator
@@ -110,7 +109,9 @@ def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
         "num_parameters": sum(parameters),
         "flops_per_image": _flops(trial.trial.model, trial.data.info),
         "precision": trial.state.arithmetic.name,
-        "micro_batch_size": math.ceil(trial.trial.micro_batch_size / trial.ranks.size),
+        "micro_batch_size": trial.images_at_once,
+        "batch_norm_images": trial.batch_norm_images,
+        "recompute": trial.trial.recompute,
         "processes": trial.ranks.size,
         "node": platform.node(),
         **_device_facts(assignment),

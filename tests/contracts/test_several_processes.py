@@ -37,6 +37,8 @@ CASES: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     "sam": (2, {"sam": {"rho": 0.05}, **TOGETHER}, {}),
     "average": (2, {"ema": {"decay": 0.9}, "clip": {"norm": 0.5}, **TOGETHER}, {}),
     "scaled": (2, {"precision": "float16", **TOGETHER}, {}),
+    "groups": (2, {"ghost_batch_size": 2}, {}),
+    "recomputed": (2, {"recompute": True, **TOGETHER}, {}),
     "own_statistics": (2, {}, {"accumulation": 2}),
     "own_statistics_of_parts": (2, {"accumulation": 2}, {"accumulation": 4}),
     "uneven": (3, TOGETHER, {}),

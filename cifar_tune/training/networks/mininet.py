@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cifar_tune.training.networks.activations import activation
+from cifar_tune.training.networks.recomputable import Recomputable
 from cifar_tune.training.networks.resnet import Convolution
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class SeparableUnit(nn.Sequential):
         )
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """Two separable units beside a skip; nothing follows the sum.
 
     The skip is projected where the channels change, averaged over 2x2 pixels where only the size does.
@@ -46,7 +47,7 @@ class Block(nn.Module):
             self.projection = nn.Sequential(Convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
             self.projection.requires_grad_(self.projects)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         skip = x
         if self.projects and self.projection is not None:
             skip = self.projection(x)

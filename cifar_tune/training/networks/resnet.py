@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cifar_tune.training.networks.recomputable import Recomputable
+
 if TYPE_CHECKING:
     from cifar_tune.training.models.resnet import Stem
 
@@ -37,7 +39,7 @@ class Convolution(nn.Conv2d):
         return convolved
 
 
-class BasicBlock(nn.Module):
+class BasicBlock(Recomputable):
     """Two 3x3 convolutions around a skip, which is projected where the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, convolution: type[Convolution]) -> None:
@@ -50,7 +52,7 @@ class BasicBlock(nn.Module):
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         skip = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.bn2(self.conv2(x))

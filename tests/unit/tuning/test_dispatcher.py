@@ -294,26 +294,27 @@ def test_out_of_memory_leads_down_a_ladder_and_each_step_is_an_attempt(tmp_path:
     sweep = on_cards(tmp_path)
     dispatcher = dispatcher_of(sweep, store, nodes=(node("small", SMALL), node("large", LARGE)))
     seen = []
-    for key in "abcde":
+    for key in "abcdef":
         assignment = assigned(dispatcher, key)
         trial = TrialConfig.model_validate_json(assignment.trial_json)
+        assert trial.recompute == (key > "b")
         seen.append((trial.micro_batch_size, assignment.resources.gpus, assignment.resources.node_id))
         assert trial.batch_size == 64
         dispatcher.receive(key, OUT_OF_MEMORY)
     shares = [share for _, share, _ in seen]
-    assert [size for size, _, _ in seen] == [64, 32, 32, 32, 16]
+    assert [size for size, _, _ in seen] == [64, 32, 32, 32, 32, 16]
     assert shares[0] < 1
-    assert shares[2:] == [1, 1, 1]
-    assert [name for _, _, name in seen] == ["small", "small", "small", "large", "large"]
+    assert shares[3:] == [1, 1, 1]
+    assert [name for _, _, name in seen] == ["small", "small", "small", "small", "large", "large"]
     row = store.trial("t0001")
-    assert (row["status"], row["attempts"]) == ("failed", 5)
+    assert (row["status"], row["attempts"]) == ("failed", 6)
     assert row["memory_steps"] == (
-        "micro-batches of 32 images instead of 64; alone on RTX 4060; a larger card than RTX 4060; "
-        "micro-batches of 16 images instead of 32"
+        "micro-batches of 32 images instead of 64; activations computed again instead of kept; alone on RTX 4060; "
+        "a larger card than RTX 4060; micro-batches of 16 images instead of 32"
     )
     assert row["status_reason"].startswith("does not fit H100 (80 GB), alone and in micro-batches of 16 images; a card")
     assert row["error"] == OUT_OF_MEMORY.error
-    assert assigned(dispatcher, "f").trial_id == "t0002"
+    assert assigned(dispatcher, "g").trial_id == "t0002"
 
 
 def test_memory_that_lacked_is_no_bad_value_and_the_other_trials_go_on(tmp_path: Path, store: ResultsStore) -> None:
@@ -332,15 +333,20 @@ def test_what_memory_lacked_is_known_to_the_next_driver(tmp_path: Path, store: R
     dispatcher = dispatcher_of(sweep, store, nodes=(node("a", SMALL),))
     trial_id = assigned(dispatcher, "a").trial_id
     dispatcher.receive("a", OUT_OF_MEMORY)
+    assert assigned(dispatcher, "b").trial_id == trial_id
+    dispatcher.receive("b", OUT_OF_MEMORY)
     dispatcher.interrupt("enough")
     again = assigned(dispatcher_of(sweep, store, nodes=(node("a", SMALL),)), "x")
     assert again.trial_id == trial_id
-    assert TrialConfig.model_validate_json(again.trial_json).micro_batch_size == 32
+    trial = TrialConfig.model_validate_json(again.trial_json)
+    assert (trial.micro_batch_size, trial.recompute) == (32, True)
 
 
-def test_on_a_cpu_smaller_micro_batches_are_the_whole_ladder(tmp_path: Path, store: ResultsStore) -> None:
+def test_on_a_cpu_smaller_micro_batches_and_recomputing_are_the_whole_ladder(
+    tmp_path: Path, store: ResultsStore
+) -> None:
     dispatcher = dispatcher_of(on_cards(tmp_path), store)
-    for key in "abc":
+    for key in "abcd":
         assigned(dispatcher, key)
         dispatcher.receive(key, OUT_OF_MEMORY)
     assert store.trial("t0001")["status_reason"] == (
