@@ -191,29 +191,31 @@ def provenance_of(trained: TrainedModel, checkpoint: Path) -> Provenance:
 
 def of_results(checkpoint: Path) -> dict[str, Any]:
     """Returns what a results folder tells of the trial whose checkpoint lies in it; nothing elsewhere."""
+    from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.results import load
     from cifar_tune.results.confirmations import CONFIRM_FOLDER
 
-    trial = checkpoint.absolute().parent
+    checkpoint = checkpoint.absolute()
+    trial = checkpoint.parent
     folder = trial.parents[1]
-    retrained = folder.name == CONFIRM_FOLDER
-    folder = folder.parent if retrained else folder
+    folder = folder.parent if folder.name == CONFIRM_FOLDER else folder
     if trial.parent.name != "checkpoints" or not (folder / "trials.parquet").is_file():
         return {}
     frames = load(folder)
-    rows, trial_id, own = frames.confirmations, trial.name, None
-    if retrained:
-        mine = rows[rows["checkpoint"] == trial.relative_to(folder).as_posix()]
-        if len(mine):
-            trial_id, own = str(mine["trial_id"].iloc[0]), mine["test_accuracy"].iloc[0]
-    rows = rows[rows["trial_id"].eq(trial_id) & rows["status"].eq("completed") & rows["test_accuracy"].notna()]
+    rows = frames.confirmations[frames.confirmations["test_accuracy"].notna()]
+    # `evaluate` names the checkpoint itself; `confirm` the trial, whose last epoch it has scored.
+    names = {one.relative_to(folder).as_posix() for one in (checkpoint, trial)[: 1 + (checkpoint.name == "last")]}
+    own = rows[rows["checkpoint"].isin(names)]
+    retrained = frames.confirmations["checkpoint"].eq(trial.relative_to(folder).as_posix())
+    trial_id = next(iter(frames.confirmations["trial_id"][retrained].astype(str)), trial.name)
+    fresh = rows_of_confirm(rows[rows["trial_id"].eq(trial_id) & rows["status"].eq("completed")])
     return {
         "sweep": next(iter(frames.trials["sweep"].astype(str)), folder.name),
         "trial_id": trial_id,
-        "test_accuracy": None if own is None or own != own else float(own),
+        "test_accuracy": float(own["test_accuracy"].iloc[-1]) if len(own) else None,
         "confirmed": tuple(
             confirmed(str(trained_on), group["test_accuracy"].tolist())
-            for trained_on, group in rows.groupby("trained_on", observed=True)
+            for trained_on, group in fresh.groupby("trained_on", observed=True)
         ),
         **begun(folder),
     }

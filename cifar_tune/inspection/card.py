@@ -46,7 +46,7 @@ class Confirmed:
 class Provenance:
     """What is known of a network beside itself. None: not known.
 
-    validation_accuracy: of the network, after `epoch`. test_accuracy: of the network itself, a retraining of `confirm`.
+    validation_accuracy: of the network, after `epoch`. test_accuracy: of the network itself.
     confirmed: of its configuration. command, commit: of the sweep.
     """
 
@@ -141,10 +141,8 @@ def _results(provenance: Provenance) -> str:
             f"| this network, after epoch {provenance.epoch} | validation | {provenance.validation_accuracy:.2%} |"
         )
     table = "\n".join(["| of | images | accuracy |", "| --- | --- | --- |", *rows]) if rows else "Nothing was measured."
-    if provenance.confirmed:
-        note = "The test split was opened once for each seed; nothing was chosen by it."
-    elif provenance.test_accuracy is not None:
-        note = "The test split was opened once for this network; nothing was chosen by it."
+    if provenance.confirmed or provenance.test_accuracy is not None:
+        note = "Every opening of the test split is a row of the sweep's confirmations.parquet."
     else:
         note = (
             "**Not confirmed.** The test split was not opened for this model. A validation accuracy that epochs or "

@@ -117,3 +117,12 @@ def test_two_bits_a_weight_say_the_same(model: Model, tmp_path: Path) -> None:
 @every_model
 def test_a_program_says_the_same(model: Model, form: Format, tmp_path: Path) -> None:
     check(trained(model), tmp_path / "x", form)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("form", ["safetensors", "torch_export"])
+def test_what_was_exported_on_a_cpu_says_the_same_on_a_card(form: Format, tmp_path: Path) -> None:
+    one = trained(MODELS["resnet18"])
+    export(one, tmp_path / "x", [form], images=pixels_of(8))
+    found = Predictor.load(tmp_path / "x", "cuda").probabilities(pixels_of(5).numpy()).log()
+    torch.testing.assert_close(found, log_probabilities(one, pixels_of(5)), rtol=1e-2, atol=1e-2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -9,15 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from ruamel.yaml import YAML
 from scipy.stats import t as student
 
 from cifar_tune.errors import CheckpointError, ExportError
 from cifar_tune.export import export_name, main, provenance_of
 from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
-from cifar_tune.inspection.card import Confirmed, Provenance
+from cifar_tune.inspection.card import Provenance
 from cifar_tune.inspection.export import export
 from cifar_tune.inspection.imported import info_of
+from cifar_tune.predict import main as predict
 from cifar_tune.results import ResultsStore
 from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, PLANNED, SCORED, ConfirmationsFile
 from cifar_tune.training.checkpoint import TrainedModel
@@ -39,17 +42,21 @@ CIFAR10 = DatasetInfo(tuple("0123456789"), 3, 32, (0.5,) * 3, (0.25,) * 3, 50000
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with the checkpoints of one trial, confirmed with two seeds."""
+    """A results folder with one trial, confirmed with two seeds; `evaluate` has opened the test split for its best."""
     folder = tmp_path_factory.mktemp("results") / "s"
     ResultsStore.create(folder, sweep_name="s").close()
     trial = TrialConfig.model_validate(TRIAL)
     for _ in trial_epochs(trial, root=folder, device="cpu", checkpoints=folder / "checkpoints" / "t1"):
         pass
     with ResultsStore.create(folder / CONFIRM_FOLDER, sweep_name="s") as store:
-        for trial_id, seed, accuracy in (("t1-a", 7, 0.5), ("t1-b", 8, 0.75)):
+        for trial_id, seed, accuracy, checkpoint in (
+            ("t1-a", 7, 0.5, "checkpoints/t1-a"),
+            ("t1-b", 8, 0.75, "checkpoints/t1-b"),
+            ("t1-best", 0, 0.875, "../checkpoints/t1/best"),
+        ):
             plan = {"source": "t1", "configuration": "()", "trained_on": "train", "reason": "place 1"}
-            store.note(PLANNED, trial_id=trial_id, **plan)
-            store.update_trial(trial_id, status="running", seed=seed, checkpoint=f"checkpoints/{trial_id}")
+            store.note(PLANNED, trial_id=trial_id, retrained=trial_id != "t1-best", **plan)
+            store.update_trial(trial_id, status="running", seed=seed, checkpoint=checkpoint)
             store.add_epoch(trial_id, 1, validation_accuracy=0.75, epoch_seconds=2.0)
             store.note(OPENED, trial_id=trial_id, opened_at="2026-01-02T03:04:05+00:00", commit="abc")
             store.note(SCORED, trial_id=trial_id, test_accuracy=accuracy, test_loss=0.25)
@@ -157,6 +164,7 @@ def test_the_card_has_the_confirmed_numbers_with_their_interval(exported: Path) 
         f"| the configuration, 2 fresh seeds, trained on train | test | 62.50%, 95 % interval {low:.2%} to {high:.2%} |"
     )
     assert row in card
+    assert "| this network | test | 87.50% |" in card
     assert "Not confirmed" not in card
     assert "- command: `sweep x.yaml`\n- commit: `0123abc`" in card
     assert "300 images to train on and 100 to validate on, of 1,437 training images" in card
@@ -177,18 +185,18 @@ def test_the_hub_reads_the_cards_metadata(exported: Path) -> None:
     assert data.pipeline_tag == "image-classification"
     assert data.license is None
     assert data.model_name == "digits"
-    [result] = data.eval_results
-    assert (result.dataset_split, result.metric_value) == ("test", 0.625)
+    found = [(result.dataset_split, result.metric_value) for result in data.eval_results]
+    assert found == [("test", 0.625), ("test", 0.875)]
     metadata = (exported / "README.md").read_text().split("---\n")[1]
     assert YAML(typ="safe").load(metadata)["tags"] == ["image-classification", "cifar-tune", "resnet18", "digits"]
 
 
-def test_a_retraining_brings_its_own_test_score(sweep: Path) -> None:
-    folder = sweep / CONFIRM_FOLDER / "checkpoints" / "t1-b" / "last"
+@pytest.mark.parametrize(("epoch", "accuracy"), [("last", 0.75), ("best", None)])
+def test_a_retraining_brings_the_test_score_of_its_last_epoch(sweep: Path, epoch: str, accuracy: float | None) -> None:
+    folder = sweep / CONFIRM_FOLDER / "checkpoints" / "t1-b" / epoch
     found = provenance_of(read_trained(sweep / "checkpoints" / "t1" / "best"), folder)
-    assert (found.trial_id, found.test_accuracy) == ("t1", 0.75)
-    assert isinstance(found.confirmed[0], Confirmed)
-    assert found.confirmed[0].seeds == 2
+    assert (found.trial_id, found.test_accuracy) == ("t1", accuracy)
+    assert [one.seeds for one in found.confirmed] == [2]
 
 
 @pytest.mark.parametrize(
@@ -280,3 +288,18 @@ def test_a_trial_without_weights_for_all_of_its_network_is_refused(
     ):
         assert main([*words, "--output", str(tmp_path / "x")]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_predict_takes_the_folder_the_file_and_a_picture_on_stdin(
+    exported: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(Digits().load(Path(), "train").pixels[0, 0]).save(stream, "PNG")
+    said = []
+    for path in (exported, exported / "model.safetensors"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stream.getvalue())))
+        assert predict([str(path), "-", "--format", "csv", "--top", "1"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    expected = Predictor.load(exported).predict(stream.getvalue(), top_k=1)[0]
+    assert said[0].splitlines()[1] == f"-,1,{expected.name},{expected.probability:.6f}"
