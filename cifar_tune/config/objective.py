@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ Metric = Literal[
 ]
 Mode = Literal["max", "min"]
 
-BETTER: Mapping[Metric, Mode] = {
+BETTER: Mapping[str, Mode] = {
     "validation_accuracy": "max",
     "validation_loss": "min",
     "num_parameters": "min",
@@ -34,6 +35,9 @@ BETTER: Mapping[Metric, Mode] = {
 
 LEARNT: Sequence[Metric] = ("validation_accuracy", "validation_loss")
 """What training improves, epoch by epoch. All others are what a trial costs."""
+
+ALLOWED = f"allowed: {' or '.join(LEARNT)}, and beside it, in a list, {', '.join(m for m in BETTER if m not in LEARNT)}"
+"""What objectives there are, in words."""
 
 
 class Objective(Strict):
@@ -51,8 +55,13 @@ class Objective(Strict):
     @model_validator(mode="before")
     @classmethod
     def _mode_of_metric(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and "mode" not in data and data.get("metric") in [*BETTER]:
-            return {**data, "mode": BETTER[data["metric"]]}
+        metric = data.get("metric") if isinstance(data, Mapping) else None
+        if isinstance(metric, str) and metric not in BETTER:
+            near = difflib.get_close_matches(metric, BETTER, n=1, cutoff=0.5)
+            hint = f" did you mean `{near[0]}`?" if near else ""
+            raise found([Finding(("metric",), f"unknown metric `{metric}`;{hint} {ALLOWED}")])
+        if isinstance(metric, str) and "mode" not in data:
+            return {**data, "mode": BETTER[metric]}
         return data
 
     @model_validator(mode="after")
@@ -77,10 +86,8 @@ def _checked(given: Objective | tuple[Objective, ...]) -> Objective | tuple[Obje
     ]
     if not set(metrics) & {*LEARNT}:
         place = () if listed else ("metric",)
-        names = f"got {', '.join(metrics)}" if metrics else "got an empty list"
-        findings += [
-            Finding(place, f"nothing that is learnt counts: {' or '.join(LEARNT)} must be among them, {names}")
-        ]
+        names = ", ".join(metrics) or "an empty list"
+        findings += [Finding(place, f"nothing that is learnt counts, got {names}; {ALLOWED}")]
     if findings:
         raise found(findings)
     return several[0] if len(several) == 1 else several

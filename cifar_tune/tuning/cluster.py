@@ -40,6 +40,9 @@ OBJECT_STORE_BYTES = 100 * 2**20
 """Only configurations and metrics travel through Ray; its default is 30 % of the machine's memory."""
 
 
+LAST_LINES = 10
+"""Of Ray's log, shown where Ray fails."""
+
 CONNECT_SECONDS = 5.0
 """Ray itself tries for minutes to reach a port where nobody listens."""
 
@@ -114,9 +117,9 @@ def _init(machine: Machine, address: str | None, log: Path) -> None:
     except Exception as error:
         if address is not None:
             raise ClusterError(f"the Ray cluster at {address} could not be joined{_why(error, address)}") from error
-        raise ClusterError(
-            f"Ray could not be started on this machine: {type(error).__name__}: {error}. Ray's log: {log}"
-        ) from error
+        logged = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ()
+        told = f"Ray could not be started on this machine: {type(error).__name__}: {error}"
+        raise ClusterError("\n".join([told, *logged[-LAST_LINES:]])) from error
 
 
 def _why(error: Exception, address: str) -> str:

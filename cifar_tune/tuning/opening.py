@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.errors import ConfigError, ResultsError
+from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
@@ -51,6 +53,27 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
             raise
     replace_text(folder / SWEEP_NAME, sweep.to_yaml())
     return store, aside
+
+
+@contextmanager
+def results_of(folder: Path, sweep: SweepConfig, mode: Mode) -> Iterator[tuple[ResultsStore, Path | None]]:
+    """Yields what `open_results` returns, and closes it.
+
+    Where a new sweep is refused before it has proposed a trial, nothing of it is left, and an older one is moved back.
+    """
+    empty = folder.is_dir() and not _holds_files(folder)
+    store, aside = open_results(folder, sweep, mode)
+    try:
+        with store:
+            yield store, aside
+    except CifarTuneError:
+        if mode in ("new", "fresh") and not store.trial_ids():
+            shutil.rmtree(folder)
+            if aside is not None:
+                aside.rename(folder)
+            elif empty:
+                folder.mkdir()
+        raise
 
 
 def check_results(folder: Path, mode: Mode) -> None:

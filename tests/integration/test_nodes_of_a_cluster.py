@@ -55,5 +55,6 @@ def test_a_plan_lists_every_card_of_a_cluster_and_a_sweep_runs_on_its_nodes(tmp_
         refused = command("--address", address, "--set", "resources.card=A100", "--results", "other", cwd=tmp_path)
         assert refused.returncode == 2
         assert "resources.card: A100 is on no node; there is 1 x NVIDIA H100 PCIe (86 GB), 1 x " in refused.stderr
+        assert not (tmp_path / "other").exists()
     trials = pd.read_parquet(tmp_path / "results" / "small" / "trials.parquet")
     assert set(trials.status) <= {"completed", "stopped"}

@@ -110,8 +110,7 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
         (
             "  metric: validation_loss",
             "  metric: accuracy",
-            "must be validation_accuracy, validation_loss, num_parameters, flops_per_image, train_seconds, "
-            "latency_seconds or peak_memory_bytes, got the text",
+            "objective.metric: unknown metric `accuracy`; did you mean `validation_accuracy`? allowed: ",
         ),
         (
             "  reduction_factor: 4",

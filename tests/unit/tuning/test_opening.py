@@ -8,8 +8,9 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.errors import ResultsError
-from cifar_tune.tuning.opening import Mode, check_results, open_results
+from cifar_tune.errors import DeviceError, ResultsError
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.tuning.opening import Mode, check_results, open_results, results_of
 
 SWEEP = """
 name: small
@@ -74,6 +75,44 @@ def test_fresh_moves_the_old_folder_aside_and_loses_nothing(tmp_path: Path, swee
     assert aside is not None
     assert {path.name for path in aside.iterdir() if path.name != ".lock"} == before
     assert store.trial_ids() == []
+
+
+def refuse(folder: Path, sweep: SweepConfig, mode: Mode, *, proposed: bool = False) -> None:
+    with results_of(folder, sweep, mode) as (store, _):
+        if proposed:
+            store.update_trial("t0001", status="running")
+        raise DeviceError("no node has such a card")
+
+
+def test_a_sweep_that_is_refused_before_its_first_trial_leaves_nothing(tmp_path: Path, sweep: SweepConfig) -> None:
+    folder = tmp_path / "results"
+    with pytest.raises(DeviceError):
+        refuse(folder, sweep, "new")
+    assert not folder.exists()
+    folder.mkdir()
+    with pytest.raises(DeviceError):
+        refuse(folder, sweep, "new")
+    assert [*folder.iterdir()] == []
+    with pytest.raises(DeviceError):
+        refuse(folder, sweep, "new", proposed=True)
+    with ResultsStore.open(folder) as store:
+        assert store.trial_ids() == ["t0001"]
+
+
+@pytest.mark.parametrize("mode", ["fresh", "resume"])
+def test_a_sweep_that_was_there_is_there_again_if_its_successor_is_refused(
+    tmp_path: Path, sweep: SweepConfig, mode: Mode
+) -> None:
+    folder = tmp_path / "results"
+    make(folder, sweep)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(DeviceError):
+        refuse(folder, sweep, mode)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after.keys() == before.keys()
+    assert after["sweep.yaml"] == before["sweep.yaml"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["results"]
+    make(folder, sweep, "resume")
 
 
 def test_fresh_on_a_folder_that_is_not_there_just_starts(tmp_path: Path, sweep: SweepConfig) -> None:
