@@ -24,6 +24,7 @@ from cifar_tune.tuning.nodes import Node
 from cifar_tune.tuning.placer import Placed, Placer
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 from cifar_tune.tuning.schedulers.hyperband import fill
+from cifar_tune.tuning.schedulers.population import replaced
 from cifar_tune.tuning.warm_start import read_warm_start
 
 if TYPE_CHECKING:
@@ -94,6 +95,15 @@ def planned_epochs(sweep: SweepConfig) -> Epochs:
 def planned_trials(sweep: SweepConfig) -> int:
     """Returns the number of trials in all studies."""
     return len(sweep.cells()) * sweep.trials_per_study
+
+
+def kept_trials(sweep: SweepConfig) -> int:
+    """Returns the number of trials that will have checkpoints, those that take the places of others included."""
+    children = 0
+    if isinstance(sweep.scheduler, Pbt):
+        comparisons = len(range(sweep.scheduler.interval_epochs, sweep.trial.epochs, sweep.scheduler.interval_epochs))
+        children = comparisons * replaced(sweep.scheduler.quantile, sweep.trials_per_study)
+    return planned_trials(sweep) + children * len(sweep.cells())
 
 
 def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine) -> str:
@@ -186,7 +196,7 @@ def _cost(
     speed = f"measured: {found.images_per_second:,.0f} images/s of the baseline alone; other trials by their FLOPs"
     several = placed.resources.processes > 1
     yield "", f"{speed}; {placed.resources.processes} processes as so many times one" if several else speed
-    yield "disk", _fits(found.checkpoint_bytes * planned_trials(sweep), _free_disk(folder), f"free at {folder.parent}")
+    yield "disk", _fits(found.checkpoint_bytes * kept_trials(sweep), _free_disk(folder), f"free at {folder.parent}")
     yield "memory", _memory(found, machine, placed, at_once)
 
 

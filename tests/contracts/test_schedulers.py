@@ -151,3 +151,16 @@ def test_no_trial_is_stopped_before_its_grace_period_or_at_its_last_epoch(config
     stops = [epoch for _, epoch, one in done.decisions if one.action == "stop"]
     assert min(stops) >= 5
     assert max(stops) < EPOCHS
+
+
+@each_scheduler
+@pytest.mark.parametrize("every", [5, EPOCHS])
+def test_a_trial_that_is_validated_seldom_is_never_stopped_after_its_last_epoch(config: Any, every: int) -> None:
+    scheduler = build_scheduler(config, epochs=EPOCHS, signs=(1,), seed=0)
+    for number in range(12):
+        trial_id = f"t{number:04}"
+        scheduler.start(trial_id)
+        validated = [*range(every, EPOCHS, every), EPOCHS]
+        decisions = [scheduler.report(trial_id, epoch, -number + epoch / 100) for epoch in validated]
+        assert (decisions[-1].action, decisions[-1].rung) == ("continue", None)
+        scheduler.end(trial_id, stopped=False)

@@ -58,6 +58,7 @@ class Brackets(Scheduler):
         """epochs: R. sign: 1 where a higher value is better, -1 where a lower one is."""
         self._shapes = shapes(config, epochs)
         self._factor = config.reduction_factor
+        self._epochs = epochs
         self._sign = sign
         self._of: dict[str, _Bracket] = {}
         self._under_way: list[_Bracket] = []
@@ -89,15 +90,15 @@ class Brackets(Scheduler):
 
     def _open(self) -> None:
         shape = self._shapes[self._opened % len(self._shapes)]
-        self._under_way.append(_Bracket(shape, self._factor, self._sign, self._opened))
+        self._under_way.append(_Bracket(shape, self._factor, self._epochs, self._sign, self._opened))
         self._opened += 1
 
 
 class _Bracket:
     """One successive halving. A rung is decided when every trial that may come to it has come or ended."""
 
-    def __init__(self, shape: Shape, factor: int, sign: int, number: int) -> None:
-        self._ladder = Ladder(shape.rungs, sign, number)
+    def __init__(self, shape: Shape, factor: int, epochs: int, sign: int, number: int) -> None:
+        self._ladder = Ladder(shape.rungs, epochs, sign, number)
         self._size = shape.trials
         self._factor = factor
         self._members: set[str] = set()

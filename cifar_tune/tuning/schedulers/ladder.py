@@ -61,10 +61,11 @@ class Rung:
 class Ladder:
     """The rungs of one group of trials, and where each trial stands."""
 
-    def __init__(self, levels: Sequence[int], sign: int, bracket: int | None = None) -> None:
-        """levels: the rungs' epochs."""
+    def __init__(self, levels: Sequence[int], epochs: int, sign: int, bracket: int | None = None) -> None:
+        """levels: the rungs' epochs. epochs: of a whole trial."""
         self.rungs = [Rung(level, sign, bracket) for level in levels]
         self._levels = levels
+        self._epochs = epochs
         self._above: dict[str, int] = {}
         self._paused: set[str] = set()
 
@@ -79,9 +80,9 @@ class Ladder:
     def arrive(self, trial_id: str, epoch: int, value: float) -> int | None:
         """Returns the place of the rung that the trial has come to; None between rungs.
 
-        That is at the first epoch at or past it that has a value.
+        That is at the first epoch at or past it that has a value. A trial that is complete comes to none any more.
         """
-        if (reached := bisect_right(self._levels, epoch)) == self.next_rung(trial_id):
+        if epoch >= self._epochs or (reached := bisect_right(self._levels, epoch)) == self.next_rung(trial_id):
             return None
         self._above[trial_id] = reached
         self.rungs[reached - 1].enter(trial_id, value)

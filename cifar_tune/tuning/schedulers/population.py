@@ -12,6 +12,11 @@ from cifar_tune.tuning.schedulers.ladder import Ladder, Rung
 from cifar_tune.tuning.schedulers.scheduler import Replacement, Scheduler
 
 
+def replaced(quantile: float, members: int) -> int:
+    """Returns how many of so many members give way: a share, at least one of two, and at most every second."""
+    return min(math.ceil(quantile * members), members // 2)
+
+
 class Population(Scheduler):
     """Every member pauses at a rung until all have come; then the worst are replaced by copies of the best."""
 
@@ -20,7 +25,7 @@ class Population(Scheduler):
     def __init__(self, config: Pbt, epochs: int, sign: int, seed: int) -> None:
         """epochs: of a whole trial. sign: 1 where a higher value is better, -1 where a lower one is."""
         self._quantile = config.quantile
-        self._ladder = Ladder(range(config.interval_epochs, epochs, config.interval_epochs), sign)
+        self._ladder = Ladder(range(config.interval_epochs, epochs, config.interval_epochs), epochs, sign)
         self._seed = seed
         self._training: set[str] = set()
         self._waiting: set[str] = set()
@@ -68,8 +73,8 @@ class Population(Scheduler):
         self._ladder.begin_above(child, like=loser)
 
     def losers(self, members: int) -> int:
-        """Returns how many of so many are replaced: a share, at least one of two, and at most every second."""
-        return min(math.ceil(self._quantile * members), members // 2)
+        """Returns how many of so many are replaced."""
+        return replaced(self._quantile, members)
 
     def _decided(self, *, closed: bool) -> Iterator[tuple[int, Rung]]:
         """Yields the rungs to which nobody comes any more, up to the one where survivors wait to go on."""

@@ -9,7 +9,7 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.plan import halvings, plan, planned_epochs, stopping_epochs
+from cifar_tune.tuning.plan import halvings, kept_trials, plan, planned_epochs, stopping_epochs
 
 SWEEP = """
 name: small
@@ -64,6 +64,19 @@ def test_a_population_trains_every_epoch_of_every_trial(tmp_path: Path) -> None:
     assert stopping_epochs(sweep) == (10, 20)
     epochs = planned_epochs(sweep)
     assert epochs.least == epochs.likely == epochs.most == 54 * 30
+
+
+@pytest.mark.parametrize(
+    ("interval", "quantile", "children"),
+    [(10, 0.25, 2 * 7), (10, 0.5, 2 * 13), (29, 0.01, 1), (30 // 4, 0.25, 4 * 7)],
+)
+def test_the_disk_of_a_population_holds_the_copies_too(
+    tmp_path: Path, interval: int, quantile: float, children: int
+) -> None:
+    """27 members in each of two cells; of those, a quarter are 7 and at most 13 give way at every comparison."""
+    scheduler = f"scheduler={{name: pbt, interval_epochs: {interval}, quantile: {quantile}}}"
+    assert kept_trials(sweep_with(tmp_path, scheduler)) == 2 * (27 + children)
+    assert kept_trials(sweep_with(tmp_path)) == 2 * 27
 
 
 def test_hyperband_is_planned_by_the_brackets_that_its_trials_fill(tmp_path: Path) -> None:

@@ -52,7 +52,11 @@ def value_of(proposal: Proposal, epoch: int) -> float:
 class Workers:
     """So many workers that take turns at random; the driver may die after any report."""
 
-    def __init__(self, folder: Path, sweep: SweepConfig, *, workers: int, deaths: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, sweep: SweepConfig, *, workers: int, deaths: float = 0.0, seed: int = 0, every: int = 1
+    ) -> None:
+        """every: so many epochs are validated, and the last."""
+        self.every = every
         self.sweep, self.folder, self.workers, self.deaths = sweep, folder, workers, deaths
         self.draw = random.Random(seed)
         self.proposals: dict[str, Proposal] = {}
@@ -101,7 +105,8 @@ class Workers:
             return False
         self.trained.append((trial_id, epoch))
         value = value_of(proposal, epoch)
-        decision = search.report(trial_id, EpochMetrics(epoch, 1.0, 0.5, 1 - value, value, 0.1, 1.0, 100.0, 10))
+        known = (1 - value, value) if epoch % self.every == 0 or epoch == EPOCHS else (None, None)
+        decision = search.report(trial_id, EpochMetrics(epoch, 1.0, 0.5, *known, 0.1, 1.0, 100.0, 10))
         if decision.action == "stop":
             search.end(trial_id, "stopped", decision.reason)
         elif epoch == EPOCHS:
@@ -151,6 +156,26 @@ def test_neither_the_number_of_workers_nor_deaths_of_the_driver_change_who_is_re
     assert {name: row["status"] for name, row in whole.run().items()} == {
         name: row["status"] for name, row in broken.run().items()
     }
+    assert broken.proposals == whole.proposals
+
+
+@pytest.mark.parametrize(("every", "pauses"), [(2, (4, 6)), (4, (4, 8)), (5, (5,)), (7, (7,))])
+def test_where_not_every_epoch_is_validated_members_pause_at_the_first_that_is_past_the_interval(
+    tmp_path: Path, every: int, pauses: tuple[int, ...]
+) -> None:
+    """Intervals of 3 epochs. Where every fifth is validated, the second is passed at 9, when trials are complete."""
+    whole = Workers(tmp_path / "whole", sweep_of(), workers=1, every=every)
+    rows = whole.run()
+    assert len(whole.trained) == len(set(whole.trained)) == MEMBERS * EPOCHS
+    children = [one for one in whole.proposals.values() if one.parent is not None]
+    assert sorted(one.parent.epoch for one in children if one.parent) == sorted(2 * pauses)
+    for child in children:
+        assert child.parent is not None
+        assert rows[child.parent.replaces]["epochs_trained"] == child.parent.epoch
+        assert rows[child.trial_id]["epochs"][0]["epoch"] == child.parent.epoch + 1
+    assert sum(row["status"] == "completed" for row in rows.values()) == MEMBERS
+    broken = Workers(tmp_path / "broken", sweep_of(), workers=3, deaths=0.3, every=every)
+    broken.run()
     assert broken.proposals == whole.proposals
 
 
