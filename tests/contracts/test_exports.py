@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from cifar_tune.errors import ExportError
 from cifar_tune.inspection import Predictor, read_trained
+from cifar_tune.inspection.deployed import OPSETS
 from cifar_tune.inspection.export import FILES, PROGRAMS, Format, export
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
@@ -117,6 +118,16 @@ def test_two_bits_a_weight_say_the_same(model: Model, tmp_path: Path) -> None:
 @every_model
 def test_a_program_says_the_same(model: Model, form: Format, tmp_path: Path) -> None:
     check(trained(model), tmp_path / "x", form)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [OPSETS[0], OPSETS[-1]])
+@pytest.mark.parametrize("name", ["tgn", "mininet"])
+def test_the_oldest_and_the_newest_opset_say_the_same(name: str, opset: int, tmp_path: Path) -> None:
+    one = trained(MODELS[name])
+    export(one, tmp_path / "x", ["onnx"], images=pixels_of(8), opset=opset)
+    found = Predictor.load(tmp_path / "x", "cpu").probabilities(pixels_of(5).numpy()).log()
+    torch.testing.assert_close(found, log_probabilities(one, pixels_of(5)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu
