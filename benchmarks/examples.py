@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from cifar_tune.analysis.markdown import markdown
+from cifar_tune.analysis.overview import Choice
 from cifar_tune.analysis.sections import make_report
 from cifar_tune.figures.files import image_of
 from cifar_tune.figures.theme import LIGHT
@@ -56,7 +57,15 @@ def run(file: Path, folder: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def keep(folder: Path, example: Path) -> int:
+def choice_of(file: Path) -> Choice:
+    """Returns the axes of the report's command in a sweep's header."""
+    found = re.search(r"cifar_tune\.report \S+((?: --[xy] \S+)+)", file.read_text(encoding="utf-8"))
+    words = found[1].split() if found else []
+    axes = dict(zip(words[::2], words[1::2], strict=True))
+    return Choice(axes.get("--x"), axes.get("--y"))
+
+
+def keep(folder: Path, example: Path, choice: Choice) -> int:
     """Replaces an example by what is kept of a results folder; returns its bytes."""
     shutil.rmtree(example, ignore_errors=True)
     (example / "report").mkdir(parents=True)
@@ -73,7 +82,7 @@ def keep(folder: Path, example: Path) -> int:
     environment["command"] = re.sub(r" --(results|data) \S+| --resume", "", environment["command"])
     (example / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
 
-    report = make_report(folder, *load(folder))
+    report = make_report(folder, *load(folder), choice)
     sections = tuple(section for section in report.sections if not LEFT_OUT.match(section.title))
     (example / "report" / "report.md").write_text(markdown(dataclasses.replace(report, sections=sections)), "utf-8")
     for section in sections:
@@ -90,8 +99,10 @@ def main() -> None:
     options = parser.parse_args()
     having = (file for file in sorted((ROOT / "sweeps").glob("*.yaml")) if SMALL.search(file.read_text("utf-8")))
     for name in options.names or [file.stem for file in having]:
-        run(ROOT / "sweeps" / f"{name}.yaml", options.results / name)
-        print(f"{name}: {keep(options.results / name, EXAMPLES / name) / 1000:.0f} kB", flush=True)
+        file = ROOT / "sweeps" / f"{name}.yaml"
+        run(file, options.results / name)
+        kept = keep(options.results / name, EXAMPLES / name, choice_of(file))
+        print(f"{name}: {kept / 1000:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":

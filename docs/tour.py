@@ -44,8 +44,8 @@ def steps(text: str) -> Iterator[list[str]]:
 
 
 def pictures(text: str, folder: Path) -> Mapping[Path, Path]:
-    """Returns for each picture of the tour, by its place in docs, the file of the walk that it shows."""
-    return {Path(place): sorted(folder.glob(pattern))[0] for place, pattern in PICTURE.findall(text)}
+    """Returns for each picture of the tour, by its place in docs, the last file of the walk that it may show."""
+    return {Path(place): sorted(folder.glob(pattern))[-1] for place, pattern in PICTURE.findall(text)}
 
 
 def walk(text: str, folder: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
+from cifar_tune.analysis.ablation import UNSET
 from cifar_tune.analysis.configurations import configurations
 from cifar_tune.analysis.feature_maps import COLUMNS as STEM_COLUMNS
 from cifar_tune.analysis.feature_maps import stems
 from cifar_tune.analysis.gap import GAP, gap_figure, generalization
 from cifar_tune.analysis.heatmap_grid import MOST_PANELS, heatmap_grid, heatmap_grid_figure
 from cifar_tune.analysis.lr_figure import lr_figure, schedule_trials
-from cifar_tune.analysis.naming import title
+from cifar_tune.analysis.naming import short_number, title
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.section import Section
 from cifar_tune.analysis.sweep_file import SweepFile
@@ -41,24 +44,39 @@ def grid_section(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Section
     """Heat maps by the first three axes of the grid, the one of fewest values over them; None where there are fewer."""
     completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
     varied = varied_parameters(completed, sweep)
-    axes = [_first_of(path, varied) for path in sweep.grid]
-    found = sorted((axis for axis in axes if axis), key=lambda axis: -completed[axis].nunique(dropna=False))[:3]
-    if len(found) < 3 or completed[found[2]].nunique(dropna=False) > MOST_PANELS:
+    axes = {path: _axis(path, completed, varied) for path in sweep.grid}
+    found = {path: axis for path, axis in axes.items() if axis.nunique() > 1}
+    paths = sorted(list(found)[:3], key=lambda path: -found[path].nunique())
+    if len(paths) < 3 or found[paths[2]].nunique() > MOST_PANELS:
         return None
-    x, y, over = found
-    names = " and ".join(axis.removeprefix(CONFIGURATION_PREFIX) for axis in found)
+    x, y, over = paths
+    shown = completed.assign(**{path: found[path] for path in paths})
     return Section(
         "Heat maps by three parameters",
         name=f"grid_{metric}",
-        draw=lambda theme: heatmap_grid_figure(heatmap_grid(trials, x, y, over, metric), theme),
-        alternative=f"{title(metric)} by {names}",
+        draw=lambda theme: heatmap_grid_figure(heatmap_grid(shown, x, y, over, metric), theme),
+        alternative=f"{title(metric)} by {' and '.join(paths)}",
     )
 
 
-def _first_of(path: str, varied: list[str]) -> str | None:
-    """The column of a path of the grid, or the first within it, among those that vary."""
+def _axis(path: str, completed: pd.DataFrame, varied: list[str]) -> pd.Series[Any]:
+    """What the trials have at a path of the grid: its values, or of a block those that vary, in words."""
     column = CONFIGURATION_PREFIX + path
-    return next((name for name in varied if name == column or name.startswith(f"{column}.")), None)
+    within = [name for name in varied if name == column or name.startswith(f"{column}.")]
+    if within == [column]:
+        return completed[column]
+    values = completed[within].astype(object)
+    distinct = values.drop_duplicates()
+    told = next((name for name in within if distinct[name].is_unique), None)
+    return values.apply(lambda row: _words(row if told is None else row[[told]]), axis=1).astype(object)
+
+
+def _words(values: pd.Series[Any]) -> str:
+    """`norm=0.1`, or the name alone of a component that its name tells apart."""
+    known = {str(name).rsplit(".", 1)[-1]: value for name, value in values.items() if not pd.isna(value)}
+    if [*known] == ["name"]:
+        return str(known["name"])
+    return ", ".join(f"{name}={short_number(value)}" for name, value in known.items()) or UNSET
 
 
 def lr_section(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:

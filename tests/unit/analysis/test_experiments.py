@@ -15,6 +15,7 @@ from cifar_tune.analysis.feature_maps import map_sizes, stems
 from cifar_tune.analysis.lr_figure import lr_figure, schedule_trials
 from cifar_tune.analysis.sections import make_report
 from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.figures.theme import LIGHT
 from cifar_tune.results import Frames, ResultsStore, load
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.datasets.cifar import Cifar10
@@ -126,11 +127,20 @@ def test_stems_are_told_with_their_maps_and_the_mean_accuracy(frames: Frames) ->
 
 
 def test_a_grid_of_three_axes_is_drawn_over_the_one_of_fewest_values(frames: Frames) -> None:
-    paths = ("schedule", "optimizer.lr", "model.stem")
-    section = grid_section(frames.trials, METRIC, SweepFile(grid=paths))
+    clips = ["clip.norm", "clip.value", "neither"]
+    trials = frames.trials.assign(
+        **{f"trial.{name}": [0.1 if clips[place % 3] == name else None for place in range(12)] for name in clips[:2]}
+    )
+    paths = ("schedule", "clip", "model.stem")
+    section = grid_section(trials, METRIC, SweepFile(grid=paths))
     assert section is not None
-    assert section.alternative == "validation accuracy (%) by schedule.name and optimizer.lr and model.stem.stride"
-    assert grid_section(frames.trials, METRIC, SweepFile(grid=paths[:2])) is None
+    assert section.draw is not None
+    assert section.alternative == "validation accuracy (%) by clip and schedule and model.stem"
+    titles = [axes.get_title("left") for axes in section.draw(LIGHT).axes]
+    assert titles[:2] == ["model.stem: stride=1", "model.stem: stride=2"]
+    labels = [label.get_text() for label in section.draw(LIGHT).axes[0].get_xticklabels()]
+    assert labels == ["norm=0.1", "not set", "value=0.1"]
+    assert grid_section(trials, METRIC, SweepFile(grid=paths[:2])) is None
 
 
 def test_a_report_has_what_the_sweep_gives_rise_to(schedules: Path, frames: Frames, make_sweep: MakeSweep) -> None:
