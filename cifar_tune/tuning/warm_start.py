@@ -135,7 +135,7 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
 
 
 def _named(sweep: SweepConfig) -> str:
-    return ", ".join(render(one) for one in sweep.objectives)
+    return ", ".join(f"{one.metric} ({one.mode})" for one in sweep.objectives)
 
 
 class _Fitting:

@@ -150,7 +150,7 @@ def test_no_trial_after_the_restart_is_compared_with_one_before_it(folder: Path)
     assert "trial.epochs" not in ranking(trials).columns
 
 
-@pytest.mark.parametrize("deaths", [(0, 3), (1, 2, 4, 5)])
+@pytest.mark.parametrize("deaths", [(0, 3), pytest.param((1, 2, 4, 5), marks=pytest.mark.slow)])
 def test_a_driver_that_dies_on_the_way_is_followed_by_one_that_does_the_same(
     folder: Path, tmp_path: Path, deaths: tuple[int, ...]
 ) -> None:

@@ -202,7 +202,8 @@ def test_a_folder_that_is_no_sweep_or_this_one_is_an_error(tmp_path: Path) -> No
 
 def test_another_objective_is_an_error(tmp_path: Path) -> None:
     folder = earlier(tmp_path / "earlier", objective={"metric": "validation_loss"}, trials_per_study=1)
-    assert "its objective is (metric=validation_loss,mode=min), here it is " in refusal_of(folder)
+    told = "its objective is validation_loss (min), here it is validation_accuracy (max)"
+    assert told in refusal_of(folder)
 
 
 def test_nothing_comparable_is_an_error_with_the_reason(tmp_path: Path) -> None:
