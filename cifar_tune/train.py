@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cifar_tune.training.epochs import OpenTrial
+    from cifar_tune.training.trial import TrialConfig
 
 EXAMPLES = """examples:
   python -m cifar_tune.train trials/resnet18_cifar100.yaml
   python -m cifar_tune.train sweeps/quickstart.yaml --set epochs=3 --csv curve.csv
   python -m cifar_tune.train sweeps/quickstart.yaml --set epochs=3 --resume
   python -m cifar_tune.train results/quickstart/checkpoints/<trial_id>      that trial's curve again
+  python -m cifar_tune.train sweeps/quickstart.yaml --compare      is it the same experiment on every device here?
 
 exit status: 0 done; 1 the loss is no longer finite; 2 the input is wrong; 130 interrupted after saving.
 """
@@ -53,6 +55,13 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where its checkpoints go (default: results/trials/NAME OF FILE)"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs="*",
+        metavar="DEVICE[/PRECISION]",
+        help="train it on each of these, such as cpu cpu/bfloat16 cuda:1, keep nothing, and say where results differ "
+        "(default: one device of each kind here)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in the output")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="also write TensorBoard's event files there")
@@ -83,6 +92,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     root = data_root(options.data)
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
     check_trial(trial, trial.dataset.info(root))
+    if options.compare is not None:
+        return compare(trial, root, options.compare)
     check_output(output, resume=options.resume)
     trial.dataset.verify(root)
     trial.dataset.build(root)
@@ -98,6 +109,29 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
     again = shlex.join([*words, *([] if options.resume else ["--resume"])])
     return train(opened, options, console, f"python -m cifar_tune.train {again}")
+
+
+def compare(trial: TrialConfig, root: Path, words: Sequence[str]) -> int:
+    """Trains the trial in each place and says how the places differ; returns the exit status."""
+    from rich.console import Console
+
+    from cifar_tune.training.device_comparison import findings, kinds_present, place_of, table
+    from cifar_tune.training.loop import Diverged
+
+    places = [place_of(word) for word in words] or kinds_present()
+    trial.dataset.verify(root)
+    trial.dataset.build(root)
+    console = Console(soft_wrap=True)
+    found = []
+    try:
+        for one in findings(trial, root, places):
+            console.print(f"trained on {one.name} in {one.precision}, seed {one.seed}", highlight=False)
+            found.append(one)
+    except Diverged as error:
+        console.print(f"diverged: {error}", highlight=False)
+        return NO_USABLE_RESULT
+    console.print(table(found), highlight=False)
+    return DONE
 
 
 def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resume: str) -> int:
