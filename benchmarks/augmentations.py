@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shlex
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +21,7 @@ from typing import Any
 
 import torch
 import torchvision
+from provenance import command, commit, cpu_name
 from pydantic import TypeAdapter
 from torchvision.transforms import v2
 
@@ -101,27 +99,14 @@ def measure(timed: dict[str, Callable[[], Any]], count: int, repetitions: int) -
 def environment(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns what the figures depend on."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
-        "commit": _commit(),
-        "cpu": _cpu_name(),
+        "command": command(),
+        "commit": commit(),
+        "cpu": cpu_name(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         **{name: getattr(arguments, name) for name in ("images", "side", "threads", "repetitions")},
     }
-
-
-def _commit() -> str | None:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return found.stdout.strip() or None
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 def row(label: str, result: dict[str, Any]) -> str:

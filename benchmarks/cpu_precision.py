@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from provenance import command, cpu_name
 from pydantic import TypeAdapter
 from torch.nn import functional as F
 
@@ -109,11 +108,9 @@ def main() -> None:
             flush=True,
         )
     if options.json:
-        found = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-        names = [line.partition(": ")[2] for line in found.splitlines() if line.startswith("model name")]
         environment = {
-            "command": shlex.join(["python", *sys.argv]),
-            "cpu": names[0] if names else platform.processor(),
+            "command": command(),
+            "cpu": cpu_name(),
             "matrix_units": torch.cpu._is_amx_tile_supported(),
             "python": platform.python_version(),
             "torch": torch.__version__,

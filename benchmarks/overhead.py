@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import shlex
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from provenance import provenance
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
@@ -168,9 +166,7 @@ def report(options: argparse.Namespace, seconds: Mapping[str, list[float]], rati
     print(f"{'ratio, pair by pair':24}{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     if options.json:
         figures = {
-            "command": shlex.join(["python", *sys.argv]),
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+            **provenance(),
             "trials": options.trials,
             "n": options.repetitions,
             "seconds": dict(seconds),

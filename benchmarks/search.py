@@ -22,9 +22,7 @@ import json
 import logging
 import math
 import os
-import platform
 import shlex
-import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
@@ -36,6 +34,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from provenance import provenance
 
 from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.objective import Objective
@@ -274,9 +273,8 @@ def needed(files: Mapping[str, Any]) -> float:
 def figures(files: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Returns all that is kept."""
     return {
+        **provenance(),
         "command": shlex.join(["python", "benchmarks/search.py", "CURVES", *sys.argv[2:]]),
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("ray", "optuna", "numpy")},
         "n": options.repetitions,
         "workers": options.workers,

@@ -13,16 +13,13 @@ import argparse
 import gc
 import json
 import math
-import os
-import platform
-import shlex
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import tracemalloc
 from pathlib import Path
+
+from provenance import provenance
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
@@ -141,9 +138,7 @@ def main() -> None:
         print(f"{name:20}{value:,.2f}")
     if options.json:
         figures = {
-            "command": shlex.join(["python", *sys.argv]),
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+            **provenance(),
             "trials": options.trials,
             "n": 1,
             **found,

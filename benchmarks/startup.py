@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import shlex
 import statistics
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
+from provenance import provenance
 
 GOALS = {"help": 1.0, "misspelt key": 3.0, "first trial": 12.0}
 """Seconds, on 2 cores with a warm disk."""
@@ -77,9 +76,7 @@ def main() -> None:
         print(f"{name:16}{statistics.median(values):8.2f}{min(values):8.2f}{max(values):8.2f}{GOALS[name]:8.1f}")
     if options.json:
         figures = {
-            "command": shlex.join(["python", *sys.argv]),
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-            "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+            **provenance(),
             "load_average": os.getloadavg()[0],
             "n": options.repetitions,
             "seconds": seconds,

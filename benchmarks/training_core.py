@@ -15,10 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shlex
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +25,7 @@ import numpy as np
 import torch
 import torchvision
 from PIL import Image
+from provenance import command, commit, cpu_name
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -154,14 +152,10 @@ def ratios(speeds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
 
 def environment(options: argparse.Namespace) -> dict[str, Any]:
     """Returns what the figures depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    folder = Path(__file__).parent
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)
     return {
-        "command": shlex.join(["python", *sys.argv]),
-        "commit": commit.stdout.strip() or None,
-        "cpu": names[0] if names else platform.processor(),
+        "command": command(),
+        "commit": commit(),
+        "cpu": cpu_name(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,

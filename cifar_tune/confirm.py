@@ -56,7 +56,8 @@ def command_line() -> argparse.ArgumentParser:
         "--top",
         type=count,
         metavar="N",
-        help=f"configurations, the best completed ones (default: {TOP}; with --per-cell {TOP_OF_CELL} a cell)",
+        help=f"configurations, the best completed ones; of several objectives spread along the Pareto front "
+        f"(default: {TOP}; with --per-cell {TOP_OF_CELL} a cell)",
     )
     parser.add_argument("--seeds", type=count, default=SEEDS, metavar="N", help=f"fresh seeds (default: {SEEDS})")
     parser.add_argument("--per-cell", action="store_true", help="the best of every cell of the grid")
@@ -175,21 +176,22 @@ def _wanted(
     from cifar_tune.config.load import load_sweep
     from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
     from cifar_tune.results.ledger import LEDGER_NAME, events
-    from cifar_tune.tuning.candidates import best_configurations, proposed_trials, retrainings
+    from cifar_tune.tuning.candidates import along_the_front, best_configurations, proposed_trials, retrainings
     from cifar_tune.tuning.opening import SWEEP_NAME
 
     sweep = load_sweep(folder / SWEEP_NAME)
     metric = _metric(sweep)
     ranked = list(ranking(frames.trials, metric)["trial_id"])
     whole = options.per_cell or len(sweep.objectives) == 1
-    ranked = ranked if whole else _on_the_front(ranked, frames.trials, sweep)
+    preferred = ranked if whole else along_the_front(_signed(ranked, frames.trials, sweep))
+    ranked = [trial_id for trial_id in ranked if trial_id in preferred]
     if not ranked:
         counts = counts_text(status_counts(frames.trials))
         raise AnalysisError(f"{folder}: no trial has completed, so there is nothing to confirm ({counts})")
     trials = proposed_trials(sweep, events(folder / LEDGER_NAME, kind="note"))
     cell_of = dict(zip(frames.trials["trial_id"], frames.trials["study"].astype(str), strict=True))
     top = options.top or (TOP_OF_CELL if options.per_cell else TOP)
-    chosen = best_configurations(ranked, trials, top=top, cell_of=cell_of if options.per_cell else None)
+    chosen = best_configurations(preferred, trials, top=top, cell_of=cell_of if options.per_cell else None)
     trained_on = TRAIN if options.validation == "keep" else TRAIN_AND_VALIDATION
     wanted = retrainings(ranked, chosen, trials, seeds=options.seeds, trained_on=trained_on)
     among = f"{len(ranked)} {'completed trials' if whole else 'trials on the Pareto front'} by {metric}"
@@ -204,14 +206,10 @@ def _metric(sweep: SweepConfig) -> str:
     return next(one.metric for one in sweep.objectives if one.metric in LEARNT)
 
 
-def _on_the_front(ranked: Sequence[str], trials: pd.DataFrame, sweep: SweepConfig) -> list[str]:
-    """Those of the trials that no other of them is better than in all objectives."""
-    from cifar_tune.dominance import non_dominated
-
+def _signed(ranked: Sequence[str], trials: pd.DataFrame, sweep: SweepConfig) -> pd.DataFrame:
+    """The objectives of the trials, by trial; more is better in each."""
     signs = {one.metric: one.sign for one in sweep.objectives}
-    values = trials.set_index("trial_id").loc[list(ranked), list(signs)].astype(float) * list(signs.values())
-    measured = values.dropna()
-    return list(measured.index[non_dominated(measured.to_numpy())])
+    return trials.set_index("trial_id").loc[list(ranked), list(signs)].astype(float) * list(signs.values())
 
 
 def _announce(console: Console, wanted: Sequence[Retraining], answered: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cifar_tune.analysis.confirmation import confirmed, rows_of_confirm
+from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.text_table import MISSING, configuration_text
@@ -55,10 +56,20 @@ def confirmation_answer(
     ]
     setting = _setting(best, trials, sweep)
     told = f"Confirmed: {setting} (trial {best['trial_id']})" if setting else f"Confirmed: trial {best['trial_id']}"
-    told += f" is the best of {len(group)} configurations: " if len(group) > 1 else ": "
+    told += f"{_among(group, sweep)}: "
     told += f"{' and '.join(figures)}, "
     told += f"the mean of {best['seeds']} fresh seeds." if best["seeds"] > 1 else "with one fresh seed, so no interval."
     return " ".join([told, *_ties(group), *_flattery(best)])
+
+
+def _among(group: pd.DataFrame, sweep: SweepFile) -> str:
+    """What it is the best of."""
+    if len(group) == 1:
+        return ""
+    if not sweep.objectives:
+        return f" is the best of {len(group)} configurations"
+    by = str(group.iloc[0]["chosen_by"]).replace("_", " ")
+    return f" is the best by {by} of {len(group)} configurations of the Pareto front"
 
 
 def confirmation_findings(
@@ -104,8 +115,13 @@ def _flattery(best: pd.Series[Any]) -> Iterator[str]:
     low, high = (_signed(column, best[f"winners_curse_{end}"]) for end in ("low", "high"))
     interval = f" (95 % interval {low} to {high})" if best["seeds"] > 1 else ""
     by = f"{_signed(column, best['winners_curse'])}{' points' if _percent(column) else ''}"
-    seen = f"{_number(column, best['search_value'])}{_percent(column)}"
-    yield f"The search had seen {seen} on the same validation images, which flattered it by {by}{interval}."
+    seen = (
+        f"The search had seen {_number(column, best['search_value'])}{_percent(column)} on the same validation images"
+    )
+    if best["winners_curse"] < 0:
+        yield f"{seen}, which did not flatter it: {by}{interval}."
+    else:
+        yield f"{seen}, which flattered it by {by}{interval}."
 
 
 def _worth(group: pd.DataFrame) -> Iterator[str]:
@@ -146,6 +162,10 @@ def _shown(group: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile) -> pd.Da
         if group[f"{column}_mean"].notna().any():
             head = column.split("_")[0] + (_percent(column) or f" {measured}")
             columns[head] = [_spread(row, column) for _, row in group.iterrows()]
+    of_search = _of_search(group, trials)
+    for objective in sweep.objectives:
+        if not objective.startswith("validation_") and objective in of_search.columns:
+            columns[title(objective)] = [written(objective, value) for value in of_search[objective]]
     ties = zip(group["rank"], group["tied"], strict=True)
     columns["tied"] = ["best" if rank == 1 else _yes_or_no(tied) for rank, tied in ties]
     return pd.DataFrame(columns).join(_parameters(group, trials, sweep).reset_index(drop=True))
@@ -153,9 +173,14 @@ def _shown(group: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile) -> pd.Da
 
 def _parameters(group: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile) -> pd.DataFrame:
     """The parameters that the sweep varied, a row a configuration of the group, as far as its trials are known."""
+    return _of_search(group, trials)[varied_parameters(trials, sweep)]
+
+
+def _of_search(group: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials of the search that the configurations are of, a row each."""
     of_sweep = trials[trials["sweep"].astype(str) == group["sweep"].iloc[0]]
-    of_trial: pd.DataFrame = of_sweep.set_index("trial_id")[varied_parameters(trials, sweep)]
-    return of_trial.reindex(group["trial_id"])
+    by_trial: pd.DataFrame = of_sweep.set_index("trial_id").reindex(group["trial_id"])
+    return by_trial
 
 
 def _curses(group: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,8 @@ THOUSAND, GIGABYTE = 1000, 1e9
 LONGEST_WHOLE = 1e5
 """Whole numbers from here on are written with an exponent, and fractions below the next."""
 SMALLEST_PLAIN = 1e-3
+SEARCHED = "validation_"
+"""How the metrics begin that a search goes by: what is meant where the split is not named."""
 MORE_IS_BETTER = ("accuracy", "images_per_second")
 """Parts of the names of metrics that are to be large; of all others less is better."""
 
@@ -59,9 +61,12 @@ def _suggest(name: str, known: list[str]) -> str:
         key=lambda full: not full.startswith("validation"),
     )
     last_parts = {full.rsplit(".", 1)[-1]: full for full in reversed(known)}
-    alike = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, last_parts, n=1)
+    searched = {full.removeprefix(SEARCHED): full for full in known}
+    alike = difflib.get_close_matches(name, {**searched, **dict.fromkeys(known)}, n=1)
+    alike = alike or difflib.get_close_matches(name, last_parts, n=1)
     if ends or alike:
-        return f"did you mean `{(ends or [last_parts.get(alike[0], alike[0])])[0]}`?"
+        meant = ends or [searched.get(alike[0]) or last_parts.get(alike[0], alike[0])]
+        return f"did you mean `{meant[0]}`?"
     return f"there are {', '.join(known)}" if known else "the table has none"
 
 

@@ -15,6 +15,7 @@ from cifar_tune.analysis.audit_text import audit_sentences
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmap_text import heatmap_text
+from cifar_tune.analysis.naming import title
 from cifar_tune.analysis.parameters import default_axes
 from cifar_tune.analysis.pareto import completed, pareto
 from cifar_tune.analysis.pareto_text import pareto_caption
@@ -119,11 +120,13 @@ def print_confirmations(
         console.print(told, markup=False, highlight=False)
     for finding in confirmation_findings(confirmations, trials, sweep, metric):
         parameters = [column for column in finding.table.columns if column.startswith(CONFIGURATION_PREFIX)]
+        costs = [column for column in map(title, sweep.objectives) if column in finding.table.columns]
         console.print()
         console.print(f"[bold]{escape(finding.title)}[/]", highlight=False)
-        console.print(rich_table(finding.table.drop(columns=parameters)))
+        console.print(rich_table(finding.table.drop(columns=[*parameters, *costs])))
         for _, row in finding.table.iterrows() if parameters else ():
-            console.print(f"{row['trial_id']}: {configuration_text(row)}", markup=False, highlight=False)
+            told = "".join(f"; {name} {row[name]}" for name in costs)
+            console.print(f"{row['trial_id']}: {configuration_text(row)}{told}", markup=False, highlight=False)
         for line in finding.text:
             console.print(line, style="dim", markup=False, highlight=False)
 

@@ -13,6 +13,9 @@ from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, DIVERGED
 WHOLE = f"{CONFIGURATION_PREFIX}epochs"
 """Column of the epochs that a trial was to have."""
 
+UNKNOWN = "of unknown status"
+"""Trials saved from a damaged folder."""
+
 
 def ranking(
     trials: pd.DataFrame, metric: str = "validation_accuracy", *, top: int | None = None, sweep: SweepFile | None = None
@@ -52,9 +55,11 @@ def furthest(
 
 
 def status_counts(trials: pd.DataFrame) -> dict[str, int]:
-    """How many trials there are of each status that occurs, in the order of the statuses."""
+    """How many trials there are of each status that occurs, in the order of the statuses, and without one."""
     counts = trials["status"].value_counts()
-    return {status: int(counts[status]) for status in STATUSES if counts.get(status, 0)}
+    known = {status: int(counts[status]) for status in STATUSES if counts.get(status, 0)}
+    lost = int(trials["status"].isna().sum())
+    return known | ({UNKNOWN: lost} if lost else {})
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:

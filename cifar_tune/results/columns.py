@@ -13,7 +13,7 @@ EPOCHS_NAME = "epochs.parquet"
 CONFIRMATIONS_NAME = "confirmations.parquet"
 
 SCHEMA_VERSION = 1
-"""Of all tables; rises when a column changes its meaning or its name, not when one is added."""
+"""Of all tables; rises when a column changes its meaning or its name, not when one is added. No other was in use."""
 
 INT64_LIMIT = 2**63
 """Whole numbers are held in 64 bits; -INT64_LIMIT itself stands for a missing one."""

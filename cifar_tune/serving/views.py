@@ -14,6 +14,7 @@ from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmat
 from cifar_tune.analysis.cost import cost
 from cifar_tune.analysis.naming import UNITS, more_is_better, title, written
 from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.rungs import rung_survival
@@ -51,6 +52,7 @@ def state(snapshot: Snapshot) -> dict[str, Any]:
         "folder": str(snapshot.folder),
         "question": list(snapshot.sweep.header),
         "answer": confirmation_answer(snapshot.confirmations, snapshot.trials, snapshot.sweep, metric)
+        or (pareto_answer(snapshot.trials, snapshot.sweep) if several_objectives(snapshot) else None)
         or answer(snapshot.trials, metric, snapshot.sweep),
         "standing": standing(snapshot.folder, counts),
         "running": driver is not None and driver.alive,
@@ -136,8 +138,11 @@ def decision_text(row: dict[Any, Any], metric: str) -> str:
     text = f"rung {int(row['rung'])}"
     if not pd.isna(row.get("rung_rank")) and not pd.isna(row.get("rung_size")):
         text += f": rank {int(row['rung_rank'])} of {int(row['rung_size'])}"
-    cutoff = row.get("rung_cutoff")
-    text += ", no cutoff yet" if pd.isna(cutoff) else f", cutoff {written(metric, float(cutoff))}"
+    cutoff, front = row.get("rung_cutoff"), row.get("rung_front")
+    if front is not None and not pd.isna(front):
+        text += f", front {front:.0f}"
+    else:
+        text += ", no cutoff yet" if pd.isna(cutoff) else f", cutoff {written(metric, float(cutoff))}"
     return f"{text}: {row['decision']}" if row.get("decision") else text
 
 
@@ -191,6 +196,12 @@ def curve_metrics(snapshot: Snapshot) -> list[dict[str, str]]:
         {"name": name, "title": title(name)}
         for name in sorted(measured, key=lambda name: (name != first, name != SweepFile.metric))
     ]
+
+
+def several_objectives(snapshot: Snapshot) -> bool:
+    """Whether the sweep seeks more than one metric, all of which the tables have."""
+    objectives = snapshot.sweep.objectives
+    return bool(objectives) and {*objectives} <= {*snapshot.trials.columns}
 
 
 def objective(snapshot: Snapshot) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cifar_tune.config.rendering import render
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.dominance import first, non_dominated
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.proposal import PROPOSED
 from cifar_tune.tuning.restarts import RESTARTED, Budgets
 from cifar_tune.tuning.studies import study_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIRST_SEED = 1_000_000
 """Above the sweep's own. The seeds of a search count up from there, one for each repetition of a configuration."""
@@ -76,6 +80,16 @@ def best_configurations(
     return chosen
 
 
+def along_the_front(values: pd.DataFrame) -> list[str]:
+    """Returns the trials that no other is better than in all objectives: the ends of the front, then the less crowded.
+
+    values: of each objective, by trial; more is better.
+    """
+    measured = values.dropna()
+    points = measured.to_numpy(float)
+    return list(measured.index[first(points, int(non_dominated(points).sum()))])
+
+
 def retrainings(
     ranked: Sequence[str], chosen: Sequence[str], trials: Mapping[str, TrialConfig], *, seeds: int, trained_on: str
 ) -> list[Retraining]:
@@ -102,8 +116,8 @@ def retrainings(
 
 def fresh_seeds(used: set[int], count: int) -> list[int]:
     """Returns seeds that were not used, the same ones whenever the search has the same first seed."""
-    first = min(used) + FIRST_SEED
-    candidates = range(first, first + count + len(used))
+    lowest = min(used) + FIRST_SEED
+    candidates = range(lowest, lowest + count + len(used))
     return [seed for seed in candidates if seed not in used][:count]
 
 

@@ -225,3 +225,21 @@ def test_both_ways_of_training_are_told_apart() -> None:
         "Confirmed with fresh seeds, trained on all training images",
     ]
     assert "test accuracy 70.50 %" in str(confirmation_answer(both, searched(t1=0.83), SweepFile()))
+
+
+def test_of_several_objectives_the_others_stand_beside_and_the_front_is_named() -> None:
+    sweep = SweepFile(search=("optimizer.lr",), objectives=("validation_accuracy", "num_parameters"))
+    trials = searched(t1=0.9, t2=0.8).assign(num_parameters=[20000, 1000])
+    rows = retrained({"t1": [(0.88, 0.86), (0.89, 0.87)], "t2": [(0.79, 0.78), (0.82, 0.80)]})
+    told = confirmation_answer(rows, trials, sweep)
+    assert told is not None
+    assert "is the best by validation accuracy of 2 configurations of the Pareto front: validation" in told
+    table = next(confirmation_findings(rows, trials, sweep)).table
+    assert table["num parameters"].tolist() == ["20,000", "1,000"]
+
+
+def test_a_search_that_was_unlucky_did_not_flatter() -> None:
+    rows = retrained({"t1": [(0.92, 0.9), (0.94, 0.9)]})
+    told = confirmation_answer(rows, searched(t1=0.9), SweepFile())
+    assert told is not None
+    assert "which did not flatter it: −3.00 points" in told

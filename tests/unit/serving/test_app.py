@@ -20,6 +20,7 @@ from cifar_tune.results.confirmations import confirmation_table
 from cifar_tune.serving.app import make_app
 from cifar_tune.serving.assets import FOLDER, TYPES
 from cifar_tune.serving.live import LiveSweep
+from cifar_tune.serving.views import decision_text
 
 SCRIPT = "<script>alert(1)</script>"
 KEPT = ("trials", "heatmap", "curves", "decisions", "confirmations", "spent", "course", "importance")
@@ -247,3 +248,22 @@ def test_a_loss_that_is_not_finite_is_missing_in_json(store: ResultsStore) -> No
     cell = client.get("/api/heatmap?x=status&metric=validation_loss").json()["grid"]["rows"][0]["cells"][0]
     assert cell["value"] == "inf"
     json.loads(client.get("/api/trials").content, parse_constant=lambda text: pytest.fail(text))
+
+
+def test_a_decision_by_several_objectives_names_the_front() -> None:
+    row = {"rung": 2, "rung_rank": 3, "rung_size": 9, "rung_cutoff": None, "rung_front": 2, "decision": "stop"}
+    assert decision_text(row, "validation_accuracy") == "rung 2: rank 3 of 9, front 2: stop"
+    alone = row | {"rung_front": None, "rung_cutoff": 0.5}
+    assert decision_text(alone, "validation_accuracy") == "rung 2: rank 3 of 9, cutoff 50.0: stop"
+
+
+def test_of_several_objectives_the_page_answers_with_the_front(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    with ResultsStore.create(folder, sweep_name="s") as store:
+        for place in range(2):
+            store.update_trial(f"t{place}", status="completed", num_parameters=1000 * (place + 1))
+            store.add_epoch(f"t{place}", 1, validation_accuracy=0.5 + place / 10)
+    objectives = "[{metric: validation_accuracy}, {metric: num_parameters}]"
+    (folder / "sweep.yaml").write_text(f"name: s\nobjective: {objectives}\n")
+    answer = TestClient(make_app(LiveSweep(folder)), base_url="http://127.0.0.1").get("/api/state").json()["answer"]
+    assert answer.startswith("2 of 2 completed trials are on the Pareto front: from")
