@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Generic
 
 from cifar_tune.config.objective import learnt_of
 from cifar_tune.config.schedulers import MedianStopping
+from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.audit import Audit, audited_share
 from cifar_tune.tuning.constraints import PEAK_MEMORY, Unlimited
 from cifar_tune.tuning.decision import CONTINUE, Decision
@@ -41,9 +43,17 @@ class Judge(Generic[TrialT]):
         self._limits = limits
         self._store = store
 
-    def decide(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
-        """Takes in a new epoch, and returns the decision that counts."""
-        return self.audit.overruled(live.proposal.trial_id, self.take_in(live, row))
+    def decide(self, live: Live[TrialT], metrics: EpochMetrics) -> Decision:
+        """Takes in a new epoch, and writes it down with the decision that counts, which it returns."""
+        trial_id, row = live.proposal.trial_id, asdict(metrics)
+        decision = self.audit.overruled(trial_id, self.take_in(live, row))
+        rung = asdict(decision)
+        del rung["limit"], rung["paused"]
+        row |= {"decision": rung.pop("action"), **rung}
+        self._store.add_epoch(trial_id, **row)
+        if self.audit.saw(trial_id, live.proposal.study, row):
+            self._store.update_trial(trial_id, audited=True)
+        return decision
 
     def take_in(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
         """Takes in an epoch; returns what the scheduler says to it, or the limit that the trial breaks."""

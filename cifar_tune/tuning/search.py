@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic
 
@@ -117,15 +117,7 @@ class Search(Generic[TrialT]):
             known = {row["epoch"]: row for row in self._store.epochs(trial_id)}
             decided = metrics.epoch in known and metrics.epoch > live.paused_at
             return self._pauses.recorded(live, known[metrics.epoch]) if decided else CONTINUE
-        row = asdict(metrics)
-        decision = self._judge.decide(live, row)
-        rung = asdict(decision)
-        del rung["limit"], rung["paused"]
-        row |= {"decision": rung.pop("action"), **rung}
-        self._store.add_epoch(trial_id, **row)
-        if self.audit.saw(trial_id, live.proposal.study, row):
-            self._store.update_trial(trial_id, audited=True)
-        return decision
+        return self._judge.decide(live, metrics)
 
     def end(self, trial_id: str, status: str, reason: str | None = None, error: str | None = None) -> None:
         """Records how a trial ended, and tells its study. An interrupted one stays unfinished."""
