@@ -13,6 +13,7 @@ COMMANDS = {
     "confirm": "retrain the best configurations with fresh seeds, open the test split",
     "report": "tables, figures and findings of a results folder",
     "evaluate": "what a trained model is worth: accuracy, confusion, calibration, speed",
+    "inspect": "filters, feature maps, Grad-CAM and loss landscape of a trained model",
     "predict": "what a trained model sees in pictures",
     "export": "a trained model as safetensors, ONNX, torch.export or packed ternary, with a model card",
     "dashboard": "a results folder in the browser, live",

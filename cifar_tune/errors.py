@@ -6,6 +6,7 @@
     |-- DeviceError      RuntimeError a device was asked for that is not there
     |-- CheckpointError  OSError      a checkpoint is missing, corrupt, or of another model or format
     |-- ExportError      RuntimeError a model cannot be exported as asked, or not be published
+    |-- InspectionError  ValueError   a network has no such layer, or not what was asked to be shown
     |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
     |-- ClusterError     RuntimeError Ray could not be started or reached
@@ -62,6 +63,10 @@ class CheckpointError(CifarTuneError, OSError):
 
 class ExportError(CifarTuneError, RuntimeError):
     """A model cannot be exported as asked, its export does not compute the same, or the hub does not take it."""
+
+
+class InspectionError(CifarTuneError, ValueError):
+    """A network cannot show what was asked: there is no such layer, or it is no convolution; lists what there is."""
 
 
 class ResultsError(CifarTuneError, OSError):

@@ -87,6 +87,7 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.sweep", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.train", ("torch", "ray", "optuna", "pandas")),
         ("cifar_tune.confirm", ("torch", "ray", "optuna", "pandas", "matplotlib")),
+        ("cifar_tune.inspect", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.evaluate", ("torch", "ray", "optuna", "pandas", "matplotlib", "sklearn")),
         ("cifar_tune.report", ("torch", "ray", "optuna")),
         ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),

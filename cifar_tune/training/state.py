@@ -45,8 +45,8 @@ class TrainingState:
         return self.average.model
 
 
-def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: Ranks = ALONE) -> TrainingState:
-    """Returns the state before the first epoch; seed and initial weights determine the weights, on every device.
+def initial_model(trial: TrialConfig, info: DatasetInfo) -> nn.Module:
+    """Returns the network as the trial begins with it, on the CPU; seed and initial weights determine it.
 
     Raises:
         CheckpointError: the initial weights are missing, or of another network.
@@ -56,6 +56,16 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ra
         model = trial.model.build(info)
     if trial.initial_weights is not None:
         load_weights(model, match_weights(Path(trial.initial_weights), trial.model, info))
+    return model
+
+
+def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: Ranks = ALONE) -> TrainingState:
+    """Returns the state before the first epoch; seed and initial weights determine the weights, on every device.
+
+    Raises:
+        CheckpointError: the initial weights are missing, or of another network.
+    """
+    model = initial_model(trial, info)
     if (images := trial.ghost_batch_size) is not None:
         replace_batch_norm(model, lambda own: GhostBatchNorm2d(own, images))
     elif trial.sync_batch_norm and ranks.size > 1:

@@ -73,6 +73,8 @@ def test_the_test_split_is_opened_once_and_then_the_table_answers(
     assert row["checkpoint"] == "checkpoints/t0001/best"
     assert 0 < row["test_accuracy"] < 1
     assert row["opened_at"] is not None
+    frames = load(sweep)
+    assert confirmed(frames.confirmations, frames.trials).empty, "it counts in no mean over fresh seeds"
 
     capsys.readouterr()
     numbers = tmp_path / "numbers.json"
@@ -87,13 +89,6 @@ def test_the_test_split_is_opened_once_and_then_the_table_answers(
     assert main([*words, "--again", "--reason", "a look at the mistakes"]) == 0
     [row] = pd.read_parquet(sweep / CONFIRMATIONS_NAME).to_dict("records")
     assert (row["openings"], row["reason"]) == (2, "evaluate: final figure; evaluate: a look at the mistakes")
-
-
-def test_what_evaluate_opens_counts_in_no_mean_of_fresh_seeds(sweep: Path, tmp_path: Path) -> None:
-    assert main([str(sweep / "t0001"), "--split", "test", *FAST, "--output", str(tmp_path)]) == 0
-    frames = load(sweep)
-    assert len(frames.confirmations) == 1
-    assert confirmed(frames.confirmations, frames.trials).empty
 
 
 def test_a_model_that_confirm_scored_is_answered_from_its_row(sweep: Path, checkpoints: Path) -> None:

@@ -1,0 +1,210 @@
+"""`python -m cifar_tune.inspect CHECKPOINT [IMAGE ...]`: what is inside a trained network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.arguments import STDIN, add_checkpoint, add_data, checkpoint_folder, count, picture_files
+from cifar_tune.errors import InspectionError
+from cifar_tune.exits import exit_status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cifar_tune.inspection.inspection import Pictures
+    from cifar_tune.inspection.page import Section
+    from cifar_tune.inspection.predictor import NetworkPredictor
+
+VIEWS = ("filters", "features", "gradcam", "landscape")
+DEFAULT_VIEWS = VIEWS[:3]
+PICTURES = 4
+"""Validation images that are looked at where none is given, of classes far apart."""
+
+EXAMPLES = """examples:
+  python -m cifar_tune.inspect results/quickstart --best
+  python -m cifar_tune.inspect results/quickstart/t0004 cat.png dog.png --show gradcam
+  python -m cifar_tune.inspect results/quickstart/t0004 --layers
+  python -m cifar_tune.inspect results/quickstart/t0004 --show filters features --layer layer2.0.conv1
+  python -m cifar_tune.inspect results/quickstart/t0004 --show landscape --points 25 --images 1024
+
+filters: of convolutions (--layer; else the first), and what they make of the images. features: maps layer by layer.
+gradcam: where the network looks; of tgn per expert, with the gate's probabilities. landscape: the loss around the
+weights before and after training, and its sharpness; that takes 2 (P + P * P) passes over the images: minutes.
+
+exit status: 0 done; 2 the input is wrong.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of this command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cifar_tune.inspect",
+        description="Draws filters, feature maps, Grad-CAM and the loss landscape of a trained network.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_checkpoint(parser)
+    parser.add_argument(
+        "pictures", type=Path, nargs="*", metavar="IMAGE", help="files or folders (default: four validation images)"
+    )
+    parser.add_argument(
+        "--show", nargs="+", choices=VIEWS, default=DEFAULT_VIEWS, metavar="VIEW",
+        help=f"of {', '.join(VIEWS)} (default: {' '.join(DEFAULT_VIEWS)})",
+    )  # fmt: skip
+    parser.add_argument("--layer", action="append", default=[], metavar="NAME", help="look at it; may be repeated")
+    parser.add_argument("--layers", action="store_true", help="only list the layers")
+    parser.add_argument("--images", type=count, default=256, metavar="N", help="of the loss landscape (default: 256)")
+    parser.add_argument("--points", type=_points, default=15, metavar="P", help="along each side (default: 15; odd)")
+    parser.add_argument("--span", type=_span, default=1.0, metavar="X", help="of a side, in filter norms (default: 1)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="(default: inspection/ beside the checkpoint)")
+    add_data(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: inspect(options))
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """Draws and writes what was asked for.
+
+    Raises:
+        CifarTuneError: the checkpoint, a picture, a layer or the data are not there, or cannot be read.
+    """
+    folder = checkpoint_folder(options.checkpoint, best=options.best)
+    files = picture_files(options.pictures)
+
+    from rich.console import Console
+
+    from cifar_tune.inspection.inspection import default_convolutions
+    from cifar_tune.inspection.layers import find_layer
+    from cifar_tune.inspection.page import write_page
+    from cifar_tune.inspection.predictor import NetworkPredictor
+    from cifar_tune.training.storage import trial_folder
+
+    console = Console(soft_wrap=True, highlight=False)
+    network = NetworkPredictor.load(folder, options.device)
+    if options.layers:
+        for name, module in network.model.named_modules():
+            if name:
+                console.print(f"{name:<32} {type(module).__name__}", markup=False)
+        return
+    for name in options.layer:
+        find_layer(network.model, name)
+    filtered = _convolutions(options, network) or default_convolutions(network)
+    output = options.output or trial_folder(folder) / "inspection" / folder.name
+    told = f"{network.trial.model.name}, trained on {network.trial.dataset.name}, {network.info.classes} classes"
+    sections = list(_sections(options, network, filtered, files, console))
+    written = write_page(output, f"Inside {folder}", [told], sections)
+    console.print(f"Written: {written[0]}", markup=False)
+    for file in written[1:]:
+        console.print(f"         {file}", markup=False)
+
+
+def _convolutions(options: argparse.Namespace, network: NetworkPredictor) -> list[str]:
+    """The layers named that have filters; at least one of them must, where filters alone are asked for."""
+    from cifar_tune.inspection.layers import convolutions, find_convolution
+
+    found = [name for name in options.layer if name in convolutions(network.model)]
+    if options.layer and not found and list(options.show) == ["filters"]:
+        find_convolution(network.model, options.layer[0])
+    return found
+
+
+def _sections(
+    options: argparse.Namespace,
+    network: NetworkPredictor,
+    filtered: Sequence[str],
+    files: Sequence[Path],
+    console: Console,
+) -> Iterator[Section]:
+    from rich.progress import Progress
+
+    from cifar_tune.inspection.inspection import (
+        feature_sections,
+        filter_sections,
+        gradcam_sections,
+        landscape_sections,
+        losses_needed,
+    )
+    from cifar_tune.inspection.trial_data import trial_data
+    from cifar_tune.training.datasets.data_root import data_root
+
+    root = data_root(options.data)
+    if set(options.show) & set(DEFAULT_VIEWS):
+        pictures = _given(network, files) if files else _of_validation(network, root)
+        if "gradcam" in options.show:
+            yield from gradcam_sections(network, options.layer[-1] if options.layer else None, pictures)
+        if "filters" in options.show:
+            yield from filter_sections(network, filtered, pictures)
+        if "features" in options.show:
+            yield from feature_sections(network, options.layer, pictures)
+    if "landscape" in options.show:
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("losses", total=losses_needed(options.points))
+            yield from landscape_sections(
+                network,
+                trial_data(network, root).train,
+                images=options.images,
+                points=options.points,
+                span=options.span,
+                done=lambda: progress.advance(task),
+            )
+
+
+def _given(network: NetworkPredictor, files: Sequence[Path]) -> Pictures:
+    """The pictures of the user's files, at the network's resolution. Raises DatasetError."""
+    import numpy as np
+
+    from cifar_tune.inspection.inspection import Pictures
+
+    content = [sys.stdin.buffer.read() if file == STDIN else file for file in files]
+    pixels = np.stack([network.pixels(one, place) for place, one in enumerate(content)])
+    return Pictures(pixels, tuple(file.name for file in files))
+
+
+def _of_validation(network: NetworkPredictor, root: Path) -> Pictures:
+    """The first validation image of each of a few classes, far apart. Raises CifarTuneError."""
+    import numpy as np
+
+    from cifar_tune.inspection.inspection import Pictures
+    from cifar_tune.inspection.trial_data import trial_data
+
+    source = trial_data(network, root).validation
+    labels = source.labels.cpu().numpy()
+    if not len(labels):
+        raise InspectionError("the network was trained on all training images: name images to look at")
+    present, first = np.unique(labels, return_index=True)
+    chosen = np.unique(np.linspace(0, len(present) - 1, min(PICTURES, len(present))).round().astype(int))
+    return Pictures(source.pixels_at(first[chosen]), tuple(network.info.class_names[present[one]] for one in chosen))
+
+
+def _points(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    points = count(text)
+    if points < 3 or points % 2 == 0:
+        raise argparse.ArgumentTypeError(
+            f"must be odd, for the network itself is one of them, and 3 or more, got {text}"
+        )
+    return points
+
+
+def _span(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    try:
+        span = float(text)
+    except ValueError:
+        span = 0.0
+    if not 0 < span < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return span
+
+
+if __name__ == "__main__":
+    sys.exit(main())
