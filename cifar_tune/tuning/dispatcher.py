@@ -145,7 +145,8 @@ class Dispatcher:
         if infinite:
             self._end(key, DIVERGED, f"{infinite[0]} was not finite in epoch {metrics.epoch}")
             return False
-        self._placer.measured(key, metrics.peak_memory_bytes)
+        if metrics.epoch > (self._store.trial(trial_id)["epochs_trained"] or 0):
+            self._placer.measured(key, metrics.peak_memory_bytes, metrics.images_per_second)
         decision = self._search.report(trial_id, metrics)
         self._epochs += 1
         attempt.epoch = metrics.epoch

@@ -22,6 +22,7 @@ from cifar_tune.tuning.needs import Needs
 from cifar_tune.tuning.nodes import Cluster, Node, Question, this_node
 from cifar_tune.tuning.placer import Placer
 from cifar_tune.tuning.proposer import Proposer
+from cifar_tune.tuning.speed_record import SpeedRecord
 
 if TYPE_CHECKING:
     from cifar_tune.tuning.trainable import TrialRunner
@@ -44,6 +45,7 @@ def run_trials(
     dispatch: type[Dispatcher] = Dispatcher,
     datasets: Sequence[AnyDataset] = (),
     record: MemoryRecord | None = None,
+    speeds: SpeedRecord | None = None,
     runner: type[TrialRunner] | None = None,
 ) -> None:
     """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
@@ -52,7 +54,8 @@ def run_trials(
 
     root: of the data. refresh: called several times a second, with the trials that are at work. clock: tells
     when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
-    record: of the memory that trials took. runner: another worker than the usual one.
+    record: of the memory that trials took. speeds: of how fast they were beside others. runner: another worker than
+    the usual one.
 
     Raises:
         ClusterError: Ray could not be started or reached, or a node of the cluster cannot take part.
@@ -71,7 +74,7 @@ def run_trials(
             nodes = lambda: alone  # noqa: E731
         else:
             nodes = Cluster(Question(root.resolve(), tuple(datasets), folder / "nodes"))
-        needs = Needs(root, record or MemoryRecord())
+        needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
 

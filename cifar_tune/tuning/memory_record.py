@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 RECORD_NAME = "memory.jsonl"
 
@@ -35,15 +37,10 @@ class MemoryRecord:
 
     @classmethod
     def read(cls, path: Path) -> MemoryRecord:
-        """Returns the record at `path`; a line that is none is passed over, for another sweep may be writing it."""
+        """Returns the record at `path`."""
         record = cls(path)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return record
-        for line in lines:
+        for entry in entries(path):
             try:
-                entry = json.loads(line)
                 record._raise(Conditions(**entry["conditions"]), float(entry["ratio"]))
             except (ValueError, TypeError, KeyError):
                 continue
@@ -62,21 +59,41 @@ class MemoryRecord:
         if ratio <= self.ratios.get(conditions, 0.0) * WORTH_WRITING:
             return
         self._raise(conditions, ratio)
-        if self.path is None:
-            return
-        line = json.dumps({"conditions": vars(conditions), "ratio": round(ratio, 4)}) + "\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError:
+        entry = {"conditions": vars(conditions), "ratio": round(ratio, 4)}
+        if self.path is not None and not append_entry(self.path, entry):
             self.path = None
 
     def _raise(self, conditions: Conditions, ratio: float) -> None:
         self.ratios[conditions] = max(ratio, self.ratios.get(conditions, 0.0))
 
 
-def user_record() -> Path:
-    """Returns where this user's record lies."""
+def entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the lines of a record; one that is none is passed over, for another sweep may be writing it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def append_entry(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Adds a line to a record; returns whether that could be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def user_record(name: str = RECORD_NAME) -> Path:
+    """Returns where this user's record of that name lies."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "cifar_tune", RECORD_NAME)
+    return Path(cache, "cifar_tune", name)

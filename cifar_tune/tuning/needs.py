@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cifar_tune.training.memory import MemoryNeed, memory_need
@@ -10,6 +10,7 @@ from cifar_tune.training.precision_rule import precision_on_cuda
 from cifar_tune.training.trial import Precision, TrialConfig
 from cifar_tune.tuning.cards import Gpu
 from cifar_tune.tuning.memory_record import Conditions, MemoryRecord
+from cifar_tune.tuning.speed_record import Load, SpeedRecord
 
 CONTEXT_BYTES = 700 * 10**6
 """Of a process on its card, beside its tensors: context, kernels, cuBLAS and cuDNN workspaces.
@@ -45,14 +46,26 @@ def precision_on(trial: TrialConfig, card: Gpu) -> Precision:
 
 @dataclass
 class Needs:
-    """What trials need, by card. root: of the data."""
+    """What trials need, by card, and how many of a kind are worth a card. root: of the data."""
 
     root: Path
     record: MemoryRecord
+    speeds: SpeedRecord = field(default_factory=SpeedRecord)
 
     def on(self, trial: TrialConfig, card: Gpu) -> int:
         """Returns the bytes that the trial takes of such a card."""
         return device_bytes(self._predicted(trial, card), self.record.ratio(self._conditions(trial, card)))
+
+    def most(self, trial: TrialConfig, card: Gpu) -> int | None:
+        """Returns how many trials like this one such a card should hold at most; None where nothing tells."""
+        return self.speeds.most(self._load(trial, card))
+
+    def trained(self, trial: TrialConfig, card: Gpu, trials: int, images_per_second: float) -> None:
+        """Takes in how fast it trained while so many shared the card."""
+        self.speeds.learn(self._load(trial, card), trials, images_per_second)
+
+    def _load(self, trial: TrialConfig, card: Gpu) -> Load:
+        return Load(self._conditions(trial, card), trial.micro_batch_size)
 
     def measured(self, trial: TrialConfig, card: Gpu, peak_bytes: int) -> None:
         """Takes in what the trial's tensors took at their peak."""

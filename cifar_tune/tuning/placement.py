@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,10 @@ from cifar_tune.tuning.packing import WHOLE, Slice, Wants
 STEP = WHOLE // 20
 """Shares by memory are whole numbers of twentieths: trials of nearly equal need get equal shares and follow each other
 in one worker, which to start anew costs seconds."""
+
+
+MostWorthACard = Callable[[TrialConfig, Gpu], int | None]
+"""Says how many trials of a kind a card should hold at most."""
 
 
 class BytesNeeded(Protocol):
@@ -112,15 +116,20 @@ def _card_bytes(machine: Machine) -> int:
     return smallest_card(machine).usable_bytes if machine.gpus else 0
 
 
-def slice_of(policy: Policy, machine: Machine, need: int, *, alone: bool = False) -> Slice | None:
-    """Returns what a trial that needs so many bytes of a card takes of such a node; None where it does not fit."""
+def slice_of(
+    policy: Policy, machine: Machine, need: int, *, alone: bool = False, most: int | None = None
+) -> Slice | None:
+    """Returns what a trial that needs so many bytes of a card takes of such a node; None where it does not fit.
+
+    most: trials of its kind that are worth a card; None sets no limit.
+    """
     asked, cores = policy.asked, machine.cores * WHOLE
     if not policy.on_cards:
         wanted = (asked.ranks if asked.cpus == "auto" else asked.cpus) * WHOLE
         return Slice(0, wanted) if wanted <= cores else None
     if not _fits_name(asked, machine) or asked.ranks > len(machine.gpus):
         return None
-    share = _share(policy, machine, need, alone)
+    share = _share(policy, machine, need, alone, most)
     if share is None:
         return None
     given = share * asked.ranks
@@ -128,8 +137,8 @@ def slice_of(policy: Policy, machine: Machine, need: int, *, alone: bool = False
     return Slice(share, wanted, asked.ranks) if wanted <= cores else None
 
 
-def _share(policy: Policy, machine: Machine, need: int, alone: bool) -> int | None:
-    """Parts of a card: as asked; else by memory, and no more trials to a card than cores feed, or the sweep has."""
+def _share(policy: Policy, machine: Machine, need: int, alone: bool, most: int | None) -> int | None:
+    """Parts of a card: as asked; else by memory, and no more trials to a card than cores feed, pay or are planned."""
     asked, usable = policy.asked, smallest_card(machine).usable_bytes
     if asked.gpu_memory != "auto":
         need = int(asked.gpu_memory * GIGABYTE)
@@ -145,11 +154,17 @@ def _share(policy: Policy, machine: Machine, need: int, alone: bool) -> int | No
         return None
     by_memory = math.ceil(need / usable * WHOLE / STEP) * STEP
     by_cores = math.ceil(len(machine.gpus) / machine.cores * WHOLE) if asked.cpus == "auto" else 0
-    return min(WHOLE, max(by_memory, by_cores, WHOLE // policy.crowd))
+    by_speed = 0 if most is None else WHOLE // most
+    return min(WHOLE, max(by_memory, by_cores, by_speed, WHOLE // policy.crowd))
 
 
 def request_of(
-    policy: Policy, nodes: Sequence[Node], trial: TrialConfig, needed: BytesNeeded, relief: Relief = NONE
+    policy: Policy,
+    nodes: Sequence[Node],
+    trial: TrialConfig,
+    needed: BytesNeeded,
+    relief: Relief = NONE,
+    most: MostWorthACard = lambda _trial, _card: None,
 ) -> Request:
     """Returns what a trial would take of each node, cut into as small micro-batches as let it fit anywhere.
 
@@ -168,7 +183,13 @@ def request_of(
     }
     while True:
         found = {
-            node_id: slice_of(policy, machine, _need(policy, trial, machine, needed, relief), alone=relief.alone)
+            node_id: slice_of(
+                policy,
+                machine,
+                _need(policy, trial, machine, needed, relief),
+                alone=relief.alone,
+                most=most(trial, smallest_card(machine)) if machine.gpus else None,
+            )
             for node_id, machine in able.items()
         }
         wants = {node_id: piece for node_id, piece in found.items() if piece is not None}

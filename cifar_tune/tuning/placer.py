@@ -67,6 +67,8 @@ class Placer:
         self._policy = policy_of(asked, nodes(), trials)
         self._placed: dict[str, Placed] = {}
         self._smallest: dict[str, Slice] = {}
+        self._steady: set[str] = set()
+        """Trials whose card nobody came to or left since they last told of an epoch."""
 
     def place(self, key: str, waiting: Sequence[tuple[TrialConfig, Relief]]) -> int | None:
         """Gives a place to the first waiting trial that may start now; returns which, None if none may.
@@ -79,6 +81,7 @@ class Placer:
             return None
         chosen = int(grants[0].trial)
         self._placed[key] = self._taken(requests[chosen].trial, grants[0].node_id, grants[0].piece)
+        self._steady -= self._on_card_of(key)
         return chosen
 
     def open_to_more(self, waiting: Sequence[tuple[TrialConfig, Relief]]) -> bool:
@@ -89,7 +92,9 @@ class Placer:
 
     def release(self, key: str) -> None:
         """Takes back what the trial holds."""
-        self._placed.pop(key, None)
+        if key in self._placed:
+            self._steady -= self._on_card_of(key)
+            del self._placed[key]
 
     def __getitem__(self, key: str) -> Placed:
         return self._placed[key]
@@ -123,11 +128,24 @@ class Placer:
             largest_bytes=max(card.usable_bytes for card in cards),
         )
 
-    def measured(self, key: str, peak_bytes: int) -> None:
-        """Takes in what the trial's tensors took of its card."""
+    def measured(self, key: str, peak_bytes: int, images_per_second: float) -> None:
+        """Takes in what the trial's tensors took of its card in an epoch, and how fast it was there."""
         placed = self._placed[key]
-        if placed.card is not None and placed.card.kind == "cuda" and placed.resources.processes == 1:
-            self._needs.measured(placed.trial, placed.card, peak_bytes)
+        if placed.card is None or placed.card.kind != "cuda" or placed.resources.processes > 1:
+            return
+        self._needs.measured(placed.trial, placed.card, peak_bytes)
+        if key in self._steady:
+            self._needs.trained(placed.trial, placed.card, len(self._on_card_of(key)), images_per_second)
+        self._steady.add(key)
+
+    def _on_card_of(self, key: str) -> set[str]:
+        """Returns the trials on this one's cards, itself among them."""
+        own = self._placed[key]
+        return {
+            other
+            for other, placed in self._placed.items()
+            if placed.node_id == own.node_id and set(placed.numbers) & set(own.numbers)
+        }
 
     def does_not_fit(self, key: str) -> str:
         """Returns a sentence on what the trial lacks, and what would do."""
@@ -144,7 +162,8 @@ class Placer:
     def _requests(self, waiting: Sequence[tuple[TrialConfig, Relief]]) -> list[Request]:
         nodes = self._nodes()
         requests = [
-            request_of(self._policy, nodes, trial, self._needs.on, relief) for trial, relief in waiting[:LOOKED_AT]
+            request_of(self._policy, nodes, trial, self._needs.on, relief, self._needs.most)
+            for trial, relief in waiting[:LOOKED_AT]
         ]
         for request in requests:
             for node_id, piece in request.wants.items():

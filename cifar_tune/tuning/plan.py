@@ -25,6 +25,7 @@ from cifar_tune.tuning.placer import Placed, Placer
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 from cifar_tune.tuning.schedulers.hyperband import fill
 from cifar_tune.tuning.schedulers.population import replaced
+from cifar_tune.tuning.speed_record import SPEED_NAME, SpeedRecord
 from cifar_tune.tuning.warm_start import read_warm_start
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def cluster_plan(sweep: SweepConfig, nodes: Sequence[Node], root: Path) -> str:
 
 def _placed(sweep: SweepConfig, nodes: Sequence[Node], root: Path) -> tuple[Placed, int]:
     """Returns the baseline's place, and how many trials like it run at once."""
-    needs = Needs(root, MemoryRecord.read(user_record()))
+    needs = Needs(root, MemoryRecord.read(user_record()), SpeedRecord.read(user_record(SPEED_NAME)))
     placer = Placer(sweep.resources, lambda: nodes, needs, trials=planned_trials(sweep))
     placer.place("baseline", [(sweep.trial, Relief())])
     return placer["baseline"], placer.at_once(sweep.trial)

@@ -17,6 +17,7 @@ from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.memory_record import MemoryRecord, user_record
 from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.speed_record import SPEED_NAME, SpeedRecord
 from cifar_tune.tuning.watch import GuardLine, no_guard, watching
 
 
@@ -60,6 +61,7 @@ def train_sweep(
             refresh=refresh,
             datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
             record=MemoryRecord.read(user_record()),
+            speeds=SpeedRecord.read(user_record(SPEED_NAME)),
         )
     if search.exhausted:
         search.close()
