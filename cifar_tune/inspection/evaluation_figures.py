@@ -61,11 +61,21 @@ def confusion_figure(evaluation: Evaluation, theme: Theme) -> Figure:
         axes.axvline(border - 0.5, color=theme.faint, linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(True)
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.015, aspect=30, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1])
+    bar = figure.colorbar(
+        image,
+        ax=axes,
+        fraction=0.04,
+        pad=0.015,
+        aspect=30,
+        shrink=0.6,
+        anchor=(0, 1),
+        ticks=[0, 0.02, 0.1, 0.25, 0.5, 1],
+    )
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.foreground, labelsize=SMALL_SIZE, length=0)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bar.outline.set_visible(False)
     told = "share of the true class's images" + (", counts in the cells" if size <= MOST_ANNOTATED else "")
+    told += "; lines part the superclasses" if borders else ""
     head(axes, f"Confusion on the {evaluation.split} split", told, theme)
     return figure
 
@@ -154,7 +164,7 @@ def classes_figure(evaluation: Evaluation, theme: Theme) -> Figure:
     axes.set_xlabel("accuracy (%)")
     images = sorted({one.images for one in scores})
     each = f"{images[0]}" if len(images) == 1 else f"{images[0]} to {images[-1]}"
-    told = f"{each} images a class; bars: 95 % interval (Wilson); dashed: all classes together"
+    told = f"{each} images a class; bars: 95 % interval; dashed: all classes"
     head(axes, f"Accuracy by class on the {evaluation.split} split", told, theme)
     return figure
 
