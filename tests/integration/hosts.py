@@ -31,7 +31,7 @@ OBJECT_STORE_BYTES = 80 * 10**6
 TOKEN = secrets.token_hex(32)
 """Clusters of Ray admit nobody without one."""
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def why_not_here() -> str | None:

@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
         address = f"{head.address}:{RAY_PORT}"
         head.start_ray(1)
         small.start_ray(1, address)
-        run("gpus", head, address, "--set", "resources.gpus=4")
+        run("gpus", head, address, "--set", "resources.gpus=4", "--set", "trial.batch_size=8")
         run("gpu_memory", head, address, "--set", "resources.gpu_memory=40")
         run("no token", head, address, RAY_AUTH_TOKEN="0" * 64)
         run("other Ray", head, address, **changed_ray(folder / "other_ray"))

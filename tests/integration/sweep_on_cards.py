@@ -26,11 +26,10 @@ from cifar_tune.tuning.messages import Assignment, EpochReport, Message
 from cifar_tune.tuning.search import Search
 from cifar_tune.tuning.trainable import TrialRunner
 
-NOTES = "notes.jsonl"
+NOTES, GATE = "notes.jsonl", "gate"
 
-EPOCHS, TRIALS = 4, 16
-EPOCH_SECONDS = 0.7
-"""Long enough for a host to be lost within a trial."""
+EPOCHS, TRIALS = 4, 20
+EPOCH_SECONDS = 0.2
 
 SWEEP = f"""
 name: hosts
@@ -50,7 +49,10 @@ trials_per_study: {TRIALS}
 
 
 class OnTheCpu(TrialRunner):
-    """Trains a net of the smallest width; notes where, with which card, and from which epoch on."""
+    """Trains a net of the smallest width; notes where, with which card, and from which epoch on.
+
+    After its first epoch each trial waits until the gate is open, so that hosts are lost in the middle of trials.
+    """
 
     def prepare_process(self, assignment: Assignment) -> ProcessState | None:
         return super().prepare_process(replace(assignment, device="cpu"))
@@ -77,8 +79,10 @@ class OnTheCpu(TrialRunner):
         for message in super().reports(replace(assignment, device="cpu", trial_json=small.model_dump_json())):
             if isinstance(message, EpochReport):
                 if message.metrics.epoch > replayed:
-                    time.sleep(EPOCH_SECONDS)
                     note({**place, "epoch": message.metrics.epoch})
+                    time.sleep(EPOCH_SECONDS)
+                    while not Path(os.environ["NOTES"]).with_name(GATE).exists():
+                        time.sleep(EPOCH_SECONDS)
                 message = replace(message, metrics=replace(message.metrics, peak_memory_bytes=1))
             yield message
 
