@@ -26,19 +26,19 @@ from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.cards import Gpu
-from cifar_tune.tuning.cluster import connected
-from cifar_tune.tuning.devices import Machine, this_machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.ladder import NONE
-from cifar_tune.tuning.memory_record import MemoryRecord
-from cifar_tune.tuning.messages import Assignment, EpochReport
-from cifar_tune.tuning.needs import Needs
-from cifar_tune.tuning.nodes import Node
-from cifar_tune.tuning.placer import Placer
-from cifar_tune.tuning.search import Search
-from cifar_tune.tuning.trainable import TrialRunner
+from cifar_tune.tuning.machines.cards import Gpu
+from cifar_tune.tuning.machines.cluster import connected
+from cifar_tune.tuning.machines.devices import Machine, this_machine
+from cifar_tune.tuning.machines.nodes import Node
+from cifar_tune.tuning.placing.ladder import NONE
+from cifar_tune.tuning.placing.memory_record import MemoryRecord
+from cifar_tune.tuning.placing.needs import Needs
+from cifar_tune.tuning.placing.placer import Placer
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.driver import run_trials
+from cifar_tune.tuning.workers.messages import Assignment, EpochReport
+from cifar_tune.tuning.workers.trainable import TrialRunner
 
 H100 = Gpu("NVIDIA H100 80GB HBM3", 80 * 10**9, "560.1", capability=(9, 0))
 CARDS_OF_A_NODE = 8

@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from cifar_tune.analysis.markdown import markdown
-from cifar_tune.analysis.overview import Choice
-from cifar_tune.analysis.sections import make_report
+from cifar_tune.analysis.reports.markdown import markdown
+from cifar_tune.analysis.reports.overview import Choice
+from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.figures.files import image_of
 from cifar_tune.figures.theme import LIGHT
 from cifar_tune.results import load

@@ -42,11 +42,9 @@ from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import Random, Tpe
 from cifar_tune.config.schedulers import Asha, NoScheduler, default_grace
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.decision import CONTINUE, Decision
-from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.recording_tables import read_recording
-from cifar_tune.tuning.recordings import Recording
-from cifar_tune.tuning.regret import (
+from cifar_tune.tuning.replay.recording_tables import read_recording
+from cifar_tune.tuning.replay.recordings import Recording
+from cifar_tune.tuning.replay.regret import (
     INTERVAL,
     MOMENTS,
     RESAMPLES,
@@ -55,8 +53,10 @@ from cifar_tune.tuning.regret import (
     interquartile_mean,
     regret_over,
 )
-from cifar_tune.tuning.regret import regrets as regrets_of
-from cifar_tune.tuning.simulation import RecordedSweep, replay, replay_search
+from cifar_tune.tuning.replay.regret import regrets as regrets_of
+from cifar_tune.tuning.replay.simulation import RecordedSweep, replay, replay_search
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
+from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.source import RecordedTrial
 
 ARMS = ("random", "random_asha", "out_of_the_box", "ours")

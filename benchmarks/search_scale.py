@@ -24,9 +24,9 @@ from provenance import provenance
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
-from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.studies.journal import JOURNAL_NAME, Journal
 
 EPOCHS = 27
 WORKERS = 16

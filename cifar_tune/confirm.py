@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cifar_tune.config.sweep_config import SweepConfig
     from cifar_tune.results import Frames
-    from cifar_tune.tuning.candidates import Retraining
+    from cifar_tune.tuning.search.candidates import Retraining
 
 PROGRAM = "python -m cifar_tune.confirm"
 
@@ -88,20 +88,20 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from cifar_tune.analysis.confirmation import rows_of_confirm
-    from cifar_tune.analysis.overview import print_confirmations
+    from cifar_tune.analysis.reports.overview import print_confirmations
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.results import load
     from cifar_tune.results.columns import CONFIRMATIONS_NAME
     from cifar_tune.results.confirmations import retrainings_store
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_resources
-    from cifar_tune.tuning.cluster import check_address
-    from cifar_tune.tuning.confirming import Confirming
-    from cifar_tune.tuning.devices import this_machine
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.joining import joined
+    from cifar_tune.tuning.machines.cluster import check_address
+    from cifar_tune.tuning.machines.devices import this_machine
+    from cifar_tune.tuning.machines.joining import joined
     from cifar_tune.tuning.retraining import check_data, retrain
+    from cifar_tune.tuning.workers.confirming import Confirming
 
     console, folder = Console(), options.results
     frames = _opened(folder, console)
@@ -146,7 +146,7 @@ def _opened(folder: Path, console: Console) -> Frames:
     Raises:
         ResultsError: the folder is no sweep, has no ledger or sweep file, or a sweep is running in it.
     """
-    from cifar_tune.analysis.overview import load_told
+    from cifar_tune.analysis.reports.overview import load_told
     from cifar_tune.results.ledger import LEDGER_NAME
     from cifar_tune.results.lock import read_driver
     from cifar_tune.tuning.opening import SWEEP_NAME
@@ -172,12 +172,12 @@ def _wanted(
         CifarTuneError: no trial has completed, or one cannot be retrained in the way asked for.
     """
     from cifar_tune.analysis.ranking import ranking, status_counts
-    from cifar_tune.analysis.text_table import counts_text
+    from cifar_tune.analysis.reports.text_table import counts_text
     from cifar_tune.config.load import load_sweep
     from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
     from cifar_tune.results.ledger import LEDGER_NAME, events
-    from cifar_tune.tuning.candidates import along_the_front, best_configurations, proposed_trials, retrainings
     from cifar_tune.tuning.opening import SWEEP_NAME
+    from cifar_tune.tuning.search.candidates import along_the_front, best_configurations, proposed_trials, retrainings
 
     sweep = load_sweep(folder / SWEEP_NAME)
     metric = _metric(sweep)

@@ -14,7 +14,7 @@ from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cifar_tune.analysis.overview import Choice
+    from cifar_tune.analysis.reports.overview import Choice
 
 EXAMPLES = """examples:
   python -m cifar_tune.report results/quickstart
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     """Reports what the arguments ask for; returns the exit status. Raises what `report` raises."""
     from rich.console import Console
 
-    from cifar_tune.analysis.overview import Choice
+    from cifar_tune.analysis.reports.overview import Choice
 
     choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
     return report(options.results, Console(), choice, options.why, options.compare)
@@ -78,10 +78,10 @@ def report(
     Raises:
         CifarTuneError: the folder is no sweep, or the choice names what it does not have.
     """
-    from cifar_tune.analysis.overview import load_told, print_overview
+    from cifar_tune.analysis.reports.overview import load_told, print_overview
+    from cifar_tune.analysis.reports.write_report import write_report
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.analysis.why import why
-    from cifar_tune.analysis.write_report import write_report
 
     frames = load_told(folder, console)
     beside = load_told(other, console) if other else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cifar_tune.config.objective import Objective
     from cifar_tune.config.samplers import AnySampler
     from cifar_tune.config.schedulers import AnyScheduler
-    from cifar_tune.tuning.regret import Regret
+    from cifar_tune.tuning.replay.regret import Regret
 
 SHARES = (1 / 16, 1 / 8, 1 / 6, 1 / 4, 1 / 2, 1.0)
 """Of the budget, shown in the terminal."""
@@ -71,8 +71,8 @@ def simulate(options: argparse.Namespace) -> None:
     Raises:
         CifarTuneError: the input is wrong.
     """
-    from cifar_tune.tuning.recording_tables import read_recording
-    from cifar_tune.tuning.regret import measure_regret
+    from cifar_tune.tuning.replay.recording_tables import read_recording
+    from cifar_tune.tuning.replay.regret import measure_regret
 
     objective, sampler, scheduler = _settings(options)
     recording = read_recording(options.table, objective.metric)

@@ -16,9 +16,9 @@ from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_st
 
 if TYPE_CHECKING:
     from cifar_tune.config.sweep_config import SweepConfig
-    from cifar_tune.tuning.audit import Arrivals
-    from cifar_tune.tuning.devices import Machine
+    from cifar_tune.tuning.machines.devices import Machine
     from cifar_tune.tuning.opening import Mode
+    from cifar_tune.tuning.search.audit import Arrivals
 
 PROGRAM = "python -m cifar_tune.sweep"
 
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_sweep
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_resources, check_trials, prepare_data
-    from cifar_tune.tuning.devices import this_machine
+    from cifar_tune.tuning.machines.devices import this_machine
 
     sweep = load_sweep(options.file, options.set)
     root = data_root(options.data)
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if address is None:
         check_resources(sweep, machine)
     else:
-        from cifar_tune.tuning.cluster import check_address
+        from cifar_tune.tuning.machines.cluster import check_address
 
         check_address(address)
     check_trials(sweep, root)
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         else:
             print(plan(sweep, root=root, folder=folder, machine=machine))
         return DONE
-    from cifar_tune.tuning.joining import joined
+    from cifar_tune.tuning.machines.joining import joined
     from cifar_tune.tuning.opening import as_begun, check_results
 
     mode = _mode(options)
@@ -140,8 +140,8 @@ def _mode(options: argparse.Namespace) -> Mode:
 def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str) -> str:
     from tempfile import TemporaryDirectory
 
-    from cifar_tune.tuning.cluster import connected
-    from cifar_tune.tuning.nodes import Cluster, Question
+    from cifar_tune.tuning.machines.cluster import connected
+    from cifar_tune.tuning.machines.nodes import Cluster, Question
     from cifar_tune.tuning.plan import cluster_plan
 
     with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
@@ -153,8 +153,8 @@ def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argpars
     if sweep.constraints is None and not sweep.warm_start:
         return
     from cifar_tune.config.load import located
-    from cifar_tune.tuning.constraints import check_constraints, limits_of
-    from cifar_tune.tuning.warm_start import read_warm_start
+    from cifar_tune.tuning.search.constraints import check_constraints, limits_of
+    from cifar_tune.tuning.search.warm_start import read_warm_start
 
     try:
         check_constraints(sweep, root)
@@ -176,15 +176,15 @@ def _train(
 ) -> int:
     from rich.console import Console
 
-    from cifar_tune.tuning.constraints import limits_of
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_end, record_environment
     from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.opening import results_of
-    from cifar_tune.tuning.quota import MOST_REFUSED
-    from cifar_tune.tuning.search import Search
+    from cifar_tune.tuning.search.constraints import limits_of
+    from cifar_tune.tuning.search.quota import MOST_REFUSED
+    from cifar_tune.tuning.search.search import Search
+    from cifar_tune.tuning.search.warm_start import note_warm_start
+    from cifar_tune.tuning.studies.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.sweeping import train_sweep
-    from cifar_tune.tuning.warm_start import note_warm_start
 
     console = Console()
     with Interruption() as interruption, results_of(folder, sweep, mode) as (store, aside):
@@ -208,7 +208,7 @@ def _train(
     if interruption.requested:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED
-    from cifar_tune.analysis.summary import print_summary
+    from cifar_tune.analysis.reports.summary import print_summary
 
     print_summary(folder, console)
     return DONE if usable or interruption.time_is_over else NO_USABLE_RESULT

@@ -72,7 +72,7 @@ def test_the_test_split_is_loaded_in_one_place_only_and_that_is_called_where_tha
         if any(module == "cifar_tune.training.sealed" for module, _ in imports_of(path)):
             callers.add(path.relative_to(PACKAGE).as_posix())
     assert loads == {"training/sealed.py"}
-    assert callers == {"tuning/trial_process.py", "tuning/evaluating.py"}
+    assert callers == {"tuning/workers/trial_process.py", "tuning/evaluating.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -93,7 +93,7 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
         ("cifar_tune.track, cifar_tune.tracking.event_files", ("torch", "ray", "optuna", "pandas", "tensorboardX")),
         ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
-        ("cifar_tune.tuning.search", ("torch", "ray")),
+        ("cifar_tune.tuning.search.search", ("torch", "ray")),
         ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),
     ],
 )

@@ -7,9 +7,9 @@ from cifar_tune.analysis.contour import contour_figure
 from cifar_tune.analysis.cost import cost, cost_of_accuracy
 from cifar_tune.analysis.curves import curves_figure, learning_curves
 from cifar_tune.analysis.gap import gap_figure, generalization
-from cifar_tune.analysis.heatmap import Heatmap, heatmap
-from cifar_tune.analysis.heatmap_figure import draw_heatmap, heatmap_figure
-from cifar_tune.analysis.heatmap_grid import HeatmapGrid, heatmap_grid, heatmap_grid_figure
+from cifar_tune.analysis.heatmaps.heatmap import Heatmap, heatmap
+from cifar_tune.analysis.heatmaps.heatmap_figure import draw_heatmap, heatmap_figure
+from cifar_tune.analysis.heatmaps.heatmap_grid import HeatmapGrid, heatmap_grid, heatmap_grid_figure
 from cifar_tune.analysis.history import history, history_figure
 from cifar_tune.analysis.parallel import parallel_figure
 from cifar_tune.analysis.ranking import ranking

@@ -11,8 +11,8 @@ import pandas as pd
 from cifar_tune.analysis.confirmation import confirmed, rows_of_confirm
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.reports.text_table import MISSING, configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.text_table import MISSING, configuration_text
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING, TRAIN, TRAIN_AND_VALIDATION
 
 HELD_OUT = (

@@ -10,8 +10,8 @@ from cifar_tune.analysis.curves import learning_curves
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.ranking import ranking
+from cifar_tune.analysis.reports.text_table import configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.text_table import configuration_text
 from cifar_tune.figures.panels import figure_head, new_panels
 from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cifar_tune.analysis.axis import UNSET, lies_in_the_logarithm
+from cifar_tune.analysis.heatmaps.axis import UNSET, lies_in_the_logarithm
 from cifar_tune.analysis.naming import label, short_number
 
 MOST_TICKS = 5

@@ -8,8 +8,8 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking, status_counts
+from cifar_tune.analysis.reports.text_table import configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.text_table import configuration_text
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING
 from cifar_tune.results.lock import read_driver
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cifar_tune.analysis.heatmap import AGGREGATES
-from cifar_tune.analysis.overview import Choice
+from cifar_tune.analysis.heatmaps.heatmap import AGGREGATES
+from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.errors import AnalysisError
 from cifar_tune.figures.theme import LIGHT
 from cifar_tune.serving import figures, views

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cifar_tune.analysis.axis import Axis
-from cifar_tune.analysis.cell_colours import colour_map, value_range
-from cifar_tune.analysis.heatmap import AGGREGATES, Heatmap, trials_of_cells
-from cifar_tune.analysis.heatmap_figure import cell_note, ended_note, subtitle
+from cifar_tune.analysis.heatmaps.axis import Axis
+from cifar_tune.analysis.heatmaps.cell_colours import colour_map, value_range
+from cifar_tune.analysis.heatmaps.heatmap import AGGREGATES, Heatmap, trials_of_cells
+from cifar_tune.analysis.heatmaps.heatmap_figure import cell_note, ended_note, subtitle
 from cifar_tune.analysis.naming import label, title, written
-from cifar_tune.analysis.overview import Choice, chosen_heatmap
 from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.reports.overview import Choice, chosen_heatmap
 from cifar_tune.figures.theme import ink
 from cifar_tune.results.columns import OUTCOME_COLUMNS
 from cifar_tune.serving.live import Snapshot

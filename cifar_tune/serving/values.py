@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from cifar_tune.analysis.naming import UNITS, title
-from cifar_tune.analysis.text_table import HEADS, text_table
+from cifar_tune.analysis.reports.text_table import HEADS, text_table
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
 Form = Literal["fraction", "bytes", "seconds", "time", "number", "text"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.training.check import check_trial
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.nodes import Node
-from cifar_tune.tuning.placement import policy_of
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.machines.nodes import Node
+from cifar_tune.tuning.placing.placement import policy_of
 
 LEAST_IMAGES = 2
 """Of a process, in a micro-batch: of one image BatchNorm has no variance."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cifar_tune.config.stop_rules import StopRules
+from cifar_tune.tuning.search.stop_rules import ENDED_BY, Met
 from cifar_tune.tuning.source import Record
-from cifar_tune.tuning.stop_rules import ENDED_BY, Met
 
 ELAPSED = "elapsed"
 """Kind of the store's notes about the time taken so far."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cifar_tune
-from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.machines.devices import Machine
 
 ENVIRONMENT_NAME = "environment.json"
 

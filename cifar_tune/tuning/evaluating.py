@@ -29,8 +29,8 @@ from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.checkpoint import Checkpoint, TrainedModel
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.storage import trial_folder
-from cifar_tune.tuning.candidates import configuration_text
-from cifar_tune.tuning.decision import CONTINUE
+from cifar_tune.tuning.search.candidates import configuration_text
+from cifar_tune.tuning.search.decision import CONTINUE
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Self
 
-from cifar_tune.tuning.stop_rules import Met
+from cifar_tune.tuning.search.stop_rules import Met
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

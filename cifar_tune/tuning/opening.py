@@ -15,8 +15,8 @@ from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
-from cifar_tune.tuning.extending import may_change, reason_against, record_epochs, with_recorded_grace
-from cifar_tune.tuning.restarts import begin_anew, unfinished
+from cifar_tune.tuning.search.extending import may_change, reason_against, record_epochs, with_recorded_grace
+from cifar_tune.tuning.search.restarts import begin_anew, unfinished
 
 Mode = Literal["new", "resume", "extend", "restart", "fresh"]
 """restart: an extension with more epochs, for which completed trials are trained anew."""

@@ -13,23 +13,23 @@ from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, MedianS
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.split import split_sizes
-from cifar_tune.tuning.cards import GIGABYTE
 from cifar_tune.tuning.checks import check_data
-from cifar_tune.tuning.constraints import limits_of, refused_share
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.ladder import Relief
-from cifar_tune.tuning.memory_record import MemoryRecord, user_record
-from cifar_tune.tuning.needs import Needs
-from cifar_tune.tuning.nodes import Node
-from cifar_tune.tuning.placer import Placed, Placer
+from cifar_tune.tuning.machines.cards import GIGABYTE
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.machines.nodes import Node
+from cifar_tune.tuning.placing.ladder import Relief
+from cifar_tune.tuning.placing.memory_record import MemoryRecord, user_record
+from cifar_tune.tuning.placing.needs import Needs
+from cifar_tune.tuning.placing.placer import Placed, Placer
+from cifar_tune.tuning.placing.speed_record import SPEED_NAME, SpeedRecord
 from cifar_tune.tuning.schedulers.asha import bracket_shares
 from cifar_tune.tuning.schedulers.hyperband import fill
 from cifar_tune.tuning.schedulers.population import replaced
-from cifar_tune.tuning.speed_record import SPEED_NAME, SpeedRecord
-from cifar_tune.tuning.warm_start import read_warm_start
+from cifar_tune.tuning.search.constraints import limits_of, refused_share
+from cifar_tune.tuning.search.warm_start import read_warm_start
 
 if TYPE_CHECKING:
-    from cifar_tune.tuning.probe import Probe
+    from cifar_tune.tuning.placing.probe import Probe
 
 FORWARD_SHARE = 1 / 3
 """Of a training image's arithmetic; all that a validation image takes."""
@@ -181,7 +181,7 @@ def _warm_start(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
 def _cost(
     sweep: SweepConfig, root: Path, folder: Path, machine: Machine, placed: Placed, at_once: int
 ) -> Iterator[tuple[str, str]]:
-    from cifar_tune.tuning.probe import probe, relative_costs
+    from cifar_tune.tuning.placing.probe import probe, relative_costs
 
     info = sweep.trial.dataset.info(root)
     found = probe(placed.trial, info, device=placed.device, threads=placed.resources.threads)

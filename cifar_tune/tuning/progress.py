@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cifar_tune.results.columns import COMPLETED, RUNNING, STATUSES
-from cifar_tune.tuning.standing import BestTrial, SearchProgress
+from cifar_tune.tuning.search.standing import BestTrial, SearchProgress
 
 SCREEN_SECONDS = 0.25
 """Between two updates of the screen."""

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.candidates import Retraining
-from cifar_tune.tuning.confirming import Confirming, ConfirmingDispatcher
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.search.candidates import Retraining
 from cifar_tune.tuning.watch import no_guard, watching
+from cifar_tune.tuning.workers.confirming import Confirming, ConfirmingDispatcher
+from cifar_tune.tuning.workers.driver import run_trials
 
 
 def check_data(wanted: Iterable[Retraining], root: Path) -> None:

@@ -10,15 +10,15 @@ from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.audit import Arrivals
 from cifar_tune.tuning.clock import Clock
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.memory_record import MemoryRecord, user_record
-from cifar_tune.tuning.search import Search
-from cifar_tune.tuning.speed_record import SPEED_NAME, SpeedRecord
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.placing.memory_record import MemoryRecord, user_record
+from cifar_tune.tuning.placing.speed_record import SPEED_NAME, SpeedRecord
+from cifar_tune.tuning.search.audit import Arrivals
+from cifar_tune.tuning.search.search import Search
 from cifar_tune.tuning.watch import GuardLine, no_guard, watching
+from cifar_tune.tuning.workers.driver import run_trials
 
 
 def train_sweep(

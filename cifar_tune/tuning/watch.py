@@ -10,10 +10,10 @@ from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import RUNNING
-from cifar_tune.tuning.attempt import Attempt
-from cifar_tune.tuning.audit import Arrivals, Audit
+from cifar_tune.tuning.placing.attempt import Attempt
 from cifar_tune.tuning.progress import Running, Screen, View
-from cifar_tune.tuning.proposer import Proposer
+from cifar_tune.tuning.search.audit import Arrivals, Audit
+from cifar_tune.tuning.search.proposer import Proposer
 
 
 @contextmanager

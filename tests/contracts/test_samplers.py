@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from cifar_tune.config.domains import Domain
 from cifar_tune.config.samplers import AnySampler
-from cifar_tune.tuning.points import Point
-from cifar_tune.tuning.studies import Study
+from cifar_tune.tuning.studies.points import Point
+from cifar_tune.tuning.studies.studies import Study
 
 SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
 EPOCHS = 3
@@ -147,6 +147,6 @@ def test_a_low_discrepancy_sequence_fills_every_part_of_a_range() -> None:
 
 
 def test_a_search_imports_neither_torch_nor_ray() -> None:
-    code = "import sys, cifar_tune.tuning.search; print({'torch', 'ray', 'scipy'} & set(sys.modules))"
+    code = "import sys, cifar_tune.tuning.search.search; print({'torch', 'ray', 'scipy'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.analysis.sections import make_report
+from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results import load

@@ -23,7 +23,7 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.epochs import trial_epochs
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.search.search import Search
 
 REPOSITORY = Path(__file__).parents[2]
 

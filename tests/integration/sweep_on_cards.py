@@ -18,13 +18,13 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.devices import this_machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.isolation import ProcessState
-from cifar_tune.tuning.messages import Assignment, EpochReport, Message
-from cifar_tune.tuning.search import Search
-from cifar_tune.tuning.trainable import TrialRunner
+from cifar_tune.tuning.machines.devices import this_machine
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.driver import run_trials
+from cifar_tune.tuning.workers.isolation import ProcessState
+from cifar_tune.tuning.workers.messages import Assignment, EpochReport, Message
+from cifar_tune.tuning.workers.trainable import TrialRunner
 
 NOTES, GATE = "notes.jsonl", "gate"
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.memory import memory_need
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.messages import MESSAGE, Message
-from cifar_tune.tuning.search import Search
-from cifar_tune.tuning.trainable import TrialRunner
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.driver import run_trials
+from cifar_tune.tuning.workers.messages import MESSAGE, Message
+from cifar_tune.tuning.workers.trainable import TrialRunner
 
 pytestmark = pytest.mark.filterwarnings("default")
 

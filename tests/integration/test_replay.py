@@ -11,12 +11,12 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.recordings import Recording, Run
-from cifar_tune.tuning.search import Search
-from cifar_tune.tuning.simulation import RecordedSweep, replay_search
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.replay.recordings import Recording, Run
+from cifar_tune.tuning.replay.simulation import RecordedSweep, replay_search
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.driver import run_trials
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 

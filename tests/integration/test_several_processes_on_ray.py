@@ -14,12 +14,12 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.cluster import connected
-from cifar_tune.tuning.devices import Machine
-from cifar_tune.tuning.dispatcher import Attempt
-from cifar_tune.tuning.driver import run_trials
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.machines.cluster import connected
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.dispatcher import Attempt
+from cifar_tune.tuning.workers.driver import run_trials
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 

@@ -15,8 +15,8 @@ from itertools import accumulate
 import numpy as np
 
 from cifar_tune.config.schedulers import Asha, rungs
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 def places(size: int, reduction_factor: int) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cifar_tune.config.schedulers import AshaPromotion, rungs
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.ladder import Ladder
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 class Promotion(Scheduler):

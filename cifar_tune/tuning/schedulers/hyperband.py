@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import count, cycle, takewhile
 
 from cifar_tune.config.schedulers import Hyperband
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.ladder import Ladder
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 @dataclass(frozen=True)

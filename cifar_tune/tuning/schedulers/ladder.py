@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 
-from cifar_tune.tuning.decision import Decision
+from cifar_tune.tuning.search.decision import Decision
 
 
 class Rung:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cifar_tune.config.schedulers import MedianStopping
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 @dataclass(slots=True)

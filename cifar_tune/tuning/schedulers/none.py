@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.scheduler import Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 class EveryEpoch(Scheduler):

@@ -15,8 +15,8 @@ import numpy as np
 
 from cifar_tune.config.schedulers import Asha
 from cifar_tune.dominance import Floats, crowding_distances, dominated_by, dominating
-from cifar_tune.tuning.decision import Decision
 from cifar_tune.tuning.schedulers.asha import AshaStopping, Rungs, places
+from cifar_tune.tuning.search.decision import Decision
 
 
 class Fronts:

@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator
 
 from cifar_tune.config.schedulers import Pbt
-from cifar_tune.tuning.decision import CONTINUE, Decision
 from cifar_tune.tuning.schedulers.ladder import Ladder, Rung
 from cifar_tune.tuning.schedulers.scheduler import Replacement, Scheduler
+from cifar_tune.tuning.search.decision import CONTINUE, Decision
 
 
 def replaced(quantile: float, members: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from cifar_tune.tuning.decision import Decision
+from cifar_tune.tuning.search.decision import Decision
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy import stats
 
 from cifar_tune.analysis.confirmation import compare, confirmed, estimate, winners_curse
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
-from cifar_tune.analysis.overview import print_confirmations
+from cifar_tune.analysis.reports.overview import print_confirmations
 from cifar_tune.analysis.sweep_file import SweepFile
 
 VALUES = [0.71, 0.74, 0.69, 0.75, 0.72]

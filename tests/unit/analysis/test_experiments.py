@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from cifar_tune.analysis.configurations import configurations
-from cifar_tune.analysis.experiment_sections import grid_section
 from cifar_tune.analysis.feature_maps import map_sizes, stems
 from cifar_tune.analysis.lr_figure import lr_figure, schedule_trials
-from cifar_tune.analysis.sections import make_report
+from cifar_tune.analysis.reports.experiment_sections import grid_section
+from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.figures.theme import LIGHT
 from cifar_tune.results import Frames, ResultsStore, load

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cifar_tune.analysis.overview import Choice, print_overview
 from cifar_tune.analysis.pareto import hypervolume_history, pareto, reference_point
 from cifar_tune.analysis.pareto_figure import pareto_figure, upright
-from cifar_tune.analysis.sections import make_report
+from cifar_tune.analysis.reports.overview import Choice, print_overview
+from cifar_tune.analysis.reports.sections import make_report
+from cifar_tune.analysis.reports.text_table import rich_table
+from cifar_tune.analysis.reports.write_report import write_report
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
-from cifar_tune.analysis.text_table import rich_table
-from cifar_tune.analysis.write_report import write_report
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results import Frames, ResultsStore, load
 

@@ -16,13 +16,13 @@ from cifar_tune.analysis.cost import cost
 from cifar_tune.analysis.curves import curves_figure, learning_curves
 from cifar_tune.analysis.history import history, history_figure
 from cifar_tune.analysis.importance import importance, importance_figure
-from cifar_tune.analysis.overview import Choice
+from cifar_tune.analysis.reports.overview import Choice
+from cifar_tune.analysis.reports.sections import make_report
+from cifar_tune.analysis.reports.text_table import text_table
+from cifar_tune.analysis.reports.write_report import write_report
 from cifar_tune.analysis.rungs import rung_survival
-from cifar_tune.analysis.sections import make_report
 from cifar_tune.analysis.standing import answer
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.analysis.text_table import text_table
-from cifar_tune.analysis.write_report import write_report
 from cifar_tune.errors import AnalysisError, ResultsError
 from cifar_tune.results import Frames, ResultsStore, load
 

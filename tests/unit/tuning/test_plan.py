@@ -8,7 +8,7 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.tuning.devices import Machine
+from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.plan import halvings, kept_trials, plan, planned_epochs, stopping_epochs
 
 SWEEP = """
@@ -143,7 +143,7 @@ def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("model", ["{name: resnet18, width: 4}", "{name: mininet, width: 4}"])
 def test_a_probe_knows_the_size_of_the_checkpoints(tmp_path: Path, model: str) -> None:
-    from cifar_tune.tuning.probe import probe
+    from cifar_tune.tuning.placing.probe import probe
 
     trial = sweep_with(tmp_path, "grid={}", f"trial.model={model}").trial
     info = trial.dataset.info(tmp_path)

@@ -13,10 +13,10 @@ import pytest
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.exploration import explored
-from cifar_tune.tuning.extending import may_change, reason_against
-from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.search.extending import may_change, reason_against
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.studies.exploration import explored
 
 EPOCHS = 9
 MEMBERS = 8

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cifar_tune.tuning.progress import Running, Screen, View, duration, line_of
-from cifar_tune.tuning.standing import BestTrial, SearchProgress
+from cifar_tune.tuning.search.standing import BestTrial, SearchProgress
 
 BEST = BestTrial("t0003", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
 COUNTS = {"running": 2, "completed": 3, "stopped": 4, "failed": 1, "diverged": 0}

@@ -17,9 +17,9 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.dominance import non_dominated, ranks
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.decision import Decision
-from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.search.decision import Decision
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.search import Search
 
 EPOCHS = 9
 OBJECTIVES = [{"metric": "validation_accuracy"}, {"metric": "num_parameters"}, {"metric": "train_seconds"}]

@@ -18,8 +18,8 @@ import pytest
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.proposal import Proposal
-from cifar_tune.tuning.search import Search
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.search import Search
 
 EPOCHS = 9
 SEED = 3

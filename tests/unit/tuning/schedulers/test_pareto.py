@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cifar_tune.config.schedulers import Asha, NoScheduler
 from cifar_tune.dominance import fronts, ranks
-from cifar_tune.tuning.decision import CONTINUE
 from cifar_tune.tuning.schedulers import build_scheduler
 from cifar_tune.tuning.schedulers.pareto import Fronts, ParetoAsha
+from cifar_tune.tuning.search.decision import CONTINUE
 
 few = st.integers(0, 5).map(float)
 many = st.floats(0, 1, allow_nan=False)

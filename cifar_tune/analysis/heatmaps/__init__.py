@@ -1,0 +1,1 @@
+"""Heat maps: computed, drawn, in the terminal, side by side."""

@@ -1,0 +1,96 @@
+"""A heat map in the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich import box
+from rich.color import Color
+from rich.console import Group, RenderableType
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from cifar_tune.analysis.heatmaps.axis import Axis
+from cifar_tune.analysis.heatmaps.heatmap import Cell, Heatmap
+from cifar_tune.analysis.naming import more_is_better, short_number, written
+from cifar_tune.figures.theme import shortened
+
+SHADES = ("#3b528b", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
+"""Viridis without its darkest quarter, which cannot be told from a dark terminal."""
+DARK_SHADES = 2
+"""So many take white text, the others black."""
+LABEL_WIDTH = 14
+STOPPED, EMPTY = "//", "·"
+
+
+def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
+    """The heat map as a table; cells show the value and, in brackets, how many trials it comes from.
+
+    width: of the terminal, in characters.
+    """
+    labels = [shortened(label, LABEL_WIDTH) for label in heatmap.y.labels]
+    heads = _heads(heatmap.x)
+    one_line = _rows(heatmap, " ")
+    fits = _width(labels, heads, one_line) <= width
+    cells = one_line if fits else _rows(heatmap, "\n")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, header_style="bold", show_edge=False)
+    table.add_column("", no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="center", no_wrap=True)
+    rows = range(len(labels))
+    for row in reversed(rows) if heatmap.y.numeric else rows:
+        table.add_row(labels[row], *cells[row], end_section=not fits)
+    when = f" at epoch {heatmap.epoch}" if heatmap.epoch else " of completed trials"
+    heading = Text(heatmap.title + when, style="bold")
+    return Group(heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap))
+
+
+def _down(y: Axis) -> str:
+    return f", {y.name} down" if y.parameter else ""
+
+
+def _heads(x: Axis) -> list[str]:
+    """Short heads: of a bin its lower edge alone."""
+    return [
+        f"≥{short_number(value.left)}" if isinstance(value, pd.Interval) else shortened(label, 12)
+        for value, label in zip(x.values, x.labels, strict=True)
+    ]
+
+
+def _rows(heatmap: Heatmap, between: str) -> dict[int, list[Text]]:
+    """The cells of each row. between: what stands between value and count."""
+    rows: dict[int, list[Text]] = {}
+    for cell in heatmap.cells():
+        rows.setdefault(cell.row, []).append(_cell(heatmap, cell, between))
+    return rows
+
+
+def _width(labels: list[str], heads: list[str], rows: dict[int, list[Text]]) -> int:
+    columns = zip(heads, *rows.values(), strict=True) if rows else []
+    widths = [max(map(len, labels), default=0), *(max(len(text) for text in column) for column in columns)]
+    return sum(width + 1 for width in widths)
+
+
+def _cell(heatmap: Heatmap, cell: Cell, between: str) -> Text:
+    if cell.value is None:
+        return Text(f"{STOPPED}{between}({cell.trials})" if cell.trials else EMPTY, style="dim")
+    return Text(f" {written(heatmap.metric, cell.value)}{between}({cell.n}) ", style=_shade(heatmap, cell.value))
+
+
+def _shade(heatmap: Heatmap, value: float) -> Style:
+    values = heatmap.value.to_numpy(float)
+    low, high = float(pd.Series(values.ravel()).min()), float(pd.Series(values.ravel()).max())
+    share = (value - low) / (high - low) if high > low else 1.0
+    place = round((share if more_is_better(heatmap.metric) else 1 - share) * (len(SHADES) - 1))
+    ink = "#ffffff" if place < DARK_SHADES else "#000000"
+    return Style(color=Color.parse(ink), bgcolor=Color.parse(SHADES[place]))
+
+
+def _legend(heatmap: Heatmap) -> Text:
+    said = ["in brackets: trials that count"]
+    if heatmap.stopped.to_numpy().any():
+        why = f"none of the cell's trials got to epoch {heatmap.epoch}" if heatmap.epoch else "none completed"
+        said.append(f"{STOPPED}: {why}")
+    if (heatmap.trials == 0).to_numpy().any():
+        said.append(f"{EMPTY}: no trial")
+    return Text("; ".join(said), style="dim")

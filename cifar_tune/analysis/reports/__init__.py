@@ -1,0 +1,1 @@
+"""What a report says, in the terminal, as a page, as Markdown."""

@@ -1,0 +1,32 @@
+"""A report as Markdown, for a README; figures stand beside it as PNG."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cifar_tune.analysis.reports.section import Report, Section
+from cifar_tune.analysis.reports.text_table import text_table
+
+
+def markdown(report: Report) -> str:
+    """The whole file."""
+    head = [f"# {report.name}", *(line for line in report.question if line), report.answer, f"{report.counts}."]
+    head += [report.standing] if report.standing else []
+    return "\n\n".join([*head, *(_section(section) for section in report.sections)]) + "\n"
+
+
+def _section(section: Section) -> str:
+    parts = [f"## {section.title}", *section.text]
+    parts += [f"![{section.alternative}]({section.name}.png)"] if section.draw else []
+    parts += [_table(section.table)] if section.table is not None else []
+    return "\n\n".join(parts)
+
+
+def _table(frame: pd.DataFrame) -> str:
+    words = text_table(frame)
+    lines = [_row(words.heads), _row(["---" if left else "---:" for left in words.left])]
+    return "\n".join([*lines, *map(_row, words.rows)])
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

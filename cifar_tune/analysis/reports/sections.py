@@ -1,0 +1,164 @@
+"""A report, section by section, for a page or a README: what each says, its table and its figure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cifar_tune.analysis.audit import stopping_audit
+from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
+from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
+from cifar_tune.analysis.cost import cost, cost_of_accuracy, point_text
+from cifar_tune.analysis.pareto import completed
+from cifar_tune.analysis.pareto_text import pareto_answer
+from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
+from cifar_tune.analysis.refusals import refusals, refusals_text
+from cifar_tune.analysis.repeats import seed_noise_text
+from cifar_tune.analysis.reports.descriptions import descriptions
+from cifar_tune.analysis.reports.drawn_sections import (
+    ablation_section,
+    comparison_section,
+    curves_section,
+    front_section,
+    heat_map_sections,
+    history_section,
+    hypervolume_section,
+    importance_section,
+    slices_section,
+)
+from cifar_tune.analysis.reports.experiment_sections import (
+    configurations_section,
+    grid_section,
+    lr_section,
+    stem_section,
+)
+from cifar_tune.analysis.reports.overview import Choice
+from cifar_tune.analysis.reports.section import Report, Section
+from cifar_tune.analysis.reports.text_table import counts_text
+from cifar_tune.analysis.standing import answer, standing, sweep_name
+from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
+from cifar_tune.results import Frames
+
+ENVIRONMENT_NAME = "environment.json"
+
+
+def make_report(
+    folder: Path,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    confirmations: pd.DataFrame,
+    choice: Choice | None = None,
+    other: Frames | None = None,
+) -> Report:
+    """The report of a sweep in any state; sections without data are left out.
+
+    other: a sweep to compare it with.
+
+    Raises:
+        AnalysisError: the choice names what the tables do not have.
+    """
+    choice = choice or Choice()
+    sweep = read_sweep_file(folder)
+    metric = choice.metric or sweep.metric
+    counts = status_counts(trials)
+    several = bool(sweep.objectives) and choice.metric is None and len(completed(trials, sweep.objectives)) > 0
+    found = pareto_answer(trials, sweep) if several else None
+    parts = (
+        *_confirmed(confirmations, trials, metric, sweep),
+        front_section(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
+        *heat_map_sections(trials, epochs, sweep, choice),
+        grid_section(trials, metric, sweep),
+        configurations_section(trials, sweep),
+        stem_section(trials),
+        curves_section(trials, epochs, metric),
+        lr_section(trials, epochs, metric, sweep),
+        None if sweep.objectives else _audit(trials, epochs, sweep),
+        importance_section(trials, epochs, metric, sweep),
+        ablation_section(trials, metric),
+        slices_section(trials, metric, sweep),
+        comparison_section(Frames(trials, epochs, confirmations), other, metric) if other else None,
+        hypervolume_section(trials, sweep) if several else history_section(trials, metric),
+        _failures(trials),
+        _refused(folder, sweep),
+        _cost(trials, confirmations),
+        _made(folder),
+    )
+    return Report(
+        name=sweep_name(folder, trials),
+        question=_question(sweep),
+        answer=confirmation_answer(confirmations, trials, sweep, metric) or found or answer(trials, metric, sweep),
+        counts=counts_text(counts),
+        standing=standing(folder, counts),
+        sections=tuple(part for part in parts if part is not None),
+        describe=lambda names: descriptions(trials[trials["trial_id"].isin(names)], metric, sweep),
+    )
+
+
+def _question(sweep: SweepFile) -> tuple[str, ...]:
+    """The sweep file's header up to its first empty line; a line that begins with no `Word:` goes on with the last."""
+    lines = [*sweep.header, ""]
+    text = " ".join(lines[: lines.index("")])
+    return tuple(line for line in re.split(r" (?=[A-Z]\w+: )", text) if line)
+
+
+def _confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Iterator[Section]:
+    for finding in confirmation_findings(confirmations, trials, sweep, metric):
+        yield Section(finding.title, finding.text, finding.table)
+
+
+def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Section | None:
+    best = ranking(trials, metric, top=top, sweep=sweep)
+    if len(best):
+        why = "Only completed trials rank; the values of those that were stopped are of earlier epochs."
+        noise = seed_noise_text(trials, metric)
+        return Section("Best trials", (why, noise) if noise else (why,), best)
+    far = furthest(trials, metric, top=top, sweep=sweep)
+    return (
+        Section("Trials that got furthest", ("No trial has completed: there is no rank.",), far) if len(far) else None
+    )
+
+
+def _audit(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> Section | None:
+    found = stopping_audit(trials, epochs, sweep.metric)
+    if found is None:
+        return None
+    return Section(TITLE, audit_sentences(found), audit_table(found) if found.rungs[0].known else None)
+
+
+def _failures(trials: pd.DataFrame) -> Section | None:
+    table = failures(trials)
+    return Section("Failed and diverged trials", table=table) if len(table) else None
+
+
+def _refused(folder: Path, sweep: SweepFile) -> Section | None:
+    table = refusals(folder, sweep)
+    text = refusals_text(table)
+    return Section("Refused proposals", (text,), table) if text else None
+
+
+def _cost(trials: pd.DataFrame, confirmations: pd.DataFrame) -> Section | None:
+    table = cost(trials)
+    text = "Seconds of training and validation, by how the trials ended and where they ran."
+    point = point_text(cost_of_accuracy(trials, confirmations))
+    return Section("Cost", (text, point) if point else (text,), table) if len(table) else None
+
+
+def _made(folder: Path) -> Section | None:
+    """How the sweep was made, from environment.json."""
+    try:
+        content = json.loads((folder / ENVIRONMENT_NAME).read_text(encoding="utf-8"))
+        rows = [(key.replace("_", " "), _plain(value)) for key, value in content.items() if value]
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Section("How it was made", table=pd.DataFrame(rows, columns=["parameter", "value"]))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    return ", ".join(_plain(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,36 @@
+"""What the sweep command prints at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from cifar_tune.analysis.reports.overview import print_overview
+from cifar_tune.results import load
+from cifar_tune.results.columns import EPOCHS_NAME, TRIALS_NAME
+
+WHERE = {
+    TRIALS_NAME: "one row a trial",
+    EPOCHS_NAME: "one row a trial and epoch",
+    "sweep.yaml": "the sweep as it was run",
+    "environment.json": "versions, commit, devices",
+    "checkpoints": "one folder a trial: last and best",
+}
+
+
+def print_summary(folder: Path, console: Console) -> None:
+    """Prints the best trials, the heat map, and where everything lies.
+
+    Raises:
+        ResultsError: the folder holds no sweep.
+    """
+    print_overview(console, folder, *load(folder))
+    console.print()
+    console.print(f"[bold]Results[/] in {escape(str(folder))}", highlight=False)
+    present = {name: what for name, what in WHERE.items() if (folder / name).exists()}
+    for name, what in present.items():
+        console.print(f"  {name:<18}{what}", highlight=False, style="dim")
+    for command in ("report", "confirm"):
+        console.print(f"  python -m cifar_tune.{command} {escape(str(folder))}", highlight=False, soft_wrap=True)

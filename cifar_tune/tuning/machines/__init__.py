@@ -1,0 +1,1 @@
+"""What machines, cards and clusters there are."""

@@ -1,0 +1,152 @@
+"""A Ray cluster for one sweep: started on this machine or joined, silent either way."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cifar_tune.errors import ClusterError
+from cifar_tune.tuning.machines.devices import Machine
+
+SWITCHES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "1e9",
+}
+"""No notices, no loggers and files beside our own, no signal handlers beside the driver's.
+
+Snapshots of Tune's own state are switched off: nobody reads them (`--resume` reads our ledger), and one takes
+longer the more trials there are (1.2 s at 10,000).
+"""
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Only configurations and metrics travel through Ray; its default is 30 % of the machine's memory."""
+
+
+LAST_LINES = 10
+"""Of Ray's log, shown where Ray fails."""
+
+CONNECT_SECONDS = 5.0
+"""Ray itself tries for minutes to reach a port where nobody listens."""
+
+
+def check_address(address: str) -> None:
+    """Returns if a cluster may be at this address: `auto`, or a port that somebody listens at.
+
+    Raises:
+        ClusterError: nobody does, or the address is none.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise ClusterError(
+            f"--address {address}: must be auto or HOST:PORT, as `ray start` prints it; Ray's client (ray://) cannot "
+            "run a sweep: run the command on a node of the cluster, or by `ray job submit`"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(f"--address {address}: no Ray cluster answers there ({error})") from error
+
+
+@contextmanager
+def connected(machine: Machine, *, address: str | None, log: Path) -> Iterator[None]:
+    """Starts Ray on this machine, or joins the cluster at `address`; ends what it started. Ray's log goes to `log`.
+
+    A Ray that this process is connected to already is used as it is.
+
+    Raises:
+        ClusterError: Ray could not be started or reached.
+    """
+    os.environ.update({name: os.environ.get(name, value) for name, value in SWITCHES.items()})
+    import ray
+
+    if ray.is_initialized():
+        handlers = logging.getLogger("ray").handlers
+        _log_to(log)
+        try:
+            yield
+        finally:
+            logging.getLogger("ray").handlers = handlers
+        return
+    _log_to(log)
+    tune = threading.Thread(target=importlib.import_module, args=("ray.tune",))
+    tune.start()
+    try:
+        _init(machine, address, log)
+        tune.join()
+        yield
+    finally:
+        tune.join()
+        ray.shutdown()
+
+
+def _init(machine: Machine, address: str | None, log: Path) -> None:
+    import ray
+
+    try:
+        if address is not None:
+            ray.init(address=address, log_to_driver=False)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=machine.cores,
+                num_gpus=len(machine.gpus),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+            )
+    except Exception as error:
+        if address is not None:
+            raise ClusterError(f"the Ray cluster at {address} could not be joined{_why(error, address)}") from error
+        logged = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ()
+        told = f"Ray could not be started on this machine: {type(error).__name__}: {error}"
+        raise ClusterError("\n".join([told, *logged[-LAST_LINES:]])) from error
+
+
+def _why(error: Exception, address: str) -> str:
+    """Returns the end of a sentence on what to do about it."""
+    told = " ".join(str(error).split())
+    if "Version mismatch" in told:
+        return f": all its nodes and this process must have the same Ray and Python. {told}"
+    if "Could not find any running Ray instance" in told:
+        return ": none runs on this machine; start it with `ray start`, or give its HOST:PORT"
+    if isinstance(error, ConnectionError):
+        return (
+            f": the command must run on one of its nodes (`ray start --address={address}` makes this machine one), and "
+            "know its token if it has one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN set to what `ray get-auth-token` "
+            "prints on its head"
+        )
+    return f": {type(error).__name__}: {told}"
+
+
+def _log_to(log: Path) -> None:
+    """Sends what Ray logs and prints in this process to a file instead of the terminal."""
+    import ray
+
+    def print_to_log(data: Mapping[str, Any], **_: object) -> None:
+        logger.warning("%s: %s", data.get("pid"), " ".join(data.get("lines", ())))
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("ray")
+    logger.handlers = [logging.FileHandler(log, delay=True)]
+    worker: Any = ray._private.worker
+    worker.print_to_stdstream = print_to_log  # a raylet's messages; `log_to_driver` leaves them on

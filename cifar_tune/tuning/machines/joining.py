@@ -1,0 +1,56 @@
+"""Before the first trial on a cluster: every node can run the sweep, or nothing was written."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ResultsError
+from cifar_tune.tuning.machines.cluster import connected
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.machines.nodes import Cluster, Question
+from cifar_tune.tuning.placing.placement import policy_of
+
+
+@contextmanager
+def joined(sweep: SweepConfig, *, folder: Path, root: Path, machine: Machine, address: str | None) -> Iterator[None]:
+    """Joins the cluster at `address`, if any, and asks every node whether trials can run there.
+
+    folder: of the results; as it was before, when the block begins. root: of the data.
+
+    Raises:
+        ClusterError: the cluster cannot be joined, or a node cannot take part; says which and why.
+        DeviceError: no node has what a trial is to have.
+        ResultsError: the results folder cannot be written to here.
+    """
+    if address is None:
+        yield
+        return
+    with TemporaryDirectory() as temporary, connected(machine, address=address, log=Path(temporary, "ray.log")):
+        datasets = tuple({trial.dataset: None for trial in sweep.corner_trials()})
+        with _made(folder.resolve() / f".nodes.{uuid.uuid4().hex}") as storage:
+            cluster = Cluster(Question(root.resolve(), datasets, storage))
+        policy_of(sweep.resources, cluster(), len(sweep.cells()) * sweep.trials_per_study)
+        yield
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """Makes a folder; at the end it is gone again, and with it those above that had to be made for it."""
+    above = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ResultsError(f"{folder.parent}: cannot be made a results folder: {error.strerror}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in above:
+            if not any(parent.iterdir()):
+                parent.rmdir()

@@ -1,0 +1,1 @@
+"""Where each trial trains, and with which share of a card."""

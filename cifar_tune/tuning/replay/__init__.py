@@ -1,0 +1,1 @@
+"""Recorded curves in the place of trials, in simulated time."""

@@ -1,0 +1,1 @@
+"""What to train next and when to stop it, from the ledger alone: no Ray, no clock."""

@@ -1,0 +1,1 @@
+"""Ray: the driver, its workers, and what they tell each other."""

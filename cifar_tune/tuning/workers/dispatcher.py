@@ -1,0 +1,241 @@
+"""Between search and workers: hands out trials, takes in what workers say, keeps the table right. No Ray here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from cifar_tune.errors import ClusterError
+from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
+from cifar_tune.results.placements import LEFT, PLACED
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.descent import adopt
+from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.placing.attempt import Attempt
+from cifar_tune.tuning.placing.ladder import Relief, relieved
+from cifar_tune.tuning.placing.placer import Placer
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.proposer import Proposer
+from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport, Message
+
+CHECKPOINTS = "checkpoints"
+"""Folder inside the results folder; holds one folder a trial."""
+
+WORKER_DEATHS = 2
+"""A trial whose worker dies is tried again so many times, from its last checkpoint. One that raises is not tried again:
+the same code on the same data would raise again."""
+
+OUT_OF_MEMORY = "out_of_memory"
+"""Kind of the store's notes about trials whose memory was not enough, and what was then tried."""
+
+LOST_BEFORE_GIVING_UP = 3
+"""Trials whose workers failed; each has been tried several times then, at seconds a time."""
+
+
+class Dispatcher:
+    """Keeps the trials that are out.
+
+    `key` is what the caller knows a trial by; one that is tried again gets another. A call about a trial that has ended
+    changes nothing.
+    """
+
+    opens_test: ClassVar[bool] = False
+    """Whether a trial goes on after its last epoch, to be scored on the test split."""
+
+    def __init__(self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer) -> None:
+        self.live: dict[str, Attempt] = {}
+        self._search = search
+        self._store = store
+        self._root = root
+        self._checkpoints = store.folder.absolute() / CHECKPOINTS
+        self._placer = placer
+        self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
+        self._waiting = deque(map(self._attempt, search.unfinished()))
+        self._epochs = 0
+        self._lost = 0
+
+    def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
+        """Returns a trial to train: those that wait first, then new ones, and never more than have room.
+
+        A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known.
+        """
+        chosen = self._placer.place(key, self._wishes()) if self._waiting else None
+        if chosen is None and self._placer.open_to_more(self._wishes()):
+            proposal = self._search.propose()
+            if proposal is not None:
+                self._waiting.append(self._attempt(proposal))
+                chosen = self._placer.place(key, self._wishes())
+        if chosen is None:
+            over = self._search.exhausted and not self._waiting and not self.live
+            return "exhausted" if over else "wait"
+        attempt = self._waiting[chosen]
+        del self._waiting[chosen]
+        attempt.held = time.monotonic()
+        self.live[key] = attempt
+        placed = self._placer[key]
+        return Assignment(
+            trial_id=attempt.proposal.trial_id,
+            trial_json=placed.trial.model_dump_json(by_alias=True),
+            root=str(self._root),
+            checkpoints=str(self._checkpoints / attempt.proposal.trial_id),
+            device=placed.device,
+            resources=placed.resources,
+            opens_test=self.opens_test,
+            begins_after=0 if (parent := attempt.proposal.parent) is None else parent.epoch,
+        )
+
+    def _wishes(self) -> list[tuple[TrialConfig, Relief]]:
+        return [(attempt.proposal.trial, attempt.relief) for attempt in self._waiting]
+
+    def _attempt(self, proposal: Proposal) -> Attempt:
+        """A trial that begins from another's checkpoint gets it here, before the other is proposed to go on.
+
+        Of the cards that were too small nothing is remembered, for the next driver may have others.
+        """
+        if (parent := proposal.parent) is not None:
+            adopt(self._checkpoints / proposal.trial_id, self._checkpoints / parent.trial_id, parent.epoch)
+        row = self._store.trial(proposal.trial_id)
+        note = self._notes.get(proposal.trial_id, {"parts": 1, "steps": ()})
+        return Attempt(
+            proposal,
+            attempts=row["attempts"] or 0,
+            seconds_before=row["wall_seconds"] or 0.0,
+            gpu_seconds=row["gpu_seconds"] or 0.0,
+            relief=Relief(parts=note["parts"], recompute=note.get("recompute", False)),
+            steps=tuple(note["steps"]),
+        )
+
+    def started(self, key: str) -> None:
+        """A worker begins the trial, for the first time or again."""
+        attempt = self.live.get(key)
+        if attempt is None:
+            return
+        trial_id = attempt.proposal.trial_id
+        attempt.attempts += 1
+        attempt.began = attempt.began or time.monotonic()
+        self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
+        entry = self._placer[key].entry()
+        self._store.note(PLACED, trial_id=trial_id, attempt=attempt.attempts, at=time.time(), **entry)
+        if attempt.attempts == 1:
+            self._store.update_trial(trial_id, started_at=datetime.now(UTC), checkpoint=f"{CHECKPOINTS}/{trial_id}")
+
+    def receive(self, key: str, message: Message) -> bool:
+        """Records the message; returns whether the trial goes on."""
+        attempt = self.live.get(key)
+        if attempt is None:
+            return False
+        if isinstance(message, EpochReport):
+            return self._record(key, attempt, message)
+        if isinstance(message, Ending) and message.status == "out_of_memory":
+            self._relieve(key, attempt, message)
+        elif isinstance(message, Ending):
+            self._end(key, message.status, message.reason, message.error)
+        return False
+
+    def _record(self, key: str, attempt: Attempt, report: EpochReport) -> bool:
+        trial_id, metrics = attempt.proposal.trial_id, report.metrics
+        if report.facts:
+            self._store.update_trial(trial_id, **report.facts)
+        infinite = [name for name, value in asdict(metrics).items() if value is not None and not math.isfinite(value)]
+        if infinite:
+            self._end(key, DIVERGED, f"{infinite[0]} was not finite in epoch {metrics.epoch}")
+            return False
+        if metrics.epoch > (self._store.trial(trial_id)["epochs_trained"] or 0):
+            self._placer.measured(key, metrics.peak_memory_bytes, metrics.images_per_second)
+        decision = self._search.report(trial_id, metrics)
+        self._epochs += 1
+        attempt.epoch = metrics.epoch
+        if metrics.validation_accuracy is not None:
+            attempt.accuracy = metrics.validation_accuracy
+        if decision.action == "stop":
+            self._end(key, STOPPED, decision.reason)
+        elif metrics.epoch >= attempt.proposal.trial.epochs and not self.opens_test:
+            self._end(key, COMPLETED)
+        return key in self.live
+
+    def _relieve(self, key: str, attempt: Attempt, ending: Ending) -> None:
+        """Lets the trial wait for what may give it the memory that it lacked, or ends it where nothing is left."""
+        placed = self._placer[key]
+        tried = relieved(attempt.relief, placed.trial, self._placer.ran_out(key), placed.resources.processes)
+        if tried is None:
+            self._end(key, FAILED, self._placer.does_not_fit(key), ending.error)
+            return
+        attempt.relief, step = tried
+        attempt.steps = (*attempt.steps, step)
+        trial_id = attempt.proposal.trial_id
+        relief = attempt.relief
+        note = {"trial_id": trial_id, "parts": relief.parts, "recompute": relief.recompute, "steps": attempt.steps}
+        self._store.note(OUT_OF_MEMORY, **note)
+        self._notes[trial_id] = note
+        self._store.update_trial(trial_id, memory_steps="; ".join(attempt.steps))
+        self._wait_again(key, f"ran out of memory; next: {step}")
+
+    def _wait_again(self, key: str, reason: str) -> None:
+        """Takes the trial from its worker; it is the first to start again."""
+        attempt = self._leave(key)
+        self._store.update_trial(attempt.proposal.trial_id, status_reason=reason)
+        self._waiting.appendleft(attempt)
+
+    def _leave(self, key: str) -> Attempt:
+        attempt = self.live.pop(key)
+        attempt.gpu_seconds += (time.monotonic() - attempt.held) * self._placer[key].resources.gpus
+        self._placer.release(key)
+        self._store.note(LEFT, trial_id=attempt.proposal.trial_id, at=time.time())
+        return attempt
+
+    def lost(self, key: str, error: str) -> None:
+        """The trial's worker failed; it is tried again, unless that was too often.
+
+        Raises:
+            ClusterError: no worker can train: none has finished an epoch, and this is the third trial lost.
+        """
+        attempt = self.live.get(key)
+        if attempt is None:
+            return
+        attempt.deaths += 1
+        if attempt.deaths <= WORKER_DEATHS:
+            self._wait_again(key, "its worker died; it waits for another")
+            return
+        self._end(key, FAILED, "no worker could finish it", error)
+        self._lost += 1
+        if self._lost >= LOST_BEFORE_GIVING_UP and not self._epochs:
+            raise ClusterError(
+                f"{self._lost} trials lost their workers before one finished an epoch. The last:\n{error}"
+            )
+
+    def stranded(self) -> set[str]:
+        """Returns the trials whose node is gone."""
+        return self._placer.stranded()
+
+    def withdraw(self, key: str) -> None:
+        """Lets a trial that no worker has begun wait for another place."""
+        self._wait_again(key, "its node is gone; it waits for another")
+
+    def _end(self, key: str, status: str, reason: str | None = None, error: str | None = None) -> None:
+        attempt = self._leave(key)
+        trial_id = attempt.proposal.trial_id
+        self._search.end(trial_id, status, reason, error)
+        self._store.update_trial(
+            trial_id,
+            ended_at=datetime.now(UTC),
+            wall_seconds=attempt.seconds_in_all(),
+            gpu_seconds=attempt.gpu_seconds,
+        )
+
+    def interrupt(self, reason: str) -> None:
+        """Marks the trials that are out; `--resume` continues them from their checkpoints."""
+        attempts = [*(self._leave(key) for key in list(self.live)), *self._waiting]
+        for attempt in attempts:
+            self._store.update_trial(
+                attempt.proposal.trial_id,
+                status=INTERRUPTED,
+                status_reason=reason,
+                wall_seconds=attempt.seconds_in_all(),
+                gpu_seconds=attempt.gpu_seconds,
+            )
+        self._waiting.clear()

@@ -1,0 +1,94 @@
+"""Runs the trials of a sweep on Ray Tune, from the first one or from where they were left."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_tune.config.sweep_config import Resources
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.datasets import AnyDataset
+from cifar_tune.tuning.clock import Clock
+from cifar_tune.tuning.interruption import Interruption
+from cifar_tune.tuning.machines.cluster import connected
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.machines.nodes import Cluster, Node, Question, this_node
+from cifar_tune.tuning.placing.attempt import Attempt
+from cifar_tune.tuning.placing.memory_record import MemoryRecord
+from cifar_tune.tuning.placing.needs import Needs
+from cifar_tune.tuning.placing.placer import Placer
+from cifar_tune.tuning.placing.speed_record import SpeedRecord
+from cifar_tune.tuning.search.proposer import Proposer
+from cifar_tune.tuning.workers.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from cifar_tune.tuning.workers.trainable import TrialRunner
+
+RAY_FOLDER = ".ray"
+"""Folder inside the results folder for what Ray must write; gone after an orderly end."""
+
+
+def run_trials(
+    search: Proposer,
+    store: ResultsStore,
+    *,
+    asked: Resources,
+    root: Path,
+    machine: Machine,
+    address: str | None,
+    interruption: Interruption,
+    refresh: Callable[[Iterable[Attempt]], None],
+    clock: Clock | None = None,
+    dispatch: type[Dispatcher] = Dispatcher,
+    datasets: Sequence[AnyDataset] = (),
+    record: MemoryRecord | None = None,
+    speeds: SpeedRecord | None = None,
+    runner: type[TrialRunner] | None = None,
+) -> None:
+    """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
+
+    Rows and checkpoints are whole then.
+
+    root: of the data. refresh: called several times a second, with the trials that are at work. clock: tells
+    when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
+    record: of the memory that trials took. speeds: of how fast they were beside others. runner: another worker than
+    the usual one.
+
+    Raises:
+        ClusterError: Ray could not be started or reached, or a node of the cluster cannot take part.
+        DeviceError: no node has what a trial is to have.
+    """
+    folder = store.folder.resolve() / RAY_FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    with connected(machine, address=address, log=folder / "ray.log"):
+        interruption.listen()
+        from cifar_tune.tuning.workers.ray_adapters import fit
+        from cifar_tune.tuning.workers.trainable import TrialRunner as UsualRunner
+
+        nodes: Callable[[], Sequence[Node]]
+        if address is None:
+            alone = (this_node(machine),)
+            nodes = lambda: alone  # noqa: E731
+        else:
+            nodes = Cluster(Question(root.resolve(), tuple(datasets), folder / "nodes"))
+        needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
+        placer = Placer(asked, nodes, needs, trials=search.progress().planned)
+        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
+
+        def between_steps() -> None:
+            if clock is not None:
+                clock.tick(time.monotonic(), placer.gpus_held())
+                interruption.time_is_over = clock.met()
+            refresh(dispatcher.live.values())
+
+        try:
+            fit(dispatcher, interruption, storage=folder, refresh=between_steps, runner=runner or UsualRunner)
+        finally:
+            met = interruption.time_is_over
+            dispatcher.interrupt(met.told if met else "the sweep was interrupted while the trial was running")
+            if clock is not None:
+                clock.end(time.monotonic(), met)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""A sweep that goes on with more epochs, or with other ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.config.load import load_sweep
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ResultsError
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.tuning.opening import Mode, as_begun, open_results
+from cifar_tune.tuning.search.proposal import Proposal
+from cifar_tune.tuning.search.search import Search
+
+FILE = """\
+name: longer
+trial:
+  dataset: {name: digits}
+  model: {name: mininet}
+  optimizer: {name: sgd, lr: 0.1}
+  schedule: {name: constant}
+  epochs: 3
+search:
+  optimizer.lr: {float: [0.001, 1.0]}
+sampler: {name: tpe, startup_trials: 2}
+scheduler: {name: asha, grace_epochs: 1, audit_fraction: 0.0}
+trials_per_study: 9
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "longer.yaml").write_text(FILE)
+    return tmp_path / "results"
+
+
+def sweep_of(folder: Path, *overrides: str) -> SweepConfig:
+    return load_sweep(folder.parent / "longer.yaml", overrides)
+
+
+def open_as(folder: Path, sweep: SweepConfig, mode: Mode) -> ResultsStore:
+    return open_results(folder, sweep, mode)[0]
+
+
+def train(search: Search, proposal: Proposal, last: int | None = None) -> None:
+    for epoch in range(1, (last or proposal.trial.epochs) + 1):
+        accuracy = proposal.trial.optimizer.lr * epoch / (epoch + 1)
+        metrics = EpochMetrics(epoch, 1.0, 0.5, 1 - accuracy, accuracy, 0.1, 1.0, 100.0, 10)
+        decision = search.report(proposal.trial_id, metrics)
+        if decision.action == "stop":
+            search.end(proposal.trial_id, "stopped", decision.reason)
+            return
+    if last is None:
+        search.end(proposal.trial_id, "completed")
+
+
+def finish(store: ResultsStore, sweep: SweepConfig) -> list[str]:
+    """Trains what is left; returns the trials that were unfinished at first."""
+    search = Search(sweep, store)
+    left = search.unfinished()
+    for proposal in left:
+        train(search, proposal)
+    while (proposal := search.propose()) is not None:
+        train(search, proposal)
+    return [one.trial_id for one in left]
+
+
+def statuses(store: ResultsStore) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for trial_id in store.trial_ids():
+        found.setdefault(store.trial(trial_id)["status"], []).append(trial_id)
+    return found
+
+
+def test_completed_trials_go_on_to_the_new_last_epoch_and_stopped_ones_stay(folder: Path) -> None:
+    sweep = sweep_of(folder)
+    with open_as(folder, sweep, "new") as store:
+        finish(store, sweep)
+        before = statuses(store)
+    assert before["completed"]
+    assert before["stopped"]
+    longer = sweep_of(folder, "trial.epochs=5", "scheduler.grace_epochs=1")
+    with open_as(folder, longer, "extend") as store:
+        search = Search(longer, store)
+        left = search.unfinished()
+        assert [one.trial_id for one in left] == before["completed"]
+        train(search, left[0], last=4)
+    with open_as(folder, longer, "resume") as store:
+        assert finish(store, longer) == before["completed"]
+        assert [*statuses(store)["stopped"]] >= before["stopped"]
+        for trial_id in before["completed"]:
+            row = store.trial(trial_id)
+            assert row["trial.epochs"] == 5
+            if row["status"] == "completed":
+                assert [one["epoch"] for one in store.epochs(trial_id)] == [1, 2, 3, 4, 5]
+    with open_as(folder, longer, "resume") as store:
+        assert finish(store, longer) == []
+
+
+def test_a_grace_period_that_is_not_written_stays_what_the_sweep_was_begun_with(folder: Path) -> None:
+    text = FILE.replace("grace_epochs: 1, ", "")
+    (folder.parent / "longer.yaml").write_text(text)
+    first = sweep_of(folder, "trial.epochs=20")
+    assert dict(first.scheduler)["grace_epochs"] == 2
+    with open_as(folder, first, "new") as store:
+        finish(store, first)
+    for epochs, mode in ((40, "extend"), (40, "resume"), (60, "extend")):
+        asked = sweep_of(folder, f"trial.epochs={epochs}")
+        longer = as_begun(folder, asked, mode)
+        assert dict(asked.scheduler)["grace_epochs"] == epochs // 10
+        assert dict(longer.scheduler)["grace_epochs"] == 2
+        with open_as(folder, longer, mode) as store:
+            finish(store, longer)
+            assert {row["rung"] for row in store.epochs("t0001")} <= {None, 2, 6, 18, 54}
+    written = sweep_of(folder, "trial.epochs=60", "scheduler.grace_epochs=5")
+    with pytest.raises(ResultsError, match="grace_epochs: was 2, is 5 "):
+        open_as(folder, as_begun(folder, written, "extend"), "extend")
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
+def test_more_epochs_are_refused_where_the_schedule_follows_from_their_number(folder: Path, schedule: str) -> None:
+    sweep = sweep_of(folder, f"trial.schedule={{name: {schedule}}}")
+    open_as(folder, sweep, "new").close()
+    longer = sweep_of(folder, f"trial.schedule={{name: {schedule}}}", "trial.epochs=5", "scheduler.grace_epochs=1")
+    with pytest.raises(ResultsError) as caught:
+        open_as(folder, longer, "extend")
+    assert f"trial.epochs: was 3, is 5 (completed trials cannot go on: the learning rate of {schedule}" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.3, 1.0), (0.001, 2.0)])
+def test_a_study_ignores_trials_outside_its_new_range_and_proposes_inside(
+    folder: Path, low: float, high: float
+) -> None:
+    sweep = sweep_of(folder)
+    with open_as(folder, sweep, "new") as store:
+        finish(store, sweep)
+    other = sweep_of(folder, f"search.optimizer.lr={{float: [{low}, {high}]}}", "trials_per_study=14")
+    with open_as(folder, other, "extend") as store:
+        finish(store, other)
+        rates = [store.trial(trial_id)["trial.optimizer.lr"] for trial_id in store.trial_ids()]
+    assert len(rates) == 14
+    assert all(low <= rate <= high for rate in rates[9:])
+    with open_as(folder, other, "resume") as store:
+        assert Search(other, store).exhausted
+
+
+def test_what_may_not_change_is_named_with_its_old_and_new_value(folder: Path) -> None:
+    open_as(folder, sweep_of(folder), "new").close()
+    other = sweep_of(folder, "trial.epochs=2", "trial.batch_size=64", "trials_per_study=12", "seed=1")
+    with pytest.raises(ResultsError) as caught:
+        open_as(folder, other, "extend")
+    for line in ("trial.epochs: was 3, is 2", "trial.batch_size: was 128, is 64", "seed: was 0, is 1"):
+        assert line in str(caught.value)
+    assert "trials_per_study: was" not in str(caught.value)
+    open_as(folder.with_name("c"), sweep_of(folder, "sampler={name: cmaes}"), "new").close()
+    changed = sweep_of(folder, "sampler={name: cmaes}", "search.optimizer.lr={float: [0.1, 1.0]}")
+    with pytest.raises(ResultsError, match="cmaes has adapted to the old range"):
+        open_as(folder.with_name("c"), changed, "extend")

@@ -1,0 +1,391 @@
+"""Between search and workers, whatever is said twice, late, or never."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.config.load import load_sweep
+from cifar_tune.config.schedulers import AshaPromotion, Hyperband
+from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.errors import ClusterError
+from cifar_tune.results.placements import read_placements
+from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.trial import TrialConfig
+from cifar_tune.tuning.machines.cards import Gpu
+from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.machines.nodes import Node
+from cifar_tune.tuning.placing.memory_record import MemoryRecord
+from cifar_tune.tuning.placing.needs import Needs
+from cifar_tune.tuning.placing.placer import Placer
+from cifar_tune.tuning.search.search import Search
+from cifar_tune.tuning.workers.dispatcher import Dispatcher
+from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport
+
+SWEEP = """
+name: small
+trial:
+  dataset: {name: digits}
+  model: {name: mininet, width: 4}
+  optimizer: {name: sgd, lr: 0.1}
+  epochs: 3
+search:
+  optimizer.lr: {float: [0.01, 1.0], log: true}
+scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}
+trials_per_study: 4
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepConfig:
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    return load_sweep(tmp_path / "small.yaml")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ResultsStore]:
+    with ResultsStore.create(tmp_path / "results", sweep_name="small") as store:
+        yield store
+
+
+SMALL, LARGE = Gpu("RTX 4060", 8 * 10**9, "", capability=(8, 9)), Gpu("H100", 80 * 10**9, "", capability=(9, 0))
+
+
+def node(name: str, *cards: Gpu, cores: int = 4) -> Node:
+    return Node(name, name, Machine(cores=cores, memory_bytes=10**9, gpus=cards))
+
+
+def dispatcher_of(sweep: SweepConfig, store: ResultsStore, slots: int = 4, nodes: tuple[Node, ...] = ()) -> Dispatcher:
+    there = nodes or (node("node", cores=slots),)
+    placer = Placer(sweep.resources, lambda: there, Needs(Path(), MemoryRecord()), trials=4)
+    return Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+
+
+def epoch(number: int, accuracy: float = 0.5) -> EpochReport:
+    return EpochReport(EpochMetrics(number, 1.0, 0.5, 1.0, accuracy, 0.1, 1.0, 100.0, 1000), {})
+
+
+def assigned(dispatcher: Dispatcher, key: str) -> Assignment:
+    assignment = dispatcher.assign(key)
+    assert isinstance(assignment, Assignment)
+    dispatcher.started(key)
+    return assignment
+
+
+def test_no_more_trials_are_out_than_fit(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store, slots=2)
+    assigned(dispatcher, "a")
+    assigned(dispatcher, "b")
+    assert dispatcher.assign("c") == "wait"
+    dispatcher.receive("a", Ending("completed"))
+    assigned(dispatcher, "c")
+
+
+def test_after_the_last_trial_nothing_is_left(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    for key in "abcd":
+        assigned(dispatcher, key)
+    for key in "abcd":
+        dispatcher.receive(key, Ending("completed"))
+    assert dispatcher.assign("e") == "exhausted"
+
+
+def test_an_assignment_is_the_trial_to_the_last_digit(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    for key in "abcd":
+        assignment = assigned(dispatcher, key)
+        trial = TrialConfig.model_validate_json(assignment.trial_json)
+        assert trial == dispatcher.live[key].proposal.trial
+        assert Path(assignment.checkpoints) == (store.folder / "checkpoints" / assignment.trial_id).absolute()
+
+
+def test_a_trial_goes_on_to_its_last_epoch_and_is_then_completed(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    assert dispatcher.receive("a", epoch(1))
+    assert dispatcher.receive("a", epoch(2))
+    assert not dispatcher.receive("a", epoch(3))
+    row = store.trial(trial_id)
+    assert (row["status"], row["epochs_trained"], row["attempts"]) == ("completed", 3, 1)
+    assert row["gpu_seconds"] == 0
+
+
+def test_the_search_stops_a_weak_trial_and_the_row_says_why(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    assigned(dispatcher, "a")
+    weak = assigned(dispatcher, "b").trial_id
+    assert dispatcher.receive("a", epoch(1, accuracy=0.9))
+    assert not dispatcher.receive("b", epoch(1, accuracy=0.1))
+    assert store.trial(weak)["status"] == "stopped"
+    assert "place 2 of 2 at epoch 1" in store.trial(weak)["status_reason"]
+
+
+def test_what_comes_twice_or_late_changes_nothing(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    assert dispatcher.receive("a", epoch(1, accuracy=0.5))
+    assert dispatcher.receive("a", epoch(1, accuracy=0.5))
+    dispatcher.receive("a", Ending("completed"))
+    before = store.trial(trial_id)
+    assert not dispatcher.receive("a", epoch(2))
+    assert not dispatcher.receive("a", Ending("failed", "late", "late"))
+    dispatcher.started("a")
+    dispatcher.lost("a", "late")
+    dispatcher.receive("never assigned", epoch(1))
+    assert store.trial(trial_id) == before
+    assert len(store.epochs(trial_id)) == 1
+
+
+@pytest.mark.parametrize("name", ["train_loss", "validation_loss", "validation_accuracy"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_a_diverged_trial_and_reaches_no_sampler(
+    sweep: SweepConfig, store: ResultsStore, name: str, value: float
+) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    metrics = EpochMetrics(**{**vars(epoch(1).metrics), name: value})
+    assert not dispatcher.receive("a", EpochReport(metrics, {}))
+    assert store.trial(trial_id)["status"] == "diverged"
+    assert store.trial(trial_id)["status_reason"] == f"{name} was not finite in epoch 1"
+    assert store.epochs(trial_id) == []
+    assigned(dispatcher, "b")
+
+
+def test_a_trial_that_raised_is_a_failed_row_with_its_traceback(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    assert not dispatcher.receive("a", Ending("failed", "ValueError: no", "Traceback ..."))
+    row = store.trial(trial_id)
+    assert (row["status"], row["status_reason"], row["error"]) == ("failed", "ValueError: no", "Traceback ...")
+
+
+def test_a_trial_that_lost_its_worker_too_often_is_a_failed_row(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    for key, again in (("a", "b"), ("b", "c")):
+        dispatcher.lost(key, "worker process 7 died")
+        assert store.trial(trial_id)["status_reason"] == "its worker died; it waits for another"
+        assert assigned(dispatcher, again).trial_id == trial_id
+    dispatcher.lost("c", "worker process 9 died")
+    row = store.trial(trial_id)
+    assert (row["status"], row["attempts"], row["error"]) == ("failed", 3, "worker process 9 died")
+    assert row["status_reason"] == "no worker could finish it"
+
+
+def test_where_no_worker_can_train_the_sweep_gives_up(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    for key in range(3 * 3 - 1):
+        assigned(dispatcher, str(key))
+        dispatcher.lost(str(key), "no torch")
+    assigned(dispatcher, "last")
+    with pytest.raises(ClusterError, match=r"3 trials lost their workers before one finished an epoch(?s:.*)no torch"):
+        dispatcher.lost("last", "no torch")
+
+
+def test_lost_workers_end_nothing_once_a_trial_has_trained(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    assigned(dispatcher, "a")
+    dispatcher.receive("a", epoch(1))
+    for key in range(9):
+        assigned(dispatcher, str(key))
+        dispatcher.lost(str(key), "gone")
+    assert dispatcher.receive("a", epoch(2))
+
+
+def test_interrupted_trials_are_the_first_that_the_next_driver_assigns(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    first, second = assigned(dispatcher, "a").trial_id, assigned(dispatcher, "b").trial_id
+    dispatcher.receive("b", epoch(1))
+    dispatcher.interrupt("enough")
+    assert store.trial(first)["status"] == "interrupted"
+    again = dispatcher_of(sweep, store)
+    assert [assigned(again, key).trial_id for key in "xy"] == [first, second]
+    assert assigned(again, "z").trial_id not in (first, second)
+    assert store.trial(second)["attempts"] == 2
+    assert again.receive("y", epoch(1))
+    assert len(store.epochs(second)) == 1
+
+
+def promotion(sweep: SweepConfig) -> SweepConfig:
+    return sweep.model_copy(update={"scheduler": AshaPromotion(grace_epochs=1, reduction_factor=2)})
+
+
+def test_a_paused_trial_goes_on_from_its_checkpoint_when_it_is_among_the_best(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    dispatcher = dispatcher_of(promotion(sweep), store)
+    first = assigned(dispatcher, "a").trial_id
+    assert not dispatcher.receive("a", epoch(1, accuracy=0.5))
+    row = store.trial(first)
+    assert (row["status"], row["epochs_trained"]) == ("stopped", 1)
+    assert row["status_reason"] == "place 1 of 1 at epoch 1; paused, goes on if it comes to be among the best"
+    assigned(dispatcher, "b")
+    assert not dispatcher.receive("b", epoch(1, accuracy=0.1))
+    again = assigned(dispatcher, "c")
+    assert again.trial_id == first
+    assert store.trial(first)["status"] == "running"
+    assert store.trial(first)["attempts"] == 2
+    assert store.trial(first)["wall_seconds"] is not None
+    assert dispatcher.receive("c", epoch(1, accuracy=0.5))
+    assert not dispatcher.receive("c", epoch(2, accuracy=0.6))
+    decisions = [(row["epoch"], row["decision"]) for row in store.epochs(first)]
+    assert decisions == [(1, "stop"), (2, "stop")]
+
+
+def test_workers_wait_for_a_rung_that_others_still_train_for(sweep: SweepConfig, store: ResultsStore) -> None:
+    hyperband = sweep.model_copy(update={"scheduler": Hyperband(grace_epochs=1, reduction_factor=3)})
+    dispatcher = dispatcher_of(hyperband, store)
+    names = [assigned(dispatcher, key).trial_id for key in "abcd"]
+    dispatcher.receive("d", Ending("completed"))
+    for key, accuracy in zip("ab", (0.1, 0.3), strict=True):
+        assert not dispatcher.receive(key, epoch(1, accuracy))
+        assert dispatcher.assign("e") == "wait"
+    dispatcher.receive("c", Ending("diverged", reason="not finite"))
+    assert assigned(dispatcher, "e").trial_id == names[1]
+    assert dispatcher.receive("e", epoch(2, 0.4))
+    assert not dispatcher.receive("e", epoch(3, 0.4))
+    assert dispatcher.assign("f") == "exhausted"
+    assert store.trial(names[1])["status"] == "completed"
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_promoted_trial_whose_driver_is_killed_goes_on_with_the_next(
+    sweep: SweepConfig, store: ResultsStore, reported: bool
+) -> None:
+    dispatcher = dispatcher_of(promotion(sweep), store)
+    first = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", epoch(1, accuracy=0.5))
+    assigned(dispatcher, "b")
+    dispatcher.receive("b", epoch(1, accuracy=0.1))
+    assert assigned(dispatcher, "c").trial_id == first
+    if reported:
+        assert dispatcher.receive("c", epoch(1, accuracy=0.5))
+    dispatcher.interrupt("killed")
+    again = dispatcher_of(promotion(sweep), store)
+    assert assigned(again, "x").trial_id == first
+    assert again.receive("x", epoch(1, accuracy=0.5))
+    assert assigned(again, "y").trial_id not in (first, "t0002")
+
+
+OUT_OF_MEMORY = Ending("out_of_memory", error="torch.OutOfMemoryError: ...")
+
+
+def on_cards(tmp_path: Path, *overrides: str) -> SweepConfig:
+    """All batches are of 64 images, so that micro-batches of 32 and 16 are the smaller ones."""
+    (tmp_path / "cards.yaml").write_text(SWEEP)
+    return load_sweep(tmp_path / "cards.yaml", ["trial.batch_size=64", *overrides])
+
+
+def test_a_share_of_a_card_is_charged_for_while_it_is_held(tmp_path: Path, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path, "resources={gpus: 0.5}"), store, nodes=(node("a", SMALL),))
+    trial_id = assigned(dispatcher, "a").trial_id
+    time.sleep(0.1)
+    dispatcher.receive("a", Ending("completed"))
+    row = store.trial(trial_id)
+    assert row["gpu_seconds"] == pytest.approx(0.5 * row["wall_seconds"], rel=0.2)
+
+
+def test_out_of_memory_leads_down_a_ladder_and_each_step_is_an_attempt(tmp_path: Path, store: ResultsStore) -> None:
+    sweep = on_cards(tmp_path)
+    dispatcher = dispatcher_of(sweep, store, nodes=(node("small", SMALL), node("large", LARGE)))
+    seen = []
+    for key in "abcdef":
+        assignment = assigned(dispatcher, key)
+        trial = TrialConfig.model_validate_json(assignment.trial_json)
+        assert trial.recompute == (key > "b")
+        seen.append((trial.micro_batch_size, assignment.resources.gpus, assignment.resources.node_id))
+        assert trial.batch_size == 64
+        dispatcher.receive(key, OUT_OF_MEMORY)
+    shares = [share for _, share, _ in seen]
+    assert [size for size, _, _ in seen] == [64, 32, 32, 32, 32, 16]
+    assert shares[0] < 1
+    assert shares[3:] == [1, 1, 1]
+    assert [name for _, _, name in seen] == ["small", "small", "small", "small", "large", "large"]
+    row = store.trial("t0001")
+    assert (row["status"], row["attempts"]) == ("failed", 6)
+    assert row["memory_steps"] == (
+        "micro-batches of 32 images instead of 64; activations computed again instead of kept; alone on RTX 4060; "
+        "a larger card than RTX 4060; micro-batches of 16 images instead of 32"
+    )
+    assert row["status_reason"].startswith("does not fit H100 (80 GB), alone and in micro-batches of 16 images; a card")
+    assert row["error"] == OUT_OF_MEMORY.error
+    assert assigned(dispatcher, "g").trial_id == "t0002"
+
+
+def test_memory_that_lacked_is_no_bad_value_and_the_other_trials_go_on(tmp_path: Path, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path), store, nodes=(node("a", SMALL),))
+    first, second = assigned(dispatcher, "a").trial_id, assigned(dispatcher, "b").trial_id
+    assert dispatcher.receive("b", epoch(1))
+    dispatcher.receive("a", OUT_OF_MEMORY)
+    assert store.trial(first)["status"] == "running"
+    assert store.epochs(first) == []
+    assert dispatcher.receive("b", epoch(2))
+    assert store.trial(second)["status"] == "running"
+
+
+def test_what_memory_lacked_is_known_to_the_next_driver(tmp_path: Path, store: ResultsStore) -> None:
+    sweep = on_cards(tmp_path)
+    dispatcher = dispatcher_of(sweep, store, nodes=(node("a", SMALL),))
+    trial_id = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", OUT_OF_MEMORY)
+    assert assigned(dispatcher, "b").trial_id == trial_id
+    dispatcher.receive("b", OUT_OF_MEMORY)
+    dispatcher.interrupt("enough")
+    again = assigned(dispatcher_of(sweep, store, nodes=(node("a", SMALL),)), "x")
+    assert again.trial_id == trial_id
+    trial = TrialConfig.model_validate_json(again.trial_json)
+    assert (trial.micro_batch_size, trial.recompute) == (32, True)
+
+
+def test_on_a_cpu_smaller_micro_batches_and_recomputing_are_the_whole_ladder(
+    tmp_path: Path, store: ResultsStore
+) -> None:
+    dispatcher = dispatcher_of(on_cards(tmp_path), store)
+    for key in "abcd":
+        assigned(dispatcher, key)
+        dispatcher.receive(key, OUT_OF_MEMORY)
+    assert store.trial("t0001")["status_reason"] == (
+        "does not fit the memory of its node, in micro-batches of 16 images"
+    )
+
+
+def test_a_trial_that_waits_for_a_node_that_is_gone_goes_to_another(tmp_path: Path, store: ResultsStore) -> None:
+    there = [node("small", SMALL), node("large", LARGE)]
+    sweep = on_cards(tmp_path)
+    placer = Placer(sweep.resources, lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    first = dispatcher.assign("a")
+    assert isinstance(first, Assignment)
+    assert dispatcher.stranded() == set()
+    del there[0]
+    assert dispatcher.stranded() == {"a"}
+    dispatcher.withdraw("a")
+    assert assigned(dispatcher, "b").trial_id == first.trial_id
+    assert dispatcher.live["b"].attempts == 1
+
+
+def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepConfig, store: ResultsStore) -> None:
+    nodes = (node("laptop", SMALL), node("server", LARGE))
+    dispatcher = dispatcher_of(sweep, store, nodes=nodes)
+    first = assigned(dispatcher, "a")
+    dispatcher.lost("a", "segmentation fault")
+    again = assigned(dispatcher, "b")
+    assert again.trial_id == first.trial_id
+    there = assigned(dispatcher, "c")
+    dispatcher.receive("b", Ending("completed"))
+    stays = read_placements(store.folder)
+    assert list(stays.trial_id) == [first.trial_id, first.trial_id, there.trial_id]
+    assert list(stays.attempt) == [1, 2, 1]
+    for row, assignment in zip(stays.itertuples(), (first, again, there), strict=True):
+        assert row.node == assignment.resources.node_id
+        assert row.card == {"laptop": "RTX 4060", "server": "H100"}[row.node]
+        assert (row.gpus, row.cpus) == (assignment.resources.gpus, assignment.resources.cpus)
+        assert row.gpu_memory_reserved_bytes == assignment.resources.memory_bytes
+    assert list(stays.ended_at.isna()) == [False, False, True]
+    assert (stays.began_at[1:].to_numpy() >= stays.began_at[:-1].to_numpy()).all()
+    assert stays.ended_at[0] <= stays.began_at[1] <= stays.ended_at[1]

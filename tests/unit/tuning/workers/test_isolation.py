@@ -1,0 +1,70 @@
+"""What a trial leaves behind in its process, the next does not find."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_tune.tuning.workers.isolation import ProcessState, spoils_the_process
+
+
+@pytest.fixture
+def state() -> Iterator[ProcessState]:
+    taken = ProcessState.taken()
+    yield taken
+    taken.restore()
+    gc.unfreeze()
+
+
+def test_every_switch_is_put_back(state: ProcessState) -> None:
+    torch.set_num_threads(7)
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.set_anomaly_enabled(True)
+    torch.set_float32_matmul_precision("medium")
+    torch._C._set_deterministic_algorithms(True)
+    torch.set_autocast_enabled("cpu", True)
+    torch.set_autocast_dtype("cpu", torch.float16)
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+    dirty = ProcessState.taken()
+    state.restore()
+    clean = ProcessState.taken()
+    generators = {"torch_generator", "numpy_generator", "python_generator"}
+    assert {key: value for key, value in vars(clean).items() if key not in generators} == {
+        key: value for key, value in vars(state).items() if key not in generators
+    }
+    assert dirty.threads == 7
+    assert dirty.deterministic
+
+
+def test_every_global_generator_is_put_back(state: ProcessState) -> None:
+    first = torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()
+    state.restore()
+    assert (torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()) == first
+
+
+def test_what_was_held_in_cycles_is_collected(state: ProcessState) -> None:
+    class Held:
+        alive = 0
+
+        def __init__(self) -> None:
+            self.cycle = self
+            Held.alive += 1
+
+        def __del__(self) -> None:
+            Held.alive -= 1
+
+    Held()
+    state.restore()
+    assert Held.alive == 0
+
+
+def test_only_a_failed_kernel_spoils_the_process() -> None:
+    assert spoils_the_process(torch.AcceleratorError("CUDA error: illegal memory access"))
+    assert not spoils_the_process(torch.OutOfMemoryError("out of memory"))
+    assert not spoils_the_process(ValueError("no"))
