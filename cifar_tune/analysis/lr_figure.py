@@ -30,9 +30,13 @@ LONGEST_LABEL = 40
 def schedule_trials(trials: pd.DataFrame, metric: str, sweep: SweepFile | None = None) -> dict[str, str]:
     """The best completed trial of every schedule, by what it is called, the best first.
 
-    Where one schedule is used throughout, of every learning rate of the grid. Empty where neither varies.
+    Where one schedule is used throughout, of every learning rate of the grid. Empty where neither is compared.
     """
     varied = [name for name in varied_parameters(trials, sweep) if name.startswith(SCHEDULE)]
+    if SCHEDULE + "name" not in varied and not any(
+        path.startswith("schedule") for path in (sweep.grid if sweep else ())
+    ):
+        varied = []
     if not varied and sweep is not None and RATE.removeprefix(CONFIGURATION_PREFIX) in sweep.grid:
         varied = [RATE]
     ranked = ranking(trials, metric, sweep=sweep)
