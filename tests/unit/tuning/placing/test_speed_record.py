@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.tuning.test_placement import SERVER, TRIAL, nodes_of
 
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.tuning.placing.ladder import NONE
@@ -14,6 +13,7 @@ from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.packing import WHOLE
 from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.placing.speed_record import Load, SpeedRecord, worthwhile
+from tests.unit.tuning.placing.test_placement import SERVER, TRIAL, nodes_of
 
 LOAD = Load(Conditions("H100", "bfloat16", "{}", 32), 128)
 
