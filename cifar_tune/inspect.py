@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   python -m cifar_tune.inspect results/quickstart --best
   python -m cifar_tune.inspect results/quickstart/t0004 cat.png dog.png --show gradcam
   python -m cifar_tune.inspect results/quickstart/t0004 --layers
-  python -m cifar_tune.inspect results/quickstart/t0004 --show filters features --layer layer2.0.conv1
+  python -m cifar_tune.inspect results/quickstart/t0004 --show features --layer stages.4
   python -m cifar_tune.inspect results/quickstart/t0004 --show landscape --points 25 --images 1024
 
 filters: of convolutions (--layer; else the first), and what they make of the images. features: maps layer by layer.

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from cifar_tune.__main__ import COMMANDS
 from cifar_tune.results import ResultsStore
 
 ROOT = Path(__file__).parents[1]
@@ -84,3 +85,8 @@ def test_every_file_that_a_page_links_to_is_there(page: str) -> None:
 
 def test_the_readme_links_to_every_guide() -> None:
     assert [str(guide) for guide in (ROOT / "docs").glob("*.md") if f"](docs/{guide.name})" not in README] == []
+
+
+def test_every_command_begins_a_row_of_the_table() -> None:
+    table = README[README.index("## Commands") : README.index("## A sweep file")]
+    assert sorted(re.findall(r"^\| `(?!python)(\w+)", table, re.MULTILINE)) == sorted([*COMMANDS, "config"])

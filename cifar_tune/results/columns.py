@@ -264,7 +264,8 @@ CONFIRMATION_COLUMNS = (
         "openings",
         "int",
         "",
-        "times it was opened: 1, and one more for each time that a worker died before the score came",
+        "times it was opened: 1, and one more for each time that a worker died before the score came, or that "
+        "`evaluate --again` asked for it",
     ),
     Column("commit", "string", "", "git commit of the code that opened it, `-dirty` where files differed"),
     Column("reason", "string", "", "what it was opened for"),

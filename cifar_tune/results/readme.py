@@ -51,8 +51,9 @@ twice: the first report of an epoch stays. NaN is written as a missing value.
 ## {confirmations_name}
 
 One row a retraining of one of the best configurations by `python -m cifar_tune.confirm`, in the order in which they
-were planned; configuration, seed and trained_on together are unique. This is the only place where the test split is
-opened, once a row; asked for again, the row answers. It follows from `confirm/ledger.jsonl`; the retrainings' own
+were planned; configuration, seed and trained_on together are unique among them. A model whose test split
+`python -m cifar_tune.evaluate` opened has a row too (`retrained` false). The test split is opened nowhere else, and
+each opening is in here; asked for again, the row answers. It follows from `confirm/ledger.jsonl`; the retrainings' own
 tables and checkpoints lie in `confirm/` too.
 
 {confirmations}
