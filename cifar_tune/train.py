@@ -144,8 +144,9 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resu
     console.print(beginning(opened), highlight=False)
     history = opened.state.history
     with ExitStack() as stack:
+        begun = options.tensorboard is not None and any(options.tensorboard.glob("*tfevents*"))
         board = stack.enter_context(EventFile(options.tensorboard)) if options.tensorboard else None
-        if board is not None:
+        if board is not None and not begun:
             for metrics in history:
                 board.write(metrics.epoch, asdict(metrics))
         try:

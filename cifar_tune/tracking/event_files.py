@@ -69,7 +69,7 @@ class TensorBoard:
         """Raises TrackingError where tensorboardX is not installed."""
         _summary_writer()
         self._folder = folder
-        self.place = str(folder)
+        self.place = str(folder.resolve())
         self.shown_by = f"tensorboard --logdir {folder}"
 
     def open_run(self, trial: TrackedTrial, name: str | None) -> TensorBoardRun:

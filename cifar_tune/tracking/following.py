@@ -55,9 +55,13 @@ class Following:
 
     def close(self) -> None:
         """Lets go of all runs; none of them is ended in the tracker."""
-        for run in self._open.values():
+        for trial_id in list(self._open):
+            self._close(trial_id)
+
+    def _close(self, trial_id: str) -> None:
+        run = self._open.pop(trial_id, None)
+        if run is not None:
             run.close()
-        self._open.clear()
 
     def _news(self, frames: Frames) -> Iterator[TrackedTrial]:
         """The trials of which the tracker has not all."""
@@ -76,7 +80,10 @@ class Following:
         known = self._record.trials.get(trial.trial_id)
         if known is not None and known.started_at != start:
             known = None
-        run = self._open.pop(trial.trial_id, None) or self._tracker.open_run(trial, known.run if known else None)
+            self._close(trial.trial_id)
+        run = self._open.get(trial.trial_id)
+        if run is None:
+            run = self._open[trial.trial_id] = self._tracker.open_run(trial, known.run if known else None)
         sent = Sent(run.name, known.epoch if known else 0, "", start)
         count = 0
         try:
@@ -88,9 +95,7 @@ class Following:
             run.write_outcome(trial)
             sent = replace(sent, status=trial.status)
             if trial.status != RUNNING:
-                run.close()
-            else:
-                self._open[trial.trial_id] = run
+                self._close(trial.trial_id)
         finally:
             self._record.trials[trial.trial_id] = sent
         return count

@@ -27,15 +27,16 @@ class SentRecord:
     """By trial, what was sent to one place."""
 
     def __init__(self, folder: Path, tracker: str, place: str) -> None:
-        """place: trials sent to another do not count.
+        """place: trials sent to another do not count. One inside the results folder moves with it.
 
         Raises:
             ResultsError: the file is damaged.
         """
         self._path = folder / RECORD_FOLDER / f"{tracker}.json"
-        self._place = place
+        inside = Path(place).is_relative_to(folder.resolve())
+        self._place = str(Path(place).relative_to(folder.resolve())) if inside else place
         self._all = self._read()
-        self.trials = {name: Sent(**values) for name, values in self._all.get(place, {}).items()}
+        self.trials = {name: Sent(**values) for name, values in self._all.get(self._place, {}).items()}
 
     def save(self) -> None:
         """Writes the record, whole or not at all.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from cifar_tune.errors import TrackingError
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.columns import STATUSES
 from cifar_tune.track import TRACKERS, main, open_tracker
+from cifar_tune.tracking.event_files import TensorBoard, TensorBoardRun
 from cifar_tune.tracking.following import Following
 from cifar_tune.tracking.record import SentRecord
+from cifar_tune.tracking.tracker import TrackedTrial
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -237,6 +240,43 @@ def test_a_tracker_that_fails_leaves_what_it_took_in_the_record(
         assert main([str(store.folder), "--to", "tensorboard", "--once"]) == 0
         assert "3 trials, 6 new epochs" in capsys.readouterr().out
     assert all(one.accuracy == {1: 1 / 16, 2: 2 / 16} for one in from_tensorboard(store.folder).values())
+
+
+def test_a_copy_of_a_folder_knows_what_its_own_event_files_hold(store: ResultsStore, tmp_path: Path) -> None:
+    with store:
+        assert main([str(store.folder), "--to", "tensorboard", "--once"]) == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(store.folder, copy)
+    following = Following(open_tracker("tensorboard", None, copy, "s"), record("tensorboard", copy))
+    assert following.send(load(copy)).epochs == 0
+    following.close()
+
+
+class Refusing(TensorBoard):
+    """A tracker whose runs take no outcome, and that counts those it opened."""
+
+    opened = 0
+
+    def open_run(self, trial: TrackedTrial, name: str | None) -> TensorBoardRun:
+        self.opened += 1
+        run = super().open_run(trial, name)
+        run.write_outcome = refuse  # type: ignore[method-assign]
+        return run
+
+
+def refuse(_: TrackedTrial) -> None:
+    raise TrackingError("not now")
+
+
+def test_a_run_that_failed_is_taken_up_again_and_no_second_one_opened(store: ResultsStore) -> None:
+    with store:
+        tracker = Refusing(store.folder / "tensorboard")
+        following = Following(tracker, record("tensorboard", store.folder))
+        for _ in range(3):
+            with pytest.raises(TrackingError, match="not now"):
+                following.send(load(store.folder))
+        following.close()
+    assert tracker.opened == 1
 
 
 @pytest.mark.parametrize(

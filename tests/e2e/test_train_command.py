@@ -59,7 +59,10 @@ def test_a_trial_is_trained_taken_further_and_reproduced(folder: Path, capsys: p
         "results/trials/small already holds a trial; --resume goes on with it, --output DIR starts another elsewhere\n"
     )
 
-    assert main(["small.yaml", "--set", "epochs=3", "--resume", "--csv", "further.csv"]) == 0
+    further = ["small.yaml", "--set", "epochs=3", "--resume", "--csv", "further.csv", "--tensorboard", "board"]
+    assert main(further) == 0
+    sizes = [path.stat().st_size for path in sorted((folder / "board").iterdir())]
+    assert sizes[1] < sizes[0], "one epoch, and not those before once more"
     assert "goes on after epoch 2" in capsys.readouterr().out
     assert losses(folder / "further.csv")[:2] == losses(folder / "first.csv")
 
