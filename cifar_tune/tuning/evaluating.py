@@ -102,7 +102,7 @@ class Evaluating:
 
         dataset = self._model.trial.dataset
         dataset.verify(root, "test")
-        if not self._planned:
+        if self.answer is None:
             self._begin(reason)
         opened_at = datetime.now(UTC).isoformat()
         self._store.note(OPENED, trial_id=self._name, opened_at=opened_at, commit=commit, reason=reason)
@@ -117,26 +117,29 @@ class Evaluating:
         self._file.publish()
 
     def _begin(self, reason: str) -> None:
+        """Writes down what of the plan, the row and its epochs is not there yet: a process may die between them."""
         trial, home = self._model.trial, self._home
         held_out = trial.dataset.validation_fraction > 0
-        self._store.note(
-            PLANNED,
-            trial_id=self._name,
-            source=home.trial_id if home.retraining is None else self._source(home.retraining),
-            configuration=configuration_text(trial),
-            seed=trial.seed,
-            trained_on=TRAIN if held_out else TRAIN_AND_VALIDATION,
-            retrained=False,
-            reason=reason,
-        )
-        self._store.update_trial(
-            self._name,
-            configuration=flatten(trial),
-            seed=trial.seed,
-            baseline=False,
-            status=RUNNING,
-            checkpoint=os.path.relpath(self._model.folder.resolve(), home.folder.resolve() / CONFIRM_FOLDER),
-        )
+        if not self._planned:
+            self._store.note(
+                PLANNED,
+                trial_id=self._name,
+                source=home.trial_id if home.retraining is None else self._source(home.retraining),
+                configuration=configuration_text(trial),
+                seed=trial.seed,
+                trained_on=TRAIN if held_out else TRAIN_AND_VALIDATION,
+                retrained=False,
+                reason=reason,
+            )
+        if self._name not in self._store.trial_ids():
+            self._store.update_trial(
+                self._name,
+                configuration=flatten(trial),
+                seed=trial.seed,
+                baseline=False,
+                status=RUNNING,
+                checkpoint=os.path.relpath(self._model.folder.resolve(), home.folder.resolve() / CONFIRM_FOLDER),
+            )
         for metrics in self._history:
             self._store.add_epoch(self._name, decision=CONTINUE.action, **asdict(metrics))
 

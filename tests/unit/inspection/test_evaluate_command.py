@@ -126,6 +126,28 @@ def test_the_opening_is_in_the_table_before_the_split_is_opened(
     assert row["test_accuracy"] != row["test_accuracy"]
 
 
+@pytest.mark.parametrize("step", ["update_trial", "add_epoch"])
+def test_killed_before_the_row_is_whole_the_next_run_makes_it_so_before_it_opens(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    checkpoint = read_checkpoint(sweep / "checkpoints" / "t0001" / "best")
+    device = NetworkPredictor(checkpoint, "cpu").device
+    with monkeypatch.context() as patch, evaluating(checkpoint) as record:
+        patch.setattr(ResultsStore, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            record.open_test_split(tmp_path, device, reason="why", commit="abc")
+        patch.undo()
+    assert notes(sweep) == [PLANNED]
+    with evaluating(checkpoint) as record:
+        record.open_test_split(tmp_path, device, reason="why", commit="abc")
+    assert notes(sweep) == [PLANNED, OPENED]
+    [row] = pd.read_parquet(sweep / CONFIRMATIONS_NAME).to_dict("records")
+    assert (row["openings"], row["epochs"]) == (1, len(checkpoint.history))
+
+
 def test_the_row_of_a_model_of_no_sweep_is_beside_it(checkpoints: Path, sweep: Path) -> None:
     assert home_of(checkpoints / "best").folder == checkpoints.resolve()
     assert home_of(sweep / "checkpoints" / "t0001" / "best").folder == sweep.resolve()
