@@ -141,8 +141,11 @@ def told(one: Written) -> str:
 
 def export_name(checkpoint: Path) -> str:
     """Returns SWEEP_TRIAL of a checkpoint in a results folder, else its own name, or that of a trial's file."""
-    trial = checkpoint.parent if checkpoint.name in ("best", "last", "previous") else checkpoint.with_suffix("")
-    trial = trial.absolute()
+    from cifar_tune.training.storage import trial_folder
+
+    checkpoint = checkpoint.absolute()
+    trial = trial_folder(checkpoint)
+    trial = checkpoint.with_suffix("") if trial == checkpoint else trial
     return f"{trial.parents[1].name}_{trial.name}" if trial.parent.name == "checkpoints" else trial.name
 
 
@@ -186,26 +189,29 @@ def provenance_of(trained: TrainedModel, checkpoint: Path) -> Provenance:
     known: dict[str, Any] = (
         {} if last is None else {"epoch": last.epoch, "validation_accuracy": last.validation_accuracy}
     )
-    return Provenance(**known, **of_results(checkpoint))
+    return Provenance(**known, **of_results(checkpoint, 0 if last is None else last.epoch))
 
 
-def of_results(checkpoint: Path) -> dict[str, Any]:
-    """Returns what a results folder tells of the trial whose checkpoint lies in it; nothing elsewhere."""
+def of_results(checkpoint: Path, epochs: int) -> dict[str, Any]:
+    """Returns what a results folder tells of the trial whose checkpoint lies in it; nothing elsewhere.
+
+    epochs: that the checkpoint was trained for.
+    """
     from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.results import load
-    from cifar_tune.results.confirmations import CONFIRM_FOLDER
+    from cifar_tune.training.storage import trial_folder
+    from cifar_tune.tuning.evaluating import home_of
 
-    checkpoint = checkpoint.absolute()
-    trial = checkpoint.parent
-    folder = trial.parents[1]
-    folder = folder.parent if folder.name == CONFIRM_FOLDER else folder
-    if trial.parent.name != "checkpoints" or not (folder / "trials.parquet").is_file():
+    checkpoint = checkpoint.resolve()
+    trial, folder = trial_folder(checkpoint), home_of(checkpoint).folder
+    if not (folder / "trials.parquet").is_file():
         return {}
     frames = load(folder)
     rows = frames.confirmations[frames.confirmations["test_accuracy"].notna()]
     # `evaluate` names the checkpoint itself; `confirm` the trial, whose last epoch it has scored.
     names = {one.relative_to(folder).as_posix() for one in (checkpoint, trial)[: 1 + (checkpoint.name == "last")]}
-    own = rows[rows["checkpoint"].isin(names)]
+    # A trial that went on since then has other weights there.
+    own = rows[rows["checkpoint"].isin(names) & rows["epochs"].eq(epochs)]
     retrained = frames.confirmations["checkpoint"].eq(trial.relative_to(folder).as_posix())
     trial_id = next(iter(frames.confirmations["trial_id"][retrained].astype(str)), trial.name)
     fresh = rows_of_confirm(rows[rows["trial_id"].eq(trial_id) & rows["status"].eq("completed")])
