@@ -55,7 +55,7 @@ class Resources(Strict):
     def _a_card_each(self) -> Resources:
         if self.gpus != "auto" and self.gpus > 1 and self.gpus % 1:
             raise ValueError(f"resources: gpus: {self.gpus:g}; a trial has a share of one card, or whole cards")
-        if self.gpus not in ("auto", 0) and self.ranks > 1 and self.gpus != self.ranks:
+        if self.gpus != "auto" and self.gpus and max(self.gpus, self.ranks) > 1 and self.gpus != self.ranks:
             raise ValueError(
                 f"resources: gpus: {self.gpus:g} and processes: {self.ranks}; each process has a card of its own, so "
                 "give one of them"
