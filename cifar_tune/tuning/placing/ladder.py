@@ -31,7 +31,8 @@ NONE = Relief()
 
 @dataclass(frozen=True)
 class Place:
-    """Where it ran out. card: its name; empty on a CPU. whole: the card was its own. largest_bytes: of any card."""
+    """Where it ran out. card: its name; empty on a CPU. whole: the card was its own. largest_bytes: of any card that it
+    may have."""
 
     card: str
     card_bytes: int

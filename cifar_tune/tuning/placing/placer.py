@@ -13,7 +13,7 @@ from cifar_tune.tuning.machines.nodes import Node
 from cifar_tune.tuning.placing.ladder import Place, Relief
 from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.packing import WHOLE, Room, Slice, empty_room, packed
-from cifar_tune.tuning.placing.placement import Request, policy_of, request_of, smallest_card
+from cifar_tune.tuning.placing.placement import Request, policy_of, request_of, slice_of, smallest_card
 
 LOOKED_AT = 64
 """Waiting trials that are considered at a time: after a resume there can be thousands."""
@@ -120,12 +120,12 @@ class Placer:
             return Place("", 0, whole=True, largest_bytes=0)
         if placed.resources.memory_bytes:
             self._needs.exceeded(placed.trial, placed.card, placed.resources.memory_bytes)
-        cards = [smallest_card(node.machine) for node in self._nodes() if node.machine.gpus]
+        machines = [node.machine for node in self._nodes() if slice_of(self._policy, node.machine, 0, alone=True)]
         return Place(
             placed.card.name,
             placed.card.usable_bytes,
             whole=placed.piece.card >= WHOLE,
-            largest_bytes=max(card.usable_bytes for card in cards),
+            largest_bytes=max((smallest_card(machine).usable_bytes for machine in machines), default=0),
         )
 
     def measured(self, key: str, peak_bytes: int, images_per_second: float) -> None:
