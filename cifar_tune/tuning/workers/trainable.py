@@ -46,9 +46,11 @@ class TrialRunner(TrialProcess, tune.Trainable):
         return True
 
     def cleanup(self) -> None:
-        self.drop()
-        if self._actors is not None:
-            self._actors.end()
+        try:
+            self.drop()
+        finally:
+            if self._actors is not None:
+                self._actors.end()
 
     def step(self) -> dict[str, Any]:
         return {MESSAGE: self._next_message()}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray.exceptions import RayActorError
 from torch import nn
 
 from cifar_tune.training.checkpoint import read_checkpoint
@@ -159,3 +160,21 @@ def test_a_trial_of_a_search_never_asks_for_the_test_split(tmp_path: Path, runne
     runner.setup(config(tmp_path))
     kinds = [type(step(runner)) for _ in range(3)]
     assert kinds == [EpochReport, EpochReport, Ending]
+
+
+def test_where_a_process_of_a_trial_is_dead_the_others_are_ended_all_the_same() -> None:
+    class OneDead:
+        ended = False
+
+        def drop(self) -> None:
+            raise RayActorError
+
+        def end(self) -> None:
+            self.ended = True
+
+    runner = TrialRunner.__new__(TrialRunner)
+    actors = OneDead()
+    vars(runner)["_actors"] = actors
+    with pytest.raises(RayActorError):
+        runner.cleanup()
+    assert actors.ended
