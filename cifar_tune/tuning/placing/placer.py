@@ -69,6 +69,8 @@ class Placer:
         self._smallest: dict[str, Slice] = {}
         self._steady: set[str] = set()
         """Trials whose card nobody came to or left since they last told of an epoch."""
+        self._settled: set[str] = set()
+        """Those of them beside whom all were steady then already, so that nobody starts during their next epoch."""
 
     def place(self, key: str, waiting: Sequence[tuple[TrialConfig, Relief]]) -> int | None:
         """Gives a place to the first waiting trial that may start now; returns which, None if none may.
@@ -81,7 +83,7 @@ class Placer:
             return None
         chosen = int(grants[0].trial)
         self._placed[key] = self._taken(requests[chosen].trial, grants[0].node_id, grants[0].piece)
-        self._steady -= self._on_card_of(key)
+        self._unsettle(key)
         return chosen
 
     def open_to_more(self, waiting: Sequence[tuple[TrialConfig, Relief]]) -> bool:
@@ -93,7 +95,7 @@ class Placer:
     def release(self, key: str) -> None:
         """Takes back what the trial holds."""
         if key in self._placed:
-            self._steady -= self._on_card_of(key)
+            self._unsettle(key)
             del self._placed[key]
 
     def __getitem__(self, key: str) -> Placed:
@@ -134,9 +136,17 @@ class Placer:
         if placed.card is None or placed.card.kind != "cuda" or placed.resources.processes > 1:
             return
         self._needs.measured(placed.trial, placed.card, peak_bytes)
-        if key in self._steady:
-            self._needs.trained(placed.trial, placed.card, len(self._on_card_of(key)), images_per_second)
+        company = self._on_card_of(key)
+        if key in self._settled:
+            self._needs.trained(placed.trial, placed.card, len(company), images_per_second)
         self._steady.add(key)
+        if company <= self._steady:
+            self._settled.add(key)
+
+    def _unsettle(self, key: str) -> None:
+        company = self._on_card_of(key)
+        self._steady -= company
+        self._settled -= company
 
     def _on_card_of(self, key: str) -> set[str]:
         """Returns the trials on this one's cards, itself among them."""

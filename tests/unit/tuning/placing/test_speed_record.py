@@ -50,7 +50,7 @@ def test_the_highest_speed_of_each_company_is_kept_for_the_next_sweep(tmp_path: 
     assert again.most(Load(LOAD.conditions, 64)) is None
 
 
-def test_what_neighbours_cost_is_learnt_from_epochs_between_which_nobody_came_or_left(tmp_path: Path) -> None:
+def test_what_neighbours_cost_is_learnt_from_epochs_in_which_nobody_came_left_or_was_starting(tmp_path: Path) -> None:
     needs = Needs(tmp_path, MemoryRecord())
     nodes = nodes_of(SERVER)
     placer = Placer(Resources(cpus=1), lambda: nodes, needs, trials=100)
@@ -61,7 +61,10 @@ def test_what_neighbours_cost_is_learnt_from_epochs_between_which_nobody_came_or
         placer.measured("a", 1, speed)
     assert placer.place("b", [(TRIAL, NONE)]) == 0
     assert placer["b"].numbers == placer["a"].numbers
-    for speed in (90.0, 40.0):
+    for speed in (90.0, 95.0):
+        placer.measured("a", 1, speed)
+    placer.measured("b", 1, 10.0)
+    for speed in (60.0, 40.0):
         placer.measured("a", 1, speed)
     (speeds,) = needs.speeds.speeds.values()
     assert speeds == {1: 100.0, 2: 40.0}
