@@ -82,10 +82,6 @@ class Restarts:
         """Tells whether the trial that comes after so many others was proposed before the last restart."""
         return started < self._began
 
-    def epochs_of(self, started: int) -> int:
-        """Returns how many epochs that trial was to have."""
-        return self._budgets.of(started)
-
     def stretched(self, epoch: int, started: int) -> int:
         """Returns where that trial's epoch stands among the epochs of a whole trial now."""
         return math.ceil(epoch * self._epochs / self._budgets.of(started))
