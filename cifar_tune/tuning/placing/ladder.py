@@ -1,4 +1,8 @@
-"""What is done when a trial runs out of memory. Pure. Steps change where and in what parts it trains, never what."""
+"""What is done when a trial runs out of memory. Pure.
+
+Steps change where and in what parts it trains; what BatchNorm normalises changes with the parts, and with that the
+results, unless `ghost_batch_size` says it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass, replace
 from cifar_tune.training.trial import TrialConfig
 
 SMALLEST_MICRO_BATCH = 16
-"""Images of a process, where they alone are what BatchNorm normalises; below, its statistics cost accuracy.
+"""Images that BatchNorm normalises together, where no `ghost_batch_size` says it; below, its statistics cost accuracy.
 
 Source: Wu & He 2018 (arXiv:1803.08494), figure 1."""
 
@@ -63,7 +67,8 @@ def relieved(relief: Relief, trial: TrialConfig, place: Place, processes: int = 
 def in_parts(trial: TrialConfig, parts: int, processes: int = 1) -> TrialConfig | None:
     """Returns the trial with its micro-batches cut into so many; None where BatchNorm or division forbids it."""
     size, rest = divmod(trial.micro_batch_size, parts)
-    smallest = processes * (trial.ghost_batch_size or SMALLEST_MICRO_BATCH)
+    together = trial.ghost_batch_size or SMALLEST_MICRO_BATCH
+    smallest = max(together, 2 * processes) if trial.sync_batch_norm else together * processes
     uneven = trial.ghost_batch_size is not None and size % smallest
     if rest or uneven or size < smallest:
         return None

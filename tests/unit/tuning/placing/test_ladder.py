@@ -56,6 +56,13 @@ def test_micro_batches_stay_whole_and_large_enough_for_batch_norm() -> None:
     assert relieved(NONE, again_of(32), CPU, processes=2) is None
 
 
+def test_processes_that_normalise_together_share_the_smallest_micro_batch_and_have_two_images_each() -> None:
+    assert in_parts(trial_of(64), 4, processes=4) is None
+    assert in_parts(trial_of(64, sync_batch_norm=True), 4, processes=4) is not None
+    assert in_parts(trial_of(64, sync_batch_norm=True), 8, processes=4) is None
+    assert in_parts(trial_of(64, sync_batch_norm=True), 4, processes=16) is None
+
+
 def test_groups_of_batch_norm_are_not_divided_however_small_they_are() -> None:
     assert in_parts(trial_of(96, ghost_batch_size=32), 2) is None
     assert in_parts(trial_of(96, ghost_batch_size=8), 12) == trial_of(96, ghost_batch_size=8, accumulation=12)
