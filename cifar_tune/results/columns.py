@@ -136,7 +136,9 @@ OUTCOME_COLUMNS = (
     Column("device_name", "string", "", "the device that trained it last, such as `NVIDIA H100 PCIe` or `cpu`"),
     Column("node", "string", "", "host name of the machine that trained it last"),
     Column("precision", "string", "", "arithmetic that `precision: auto` came to on that device"),
-    Column("gpu_memory_reserved_bytes", "int", "bytes", "device memory set aside for the trial; 0 on CPU"),
+    Column(
+        "gpu_memory_reserved_bytes", "int", "bytes", "device memory set aside for the trial, of all its cards; 0 on CPU"
+    ),
     Column(
         "micro_batch_size",
         "int",

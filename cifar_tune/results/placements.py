@@ -18,9 +18,9 @@ COLUMNS = ("trial_id", "attempt", "node", "card", "gpus", "cpus", "gpu_memory_re
 def read_placements(folder: Path) -> pd.DataFrame:
     """Returns a row for each stay of a trial on a node, in the order in which they began.
 
-    gpus: the share of a card. gpu_memory_reserved_bytes: of that card; 0 sets no limit. ended_at: when the driver took
-    the place back, which for a lost node is when it was found lost; missing while the trial is there, and of trials
-    whose driver was killed.
+    gpus: the share of a card, or whole cards. gpu_memory_reserved_bytes: of all of them; 0 sets no limit. ended_at:
+    when the driver took the place back, which for a lost node is when it was found lost; missing while the trial is
+    there, and of trials whose driver was killed.
 
     Raises:
         ResultsError: the folder holds no ledger, or a damaged one.

@@ -52,7 +52,7 @@ class TrialResources:
     """What one trial is given. node_id: Ray's.
 
     gpus: a share of one card, or a card for each of its processes. threads: of torch and OpenMP, in each process.
-    memory_bytes: of its share, beyond which its tensors may not go; 0 sets no limit.
+    memory_bytes: of its share of each card, beyond which its tensors may not go; 0 sets no limit.
     """
 
     cpus: float
@@ -69,6 +69,11 @@ class TrialResources:
             threads = f"{self.processes} processes of {threads}"
         gpus = f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}" if self.gpus else "no GPU"
         return f"{cores}, {threads}, {gpus}"
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Of all its cards together; 0 sets no limit."""
+        return self.memory_bytes * self.processes
 
     def of_each(self) -> dict[str, float]:
         """Returns what Ray is asked for, for each process."""

@@ -44,7 +44,7 @@ class Placed:
             "card": None if self.card is None else self.card.name,
             "gpus": self.resources.gpus,
             "cpus": self.resources.cpus,
-            "gpu_memory_reserved_bytes": self.resources.memory_bytes,
+            "gpu_memory_reserved_bytes": self.resources.reserved_bytes,
         }
 
     @property

@@ -130,9 +130,9 @@ def _device_facts(assignment: Assignment) -> dict[str, Any]:
 
     resources = assignment.resources
     if not assignment.device.startswith("cuda"):
-        return {"device_name": assignment.device, "gpu_memory_reserved_bytes": resources.memory_bytes}
+        return {"device_name": assignment.device, "gpu_memory_reserved_bytes": resources.reserved_bytes}
     card = torch.cuda.get_device_properties(assignment.device)
-    reserved = resources.memory_bytes or int(card.total_memory * resources.gpus)
+    reserved = resources.reserved_bytes or int(card.total_memory * resources.gpus)
     return {"device_name": card.name, "gpu_memory_reserved_bytes": reserved}
 
 

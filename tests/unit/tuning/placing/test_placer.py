@@ -35,3 +35,10 @@ def placer_of(**asked: Any) -> Placer:
 )
 def test_no_larger_card_is_promised_than_the_trial_may_have(asked: dict[str, Any], gigabytes: int) -> None:
     assert placer_of(**asked).ran_out("a").largest_bytes == gigabytes * GIGABYTE
+
+
+@pytest.mark.parametrize(
+    ("asked", "gigabytes"), [({"processes": 2}, 16), ({"cpus": 1}, 8), ({"cpus": 1, "trials_per_gpu": 2}, 0)]
+)
+def test_the_log_of_placements_has_the_memory_of_all_cards_of_a_trial(asked: dict[str, Any], gigabytes: int) -> None:
+    assert placer_of(**asked)["a"].entry()["gpu_memory_reserved_bytes"] == gigabytes * GIGABYTE

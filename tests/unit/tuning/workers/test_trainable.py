@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from torch import nn
 
 from cifar_tune.training.checkpoint import read_checkpoint
 from cifar_tune.training.datasets.digits import Digits
+from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.devices import TrialResources
 from cifar_tune.tuning.workers.messages import MESSAGE, Assignment, Ending, EpochReport, Message, Scored, Trained
 from cifar_tune.tuning.workers.trainable import TrialRunner
+from cifar_tune.tuning.workers.trial_process import facts_of
 
 TRIAL: dict[str, Any] = {
     "dataset": {"name": "digits", "train_size": 200},
@@ -178,3 +181,15 @@ def test_where_a_process_of_a_trial_is_dead_the_others_are_ended_all_the_same() 
     with pytest.raises(RayActorError):
         runner.cleanup()
     assert actors.ended
+
+
+@pytest.mark.parametrize(("memory_bytes", "reserved"), [(0, 200), (70, 140)])
+def test_the_memory_of_all_cards_of_a_trial_is_reserved_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int, reserved: int
+) -> None:
+    card = SimpleNamespace(name="H100", total_memory=100)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    resources = TrialResources(cpus=2, gpus=2, threads=1, processes=2, memory_bytes=memory_bytes)
+    assignment = replace(config(tmp_path)[MESSAGE], device="cuda:0", resources=resources)
+    trial = open_trial(TrialConfig.model_validate(TRIAL), root=tmp_path, device="cpu", checkpoints=None)
+    assert facts_of(trial, assignment)["gpu_memory_reserved_bytes"] == reserved
