@@ -158,7 +158,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
         version = manifest["format"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint") from None
     except (ValueError, TypeError, KeyError):
         raise CorruptCheckpointError(f"{path} is corrupt") from None

@@ -88,6 +88,11 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         Predictor.load(tmp_path)
 
 
+def test_a_file_in_a_checkpoint_is_no_checkpoint(checkpoints: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is no whole checkpoint"):
+        Predictor.load(checkpoints / "best" / "model.safetensors")
+
+
 def test_the_command_writes_the_same_as_csv_json_and_table(
     checkpoints: Path, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
