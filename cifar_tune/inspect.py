@@ -86,10 +86,12 @@ def inspect(options: argparse.Namespace) -> None:
     from cifar_tune.inspection.layers import find_layer
     from cifar_tune.inspection.page import write_page
     from cifar_tune.inspection.predictor import NetworkPredictor
+    from cifar_tune.inspection.trained import read_trained
     from cifar_tune.training.storage import trial_folder
 
     console = Console(soft_wrap=True, highlight=False)
-    network = NetworkPredictor.load(folder, options.device)
+    trained = read_trained(folder)
+    network = NetworkPredictor(trained, options.device)
     if options.layers:
         for name, module in network.model.named_modules():
             if name:
@@ -98,7 +100,7 @@ def inspect(options: argparse.Namespace) -> None:
     for name in options.layer:
         find_layer(network.model, name)
     filtered = _convolutions(options, network) or default_convolutions(network)
-    output = options.output or trial_folder(folder) / "inspection" / folder.name
+    output = options.output or trial_folder(trained.folder) / "inspection" / trained.folder.name
     told = f"{network.trial.model.name}, trained on {network.trial.dataset.name}, {network.info.classes} classes"
     sections = list(_sections(options, network, filtered, files, console))
     written = write_page(output, f"Inside {folder}", [told], sections)

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from cifar_tune.inspect import main
+from cifar_tune.inspection.export import export
+from cifar_tune.training.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -30,6 +32,13 @@ def test_it_writes_a_page_with_every_picture(
     assert page.count("data:image/png;base64,") == 8
     assert "https://" not in page
     assert str(output / "index.html") in capsys.readouterr().out
+
+
+def test_of_an_exported_file_the_page_is_in_the_models_folder(checkpoints: Path, picture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    export(read_checkpoint(checkpoints / "best"), folder)
+    assert main([str(folder / "model.safetensors"), str(picture), "--device", "cpu", "--show", "filters"]) == 0
+    assert (folder / "inspection" / "model" / "index.html").is_file()
 
 
 @pytest.mark.slow
