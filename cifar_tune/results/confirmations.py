@@ -6,7 +6,7 @@ table follows from that ledger alone. What `evaluate` opens the test split for i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
@@ -87,11 +87,25 @@ def confirmation_table(sweep_name: str, rows: Iterable[Mapping[str, Any]]) -> pa
     )
 
 
-def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def last_opening(notes: Iterable[tuple[str, Any]]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Returns the last opening that gave a score, and the score; where none did, the last one and nothing.
+
+    notes: kind and payload of those about one trial, oldest first.
+    """
+    opened: Mapping[str, Any] = {}
+    found: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    for kind, note in notes:
+        if kind == OPENED:
+            opened = note
+        elif kind == SCORED:
+            found = opened, note
+    return found or (opened, {})
+
+
+def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """One retraining, from its own row in trials.parquet and the notes about it."""
     opened = [note for kind, note in notes if kind == OPENED]
-    scored = [note for kind, note in notes if kind == SCORED]
-    last, score = (opened or [{}])[-1], (scored or [{}])[0]
+    last, score = last_opening(notes)
     reasons = [plan["reason"], *(note["reason"] for note in opened if "reason" in note)]
     values = {
         **trial,

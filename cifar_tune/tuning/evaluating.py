@@ -22,6 +22,7 @@ from cifar_tune.results.confirmations import (
     PLANNED,
     SCORED,
     ConfirmationsFile,
+    last_opening,
     retrainings_store,
 )
 from cifar_tune.results.ledger import LEDGER_NAME, events
@@ -83,13 +84,15 @@ class Evaluating:
     @property
     def answer(self) -> Answer | None:
         """What the test split gave for these weights, if it was opened for them before."""
-        scored = [note for note in self._store.notes(SCORED) if note["trial_id"] == self._name]
-        opened = [note for note in self._store.notes(OPENED) if note["trial_id"] == self._name]
-        if not scored:
+        told = ((one["kind"], one["payload"]) for one in events(self._store.folder / LEDGER_NAME, kind="note"))
+        notes = [(kind, note) for kind, note in told if note.get("trial_id") == self._name]
+        opening, score = last_opening(notes)
+        if not score:
             return None
-        figures = {"accuracy": scored[-1]["test_accuracy"], "loss": scored[-1]["test_loss"]}
-        reason = opened[-1].get("reason") or self._planned[0]["reason"]
-        return Answer(scored[-1].get("summary") or figures, opened[-1]["opened_at"], reason, len(opened))
+        figures = {"accuracy": score["test_accuracy"], "loss": score["test_loss"]}
+        reason = opening.get("reason") or self._planned[0]["reason"]
+        openings = sum(kind == OPENED for kind, _ in notes)
+        return Answer(score.get("summary") or figures, opening["opened_at"], reason, openings)
 
     def open_test_split(self, root: Path, device: torch.device, *, reason: str, commit: str | None) -> ImageSource:
         """Writes down that the test split is opened, then opens it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -87,6 +87,18 @@ def test_an_opening_that_gave_no_score_is_counted(folder: Path) -> None:
     ConfirmationsFile(folder).publish()
     assert load(folder).confirmations["openings"].tolist() == [1, 2]
     assert load(folder).confirmations["test_accuracy"].tolist() == [0.625, 0.5]
+
+
+def test_score_time_and_commit_are_those_of_the_last_opening_that_gave_a_score(folder: Path) -> None:
+    later = OPENED_AT + timedelta(days=1)
+    with ResultsStore.open(folder / CONFIRM_FOLDER) as store:
+        store.note(OPENED, trial_id="t0004-a", opened_at=later.isoformat(), commit="def")
+        store.note(SCORED, trial_id="t0004-a", test_accuracy=0.75, test_loss=0.5)
+        store.note(OPENED, trial_id="t0004-a", opened_at=(later + timedelta(days=1)).isoformat(), commit="torn away")
+    ConfirmationsFile(folder).publish()
+    row = load(folder).confirmations.iloc[0]
+    assert (row["test_accuracy"], row["test_loss"], row["opened_at"], row["commit"]) == (0.75, 0.5, later, "def")
+    assert row["openings"] == 3
 
 
 def test_a_planned_retraining_that_has_not_begun_has_no_row(folder: Path) -> None:
