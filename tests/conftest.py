@@ -12,6 +12,9 @@ import pytest
 # each other than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where there is no network, the hub's client tries again for half a minute.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 # A shell that starts this in the background has it ignore Ctrl-C, and commands under test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

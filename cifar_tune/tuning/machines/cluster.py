@@ -80,12 +80,15 @@ def connected(machine: Machine, *, address: str | None, log: Path) -> Iterator[N
     import ray
 
     if ray.is_initialized():
-        handlers = logging.getLogger("ray").handlers
+        logger = logging.getLogger("ray")
+        handlers = logger.handlers
         _log_to(log)
         try:
             yield
         finally:
-            logging.getLogger("ray").handlers = handlers
+            for handler in logger.handlers:
+                handler.close()
+            logger.handlers = handlers
         return
     _log_to(log)
     tune = threading.Thread(target=importlib.import_module, args=("ray.tune",))
