@@ -18,6 +18,7 @@ from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.training.flops import count_parameters
+from cifar_tune.training.trial import TrialConfig
 
 if TYPE_CHECKING:
     from cifar_tune.inspection.export import Written
@@ -209,13 +210,19 @@ def _training(trained: TrainedModel, provenance: Provenance) -> str:
         facts += [
             f"- data: `{trial.dataset.name}`, {images:,} images to train on and {held_out:,} to validate on, "
             f"of {trained.info.train_images:,} training images",
-            "- again: `python -m cifar_tune.train`, given this folder",
+            f"- again: `python -m cifar_tune.train`, given this folder{_initial_weights(trial)}",
         ]
     configuration = trial.model_dump(mode="json", exclude_defaults=True)
     for part in ("dataset", "model", "optimizer", "schedule", "loss"):
         if part in configuration:
             configuration[part] = {"name": getattr(trial, part).name} | configuration[part]
     return "\n".join(facts) + f"\n\n```yaml\n{_yaml(configuration)}```\n"
+
+
+def _initial_weights(trial: TrialConfig) -> str:
+    if trial.initial_weights is None:
+        return ""
+    return f", and by `--set initial_weights=PATH` the weights that it began from: `{Path(trial.initial_weights).name}`"
 
 
 def _yaml(value: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +94,7 @@ def export(
         ExportError: what `check_export` says, or a program's logits are not the network's.
     """
     check_export(trained, folder, formats, opset)
+    trained = _without_places(trained)
     if images is None and set(formats) & set(PROGRAMS):
         raise ExportError(f"formats {', '.join(PROGRAMS)} are checked on real images, and none were given")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,13 @@ def export(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return written
+
+
+def _without_places(trained: TrainedModel) -> TrainedModel:
+    """The model with its initial weights by name alone: their path means nothing elsewhere, and may tell too much."""
+    place = trained.trial.initial_weights
+    name = None if place is None else Path(place).name
+    return replace(trained, trial=trained.trial.model_copy(update={"initial_weights": name}))
 
 
 def _write(trained: TrainedModel, folder: Path, one: Format, images: Tensor | None, opset: int) -> Written:

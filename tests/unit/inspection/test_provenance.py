@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.export import of_results, provenance_of
+from cifar_tune.inspection.export import export
 from cifar_tune.results import ResultsStore
 from cifar_tune.results.confirmations import CONFIRM_FOLDER, PLANNED, SCORED, ConfirmationsFile
 from cifar_tune.training.checkpoint import read_checkpoint
@@ -32,6 +34,15 @@ def test_the_test_score_of_weights_that_were_there_before_is_not_the_networks(
     assert provenance_of(first, best).test_accuracy == 0.875
     assert len(checkpoint.history) == 2
     assert provenance_of(checkpoint, best).test_accuracy is None
+
+
+def test_an_export_names_its_initial_weights_and_not_their_place(checkpoints: Path, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(checkpoints / "best")
+    trial = checkpoint.trial.model_copy(update={"initial_weights": "/home/me/secret/theirs.pth"})
+    export(replace(checkpoint, trial=trial), tmp_path / "x")
+    assert json.loads((tmp_path / "x" / "trial.json").read_text())["initial_weights"] == "theirs.pth"
+    assert "initial_weights: theirs.pth" in (tmp_path / "x" / "README.md").read_text()
+    assert not any(b"secret" in file.read_bytes() for file in (tmp_path / "x").iterdir())
 
 
 @pytest.mark.parametrize("place", ["/model/best", "/model"])
