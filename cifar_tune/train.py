@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     trial = load_trial(trial_file(options.file), options.set)
     root = data_root(options.data)
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
-    check_trial(trial, trial.dataset.info(root))
+    check_trial(trial, trial.dataset.info(root), begun=options.resume)
     if options.compare is not None:
         return compare(trial, root, options.compare)
     check_output(output, resume=options.resume)

@@ -11,8 +11,10 @@ from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.training.trial import TrialConfig
 
 
-def check_trial(trial: TrialConfig, info: DatasetInfo) -> None:
+def check_trial(trial: TrialConfig, info: DatasetInfo, *, begun: bool = False) -> None:
     """Returns if every part of the trial can work with the data set.
+
+    begun: it goes on from a checkpoint, and needs its initial weights no more.
 
     Raises:
         ConfigError: with one problem for each part that cannot.
@@ -25,7 +27,7 @@ def check_trial(trial: TrialConfig, info: DatasetInfo) -> None:
             for place, augmentation in enumerate(trial.augmentations)
         ),
         ("loss", lambda: trial.loss.check(info)),
-        ("initial_weights", lambda: _check_initial_weights(trial, info)),
+        ("initial_weights", lambda: None if begun else _check_initial_weights(trial, info)),
     ]
     problems = [problem for path, check in parts if (problem := _problem(path, check)) is not None]
     if problems:

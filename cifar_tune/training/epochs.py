@@ -83,13 +83,15 @@ def open_trial(
         DeviceError: There is no such device.
         CheckpointError: The checkpoints are of another trial or format.
     """
-    check_trial(trial, trial.dataset.info(root))
+    folder = None if checkpoints is None else CheckpointFolder(checkpoints)
+    checkpoint = None if folder is None else _newest(folder, ranks)
+    check_trial(trial, trial.dataset.info(root), begun=checkpoint is not None)
     device = find_device(device)
     reset_peak_memory(device)
     data = load_data(trial.dataset, root, device)
-    state = create_state(trial, data.info, device, ranks)
-    folder = None if checkpoints is None else CheckpointFolder(checkpoints)
-    if folder is not None and (checkpoint := _newest(folder, ranks)) is not None:
+    begins = trial if checkpoint is None else trial.model_copy(update={"initial_weights": None})
+    state = create_state(begins, data.info, device, ranks)
+    if folder is not None and checkpoint is not None:
         restore(state, trial, checkpoint)
         if is_best(state.history) and ranks.leads:
             folder.keep_best(checkpoint.folder)

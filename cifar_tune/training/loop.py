@@ -56,7 +56,7 @@ def train_epochs(
         ConfigError: The trial and the data set do not suit each other.
         Diverged: The loss is no longer finite; the state is then of no use.
     """
-    check_trial(trial, data.info)
+    check_trial(trial, data.info, begun=state.epoch > 0)
     normalize = Normalization(data.info, state.device, channels_last=trial.channels_last)
     loss = trial.loss.build(data.info, state.device)
     backward = BackwardPass(state, loss, trial.accumulation, ranks, len(_own_rows(trial, ranks)) / trial.batch_size)

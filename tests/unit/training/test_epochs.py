@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 
 from cifar_tune.errors import CheckpointError, ConfigError, DeviceError
 from cifar_tune.training import epochs
@@ -117,6 +118,17 @@ def test_a_longer_trial_goes_on_from_a_shorter_one(tmp_path: Path) -> None:
     longer = run(digits_trial(epochs=4, schedule={"name": "constant"}), tmp_path)
     assert longer[:2] == short
     assert curve(longer) == curve(run(digits_trial(schedule={"name": "constant"}), None))
+
+
+def test_a_trial_goes_on_although_its_initial_weights_are_gone(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.safetensors"
+    trial = digits_trial(epochs=2, initial_weights=str(theirs))
+    safetensors.torch.save_file(trial.model.build(trial.dataset.info(Path())).state_dict(), theirs)
+    first = run(trial, tmp_path / "t", 1)
+    theirs.unlink()
+    assert run(trial, tmp_path / "t")[:1] == first
+    with pytest.raises(ConfigError, match=r"theirs\.safetensors is not there"):
+        run(trial, tmp_path / "new")
 
 
 def test_wrong_input_is_named_before_any_work(tmp_path: Path) -> None:
