@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from cifar_tune.training.checkpoint import packed, restore
 from cifar_tune.training.loop import train_epochs
@@ -146,12 +147,19 @@ def train(ranks: Ranks, changes: dict[str, Any], stop: int, folder: Path | None 
 
 def main(size: int, port: int, task: str, folder: Path, rest: list[str]) -> None:
     ranks = join(int(rest[-1]), size, port)
+    try:
+        work(ranks, task, folder, rest)
+    finally:
+        dist.destroy_process_group()
+
+
+def work(ranks: Ranks, task: str, folder: Path, rest: list[str]) -> None:
     if task == "on":
         train(ranks, {**PLAIN, **TOGETHER, "epochs": 3}, int(rest[0]), folder)
         return
     torch.set_num_threads(1)
     for name, (processes, changes, _) in CASES.items():
-        if processes == size:
+        if processes == ranks.size:
             history = train(ranks, {**PLAIN, **changes}, stop=10)
             if ranks.leads:
                 (folder / f"{name}.json").write_text(json.dumps([asdict(metrics) for metrics in history]))
