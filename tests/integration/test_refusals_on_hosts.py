@@ -28,7 +28,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("gpus", ["resources.gpus: a trial is to have 4 GPUs; there is ", "1 x NVIDIA GeForce RTX 4060 (9 GB)"]),
+        ("gpus", ["a trial is to have 4 GPUs of one node; there is ", "1 x NVIDIA GeForce RTX 4060 (9 GB)"]),
         ("gpu_memory", ["resources.gpu_memory: a trial is to have 40 GB; there is ", "at most 8.6 GB are free"]),
         ("no token", ["could not be joined", "must run on one of its nodes", "RAY_AUTH_TOKEN"]),
         ("not a node", ["could not be joined", "must run on one of its nodes", "ray start --address=10.77.0.1:6379"]),
