@@ -45,7 +45,9 @@ def test_the_cluster_file_passes_rays_own_validation() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     (cluster,) = documents("cluster.yaml")
-    validate_config(prepare_config(cluster))
+    prepared = prepare_config(cluster)
+    assert validate_config(prepared) is None, "it raises where something is wrong"
+    assert prepared["cluster_name"] == cluster["cluster_name"]
 
 
 def test_the_images_are_built_from_what_is_here_pinned_and_not_as_root() -> None:
