@@ -182,7 +182,7 @@ def _range(domain: Any) -> str:
 
 
 def _words(component: Any) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in component if key != "name")
+    options = ", ".join(f"{key} {value}" for key, value in component if key != "name" and value is not None)
     return f"{component.name} ({options})" if options else str(component.name)
 
 

@@ -17,6 +17,7 @@ from cifar_tune.config.paths import with_default_names
 from cifar_tune.config.population import population_findings
 from cifar_tune.config.schedulers import scheduler_findings
 from cifar_tune.config.space import Space
+from cifar_tune.config.spellings import respell
 from cifar_tune.config.sweep_config import SweepConfig, filled_in
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import ListOf, Strict
@@ -31,6 +32,7 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
     """
     document = read(path)
     apply(document, overrides)
+    respell(document)
     tree = filled_in(document.tree)
     try:
         sweep = SweepConfig.model_validate(tree)

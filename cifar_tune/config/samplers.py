@@ -13,7 +13,7 @@ class Tpe(Strict):
     """Tree-structured Parzen estimator. Source: Bergstra et al. 2011; Watanabe 2023 (arXiv:2304.11127)."""
 
     name: Literal["tpe"] = "tpe"
-    startup_trials: Count = 10
+    n_startup_trials: Count = 10
     """Random proposals before the model is used."""
     n_ei_candidates: Count = 24
     """Points drawn from the model of good trials, of which the most promising is proposed."""
@@ -23,6 +23,12 @@ class Tpe(Strict):
     """Models the parameters of each branch of a conditional space together; needs `multivariate`."""
     constant_liar: bool = True
     """Keeps away from trials that have no value yet, so that workers do not all try the same."""
+    prior_weight: Positive | None = None
+    """Of the even distribution among the kernels; null: Optuna's."""
+    consider_magic_clip: bool | None = None
+    """Keeps kernels from becoming too narrow; null: Optuna's."""
+    consider_endpoints: bool | None = None
+    """Counts the ends of a range as neighbours where kernels' widths are set; null: Optuna's."""
 
     @model_validator(mode="after")
     def _group_is_multivariate(self) -> Tpe:
@@ -41,7 +47,7 @@ class Gp(Strict):
     """Gaussian process with log expected improvement; for few, costly trials. Imports torch into the driver."""
 
     name: Literal["gp"] = "gp"
-    startup_trials: Count = 10
+    n_startup_trials: Count = 10
     """Random proposals before the model is used."""
     deterministic_objective: bool = False
     """Takes the objective to be without noise."""
@@ -51,7 +57,7 @@ class CmaEs(Strict):
     """Covariance matrix adaptation. Source: Hansen 2016 (arXiv:1604.00772). Choices are drawn at random."""
 
     name: Literal["cmaes"] = "cmaes"
-    startup_trials: Count = 1
+    n_startup_trials: Count = 1
     """Random proposals before the first generation."""
     sigma0: Positive | None = None
     """First standard deviation; null: a sixth of the narrowest range."""
@@ -81,6 +87,10 @@ class Qmc(Strict):
     """Randomises the sequence by the sweep's seed."""
 
 
+PARENTS = {"uniform": 2, "blxalpha": 2, "spx": 3, "sbx": 2, "vsbx": 2, "undx": 3}
+"""How many trials a crossover mixes. Source: Optuna's `nsgaii` crossovers, `n_parents`."""
+
+
 class Nsga2(Strict):
     """A genetic algorithm, for many trials. Source: Deb et al. 2002 (doi:10.1109/4235.996017)."""
 
@@ -92,7 +102,19 @@ class Nsga2(Strict):
     crossover_prob: Fraction = 0.9
     """Of a trial to have two parents."""
     swapping_prob: Fraction = 0.5
-    """Of each parameter to come from the other parent."""
+    """Of each parameter to come from the other parent, where `crossover` is uniform."""
+    crossover: Literal["uniform", "blxalpha", "spx", "sbx", "vsbx", "undx"] = "uniform"
+    """How two trials, of spx and undx three, are mixed; choices are always taken from one of them."""
+    mutation: Literal["polynomial"] | None = None
+    """How a number is changed; null: drawn anew. Choices are always drawn anew."""
+
+    @model_validator(mode="after")
+    def _enough_parents(self) -> Nsga2:
+        if self.population_size < (parents := PARENTS[self.crossover]):
+            raise ValueError(
+                f"`crossover: {self.crossover}` mixes {parents} trials; `population_size` must be at least {parents}"
+            )
+        return self
 
 
 AnySampler = Annotated[Tpe | Random | Gp | CmaEs | Qmc | Nsga2, Field(discriminator="name")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
+import optuna
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from cifar_tune.config.domains import Domain
-from cifar_tune.config.samplers import AnySampler
+from cifar_tune.config.samplers import PARENTS, AnySampler
+from cifar_tune.tuning.samplers import build_sampler
 from cifar_tune.tuning.studies.points import Point
 from cifar_tune.tuning.studies.studies import Study
 
@@ -150,3 +153,114 @@ def test_a_search_imports_neither_torch_nor_ray() -> None:
     code = "import sys, cifar_tune.tuning.search.search; print({'torch', 'ray', 'scipy'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+NOT_IN_A_FILE: Mapping[str, Mapping[str, str]] = {
+    "tpe": {
+        "consider_prior": "Optuna takes no heed of it since 4.3",
+        "gamma": "a function",
+        "weights": "a function",
+    },
+    "gp": {"independent_sampler": "an object"},
+    "cmaes": {
+        "independent_sampler": "an object",
+        "x0": "priors are for every sampler",
+        "consider_pruned_trials": "stopped trials count by their expected final value",
+        "restart_strategy": "Optuna takes no heed of it since 4.4",
+        "inc_popsize": "Optuna takes no heed of it since 4.4",
+        "source_trials": "`warm_start` gives them",
+    },
+    "qmc": {"independent_sampler": "an object"},
+    "nsga2": {
+        "elite_population_selection_strategy": "a function",
+        "child_generation_strategy": "a function",
+        "after_trial_strategy": "a function",
+    },
+}
+"""Arguments of Optuna's that no sweep file can hold, or that would mean nothing here."""
+
+OURS = ("seed", "constraints_func", "warn_independent_sampling", "warn_asynchronous_seeding")
+"""What the sweep gives a sampler itself."""
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "tpe": {
+        "n_startup_trials": 3,
+        "n_ei_candidates": 7,
+        "multivariate": False,
+        "group": False,
+        "constant_liar": False,
+        "prior_weight": 2.0,
+        "consider_magic_clip": False,
+        "consider_endpoints": True,
+    },
+    "random": {},
+    "gp": {"n_startup_trials": 4, "deterministic_objective": True},
+    "cmaes": {
+        "n_startup_trials": 2,
+        "sigma0": 0.3,
+        "popsize": 6,
+        "use_separable_cma": False,
+        "with_margin": False,
+        "lr_adapt": True,
+    },
+    "qmc": {"qmc_type": "halton", "scramble": False},
+    "nsga2": {
+        "population_size": 6,
+        "mutation_prob": 0.5,
+        "crossover_prob": 0.4,
+        "swapping_prob": 0.3,
+        "crossover": "undx",
+        "mutation": "polynomial",
+    },
+}
+"""Other values than the defaults, of every option."""
+
+
+def sampler_of(name: str, options: Mapping[str, Any]) -> AnySampler:
+    made: AnySampler = TypeAdapter(AnySampler).validate_python({"name": name, **options})
+    return made
+
+
+@each_sampler
+def test_every_argument_of_optunas_that_a_file_can_hold_is_an_option(sampler: AnySampler) -> None:
+    known = set(inspect.signature(type(build_sampler(sampler, 1, 1)).__init__).parameters) - {"self", *OURS}
+    assert set(type(sampler).model_fields) - {"name"} == known - set(NOT_IN_A_FILE.get(sampler.name, {}))
+    assert set(OPTIONS[sampler.name]) == set(type(sampler).model_fields) - {"name"}
+
+
+@each_sampler
+def test_options_reach_optuna_as_they_are_written(sampler: AnySampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = type(build_sampler(sampler, 1, 1))
+    given: dict[str, Any] = {}
+
+    class Told(theirs):  # type: ignore[misc, valid-type]
+        def __init__(self, **arguments: Any) -> None:
+            given.update(arguments)
+            super().__init__(**arguments)
+
+    monkeypatch.setattr(optuna.samplers, theirs.__name__, Told)
+    options = dict(OPTIONS[sampler.name])
+    build_sampler(sampler_of(sampler.name, options), 1, 1)
+    named = {name: options.pop(name) for name in ("crossover", "mutation") if name in options}
+    assert {name: given[name] for name in options} == options
+    assert all(type(given[name]).__name__.lower().startswith(value) for name, value in named.items())
+
+
+@each_sampler
+@each_space
+def test_a_sampler_with_other_options_proposes_in_the_space_and_by_its_seed(
+    sampler: AnySampler, space: Mapping[str, Any]
+) -> None:
+    other = sampler_of(sampler.name, OPTIONS[sampler.name])
+    first, again = (run(study_of(other, space), 9) for _ in range(2))
+    assert answers_of(first) == answers_of(again)
+    assert all(study_of(other, space).covers(point.answers) for point in first)
+
+
+@pytest.mark.parametrize("crossover", PARENTS)
+def test_every_crossover_breeds(crossover: str) -> None:
+    parents = PARENTS[crossover]
+    bred = sampler_of("nsga2", {"population_size": parents, "crossover": crossover})
+    assert len(run(study_of(bred, NESTED), 3 * parents)) == 3 * parents
+    with pytest.raises(ValidationError, match=f"at least {parents}" if parents > 2 else "greater than or equal to 2"):
+        sampler_of("nsga2", {"population_size": parents - 1, "crossover": crossover})

@@ -65,7 +65,7 @@ def test_sampler_and_scheduler_come_from_the_sweep_file_or_by_name(
     assert "random; asha (" in shown
     assert "grace_epochs 2, reduction_factor 2, brackets 1)" in shown
     assert main([str(table), "--sweep", str(sweep), "--sampler", "tpe", "--scheduler", "none", *few]) == 0
-    assert re.search(r"^tpe \(startup_trials 10,.*\); none", capsys.readouterr().out, re.M)
+    assert re.search(r"^tpe \(n_startup_trials 10,.*\); none", capsys.readouterr().out, re.M)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ trial:
 search:
   model.width: {int: [1, 16]}
 objective: [{metric: validation_accuracy}, {metric: num_parameters}]
-sampler: {name: tpe, startup_trials: 6}
+sampler: {name: tpe, n_startup_trials: 6}
 scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}
 trials_per_study: 12
 """

@@ -34,7 +34,7 @@ search:
   optimizer.momentum: {float: [0.0, 0.95]}
   batch_size: {int: [16, 64], step: 16}
   loss.label_smoothing: {choice: [0.0, 0.1]}
-sampler: {name: tpe, startup_trials: 4}
+sampler: {name: tpe, n_startup_trials: 4}
 scheduler: {name: asha, grace_epochs: 1, reduction_factor: 3, audit_fraction: 0.2}
 trials_per_study: 16
 """

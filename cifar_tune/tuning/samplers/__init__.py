@@ -67,23 +67,20 @@ def build_sampler(
 
     given: trials of other sweeps, by which CMA-ES begins. Source: Nomura et al. 2021 (arXiv:2012.06932).
     """
-    options = {key: value for key, value in config if key not in ("name", "startup_trials")}
+    options = {key: value for key, value in config if key != "name" and value is not None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         match config:
             case Tpe():
-                return optuna.samplers.TPESampler(n_startup_trials=config.startup_trials, seed=seed, **options)
+                return optuna.samplers.TPESampler(seed=seed, **options)
             case Random():
                 return optuna.samplers.RandomSampler(seed=seed)
             case Gp():
-                return optuna.samplers.GPSampler(
-                    n_startup_trials=config.startup_trials, seed=seed, warn_independent_sampling=False, **options
-                )
+                return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False, **options)
             case CmaEs():
                 options |= {"source_trials": list(given)} if given else {}
-                return optuna.samplers.CmaEsSampler(
-                    n_startup_trials=config.startup_trials, seed=seed, warn_independent_sampling=False, **options
-                )
+                return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **options)
             case Qmc():
                 return optuna.samplers.QMCSampler(
                     seed=study_seed,
@@ -92,4 +89,22 @@ def build_sampler(
                     **options,
                 )
             case Nsga2():
-                return optuna.samplers.NSGAIISampler(seed=seed, **options)
+                return optuna.samplers.NSGAIISampler(seed=seed, **{**options, **_breeding(config)})
+
+
+def _breeding(config: Nsga2) -> Mapping[str, Any]:
+    """Returns Optuna's form of what a file names."""
+    from optuna.samplers import nsgaii
+
+    kinds = (
+        nsgaii.BLXAlphaCrossover,
+        nsgaii.SPXCrossover,
+        nsgaii.SBXCrossover,
+        nsgaii.VSBXCrossover,
+        nsgaii.UNDXCrossover,
+    )
+    crossovers = {kind.__name__.removesuffix("Crossover").lower(): kind for kind in kinds}
+    found = crossovers.get(config.crossover)
+    crossover = nsgaii.UniformCrossover(config.swapping_prob) if found is None else found()
+    mutation = {} if config.mutation is None else {"mutation": nsgaii.PolynomialMutation()}
+    return {"crossover": crossover, **mutation}

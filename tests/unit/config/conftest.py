@@ -64,7 +64,7 @@ objective:
   metric: validation_loss
 sampler:
   name: tpe
-  startup_trials: 5
+  n_startup_trials: 5
 scheduler:
   name: asha
   reduction_factor: 4

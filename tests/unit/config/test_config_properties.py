@@ -93,7 +93,7 @@ SWEEPS = st.fixed_dictionaries(
             },
         ),
         "objective": st.fixed_dictionaries({"metric": st.sampled_from(["validation_accuracy", "validation_loss"])}),
-        "sampler": component("tpe", startup_trials=st.integers(1, 99)) | component("random"),
+        "sampler": component("tpe", n_startup_trials=st.integers(1, 99)) | component("random"),
         "trials_per_study": st.integers(1, 10_000),
         "resources": st.fixed_dictionaries({}, optional={"gpu_memory": st.just("auto") | POSITIVE}),
     },

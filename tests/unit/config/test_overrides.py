@@ -55,11 +55,11 @@ def test_a_component_left_to_its_default_can_be_set_into(write: Write) -> None:
     text = "name: x\ntrial: {dataset: {name: digits}, model: {name: resnet18}, optimizer: {name: sgd, lr: 0.1}, epochs: 2}\n"
     sweep = load_sweep(
         write(text=text),
-        ["trial.schedule.rise=0.2", "sampler.startup_trials=3", "trial.loss.label_smoothing=0.1"],
+        ["trial.schedule.rise=0.2", "sampler.n_startup_trials=3", "trial.loss.label_smoothing=0.1"],
     )
     assert sweep.trial.schedule.model_dump()["rise"] == 0.2
     assert sweep.trial.loss.model_dump()["label_smoothing"] == 0.1
-    assert sweep.sampler == Tpe(startup_trials=3)
+    assert sweep.sampler == Tpe(n_startup_trials=3)
 
 
 def test_later_overrides_build_on_earlier_ones(write: Write) -> None:

@@ -33,7 +33,7 @@ SWEEP: dict[str, Any] = {
         "epochs": EPOCHS,
     },
     "search": {"optimizer.lr": {"float": [0.001, 1.0], "log": True}},
-    "sampler": {"name": "tpe", "startup_trials": 5},
+    "sampler": {"name": "tpe", "n_startup_trials": 5},
     "trials_per_study": 40,
 }
 SCHEDULERS = {

@@ -25,7 +25,7 @@ trial:
   epochs: 3
 search:
   optimizer.lr: {float: [0.001, 1.0]}
-sampler: {name: tpe, startup_trials: 2}
+sampler: {name: tpe, n_startup_trials: 2}
 scheduler: {name: asha, grace_epochs: 1, audit_fraction: 0.0}
 trials_per_study: 9
 """

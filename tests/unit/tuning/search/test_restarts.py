@@ -154,7 +154,7 @@ def test_no_trial_after_the_restart_is_compared_with_one_before_it(folder: Path)
 def test_a_driver_that_dies_on_the_way_is_followed_by_one_that_does_the_same(
     folder: Path, tmp_path: Path, deaths: tuple[int, ...]
 ) -> None:
-    whole, sampler = tmp_path / "whole", "sampler={name: tpe, startup_trials: 2}"
+    whole, sampler = tmp_path / "whole", "sampler={name: tpe, n_startup_trials: 2}"
     longer = sweep_of(folder, *LONGER, "trials_per_study=8", sampler)
     for one, dying in ((whole, ()), (folder, deaths)):
         finish(one, sweep_of(folder, sampler), "new")

@@ -116,7 +116,7 @@ def test_an_epoch_reported_again_gets_its_recorded_decision_and_no_second_row(tm
 
 def test_a_diverged_or_failed_trial_leaves_the_study_able_to_go_on(tmp_path: Path) -> None:
     with ResultsStore.create(tmp_path / "x", sweep_name="digits") as store:
-        search = Search(sweep_of(sampler={"name": "tpe", "startup_trials": 2}), store)
+        search = Search(sweep_of(sampler={"name": "tpe", "n_startup_trials": 2}), store)
         for number, proposal in enumerate(proposals_of(search)):
             if number % 3 == 0:
                 search.end(proposal.trial_id, "diverged", "training loss is not finite")
