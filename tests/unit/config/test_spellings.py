@@ -44,7 +44,7 @@ def test_what_is_wrong_under_another_name_is_found_at_its_line(tmp_path: Path) -
         load_sweep(written(tmp_path, text, "priors", "startup_trials"))
     first, second = str(error.value).splitlines()
     assert "sweep.yaml:10:77: search.optimizer.choice.0.lr.prior.strength: must be a number above 0" in first
-    assert "sweep.yaml:13:36: sampler.n_startup_trials: must be a whole number of at least 1, got 0" in second
+    assert "sweep.yaml:13:38: sampler.n_startup_trials: must be a whole number of at least 1, got 0" in second
 
 
 def test_a_key_under_both_names_is_refused(tmp_path: Path) -> None:
