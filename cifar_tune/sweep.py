@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,24 +188,23 @@ def _train(
     from cifar_tune.tuning.sweeping import train_sweep
 
     console = Console()
-    with Interruption() as interruption, results_of(folder, sweep, mode) as (store, aside):
-        if aside is not None:
-            console.print(f"moved the sweep that was there to {aside}", soft_wrap=True, markup=False, highlight=False)
+    tell = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+    with Interruption() as interruption, results_of(folder, sweep, mode, tell) as store:
         record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
         limits = limits_of(sweep, root)
         for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+            tell(line)
         search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME))
         train_sweep(sweep, search, store, console, root, machine, address, interruption, _guard_line)
         for study, reason in search.barren().items():
             told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
-            console.print(f"{told} {reason}", soft_wrap=True, markup=False, highlight=False)
+            tell(f"{told} {reason}")
         usable = search.progress().usable
         met = interruption.time_is_over or search.ended_by
         if met is not None and not interruption.requested:
             record_end(folder / ENVIRONMENT_NAME, met.told)
             hint = "; a larger limit with --resume goes on"
-            console.print(f"ended by {met.told}{hint}", soft_wrap=True, markup=False, highlight=False)
+            tell(f"ended by {met.told}{hint}")
     if interruption.requested:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED

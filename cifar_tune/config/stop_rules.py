@@ -23,7 +23,7 @@ class StopRules(Strict):
     target: float | None = None
     """Value of the objective that some trial has reached after some epoch."""
     no_improvement_trials: Count | None = None
-    """Trials ended that were started after the best one."""
+    """Trials ended that were started after the best one; not before each cell of the grid has had one."""
     probability_of_improvement: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Bound on the estimated probability that any of the trials left would be better than the best one."""
     min_delta: NonNegative = 0.0
@@ -34,9 +34,12 @@ OF_ONE_OBJECTIVE = ("target", "no_improvement_trials", "probability_of_improveme
 """Rules about the best trial: there is none where several objectives are weighed against each other."""
 
 
-def stop_findings(stop: StopRules, metrics: Sequence[str], planned: int) -> Iterator[Finding]:
-    """Yields what of the stop rules does not suit the sweep. planned: trials of all studies."""
+def stop_findings(stop: StopRules, metrics: Sequence[str], planned: int, cells: int) -> Iterator[Finding]:
+    """Yields what of the stop rules does not suit the sweep. planned: trials of all studies. cells: of the grid."""
     trials, target = stop.trials, stop.target
+    if trials is not None and trials < cells:
+        message = f"must be at least {cells}, one for each cell of the grid, got {trials}"
+        yield Finding(("stop", "trials"), message)
     if trials is not None and trials > planned:
         message = f"must be at most {planned}, all trials that `trials_per_study` gives, got {trials}; raise it too"
         yield Finding(("stop", "trials"), message)

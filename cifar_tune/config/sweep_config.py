@@ -137,8 +137,9 @@ class SweepConfig(Strict):
     def _can_run(self) -> SweepConfig:
         findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
         findings += [*objectives_findings(dict(self)), *population_findings(dict(self))]
-        planned = self.trials_per_study * len(self.cells())
-        findings += stop_findings(self.stop, [one.metric for one in self.objectives], planned)
+        cells = len(self.cells())
+        metrics = [one.metric for one in self.objectives]
+        findings += stop_findings(self.stop, metrics, self.trials_per_study * cells, cells)
         if findings:
             raise found(findings)
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +56,8 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
 
 
 @contextmanager
-def results_of(folder: Path, sweep: SweepConfig, mode: Mode) -> Iterator[tuple[ResultsStore, Path | None]]:
-    """Yields what `open_results` returns, and closes it.
+def results_of(folder: Path, sweep: SweepConfig, mode: Mode, tell: Callable[[str], object]) -> Iterator[ResultsStore]:
+    """Yields the store of `open_results`, and closes it. tell: is told where an older sweep was moved to.
 
     Where a new sweep is refused before it has proposed a trial, nothing of it is left, and an older one is moved back.
     """
@@ -65,12 +65,15 @@ def results_of(folder: Path, sweep: SweepConfig, mode: Mode) -> Iterator[tuple[R
     store, aside = open_results(folder, sweep, mode)
     try:
         with store:
-            yield store, aside
+            if aside is not None:
+                tell(f"moved the sweep that was there to {aside}")
+            yield store
     except CifarTuneError:
         if mode in ("new", "fresh") and not store.trial_ids():
             shutil.rmtree(folder)
             if aside is not None:
                 aside.rename(folder)
+                tell(f"moved it back to {folder}: no trial of the new sweep was begun")
             elif empty:
                 folder.mkdir()
         raise
@@ -159,13 +162,10 @@ def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
         return
     old, new = (one.model_dump(mode="json", by_alias=True) for one in (before, sweep))
     changed = dict(_differences(old, new))
-    if mode == "restart" and sweep.trial.epochs <= before.trial.epochs:
-        raise ResultsError(
-            f"{folder}: --restart trains its completed trials anew with more epochs; trial.epochs was"
-            f" {before.trial.epochs}, is {sweep.trial.epochs}"
-        )
+    restart = mode == "restart"
+    if restart:
+        changed.setdefault("trial.epochs", (before.trial.epochs, sweep.trial.epochs))
     if mode != "resume" and changed:
-        restart = mode == "restart"
         changed = {path: pair for path, pair in changed.items() if not may_change(path, before, sweep, restart=restart)}
     elif mode == "extend":
         raise ResultsError(
@@ -173,7 +173,7 @@ def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
             f"or with --set trials_per_study={2 * before.trials_per_study}; trial.epochs and ranges may change, too"
         )
     if changed:
-        told = {key: reason_against(key, before, sweep) if mode != "resume" else "" for key in changed}
+        told = {key: "" if mode == "resume" else reason_against(key, before, sweep, restart=restart) for key in changed}
         lines = [f"  {key}: was {was!r}, is {now!r}{told[key]}" for key, (was, now) in changed.items()]
         hint = "--extend adds trials; " if set(changed) == {"trials_per_study"} and mode == "resume" else ""
         raise ResultsError(

@@ -33,11 +33,18 @@ def may_change(path: str, before: SweepConfig, after: SweepConfig, *, restart: b
     return path.startswith("search.") and path.endswith(RANGES) and not isinstance(after.sampler, CmaEs)
 
 
-def reason_against(path: str, before: SweepConfig, after: SweepConfig) -> str:
-    """Returns why a change that an extended sweep may make elsewhere cannot be made here; empty where there is none."""
+def reason_against(path: str, before: SweepConfig, after: SweepConfig, *, restart: bool = False) -> str:
+    """Returns why a change that an extended sweep may make elsewhere cannot be made here; empty where there is none.
+
+    restart: completed trials are trained anew.
+    """
     if isinstance(after.scheduler, Pbt) and path in ("trials_per_study", "trial.epochs"):
         return " (a population trains side by side, and has come to its end)"
-    if path == "trial.epochs" and after.trial.epochs > before.trial.epochs:
+    if path == "trials_per_study":
+        return " (it can only become more)"
+    if path == "trial.epochs" and after.trial.epochs <= before.trial.epochs:
+        return " (--restart trains completed trials anew with more)" if restart else " (it can only become more)"
+    if path == "trial.epochs":
         names = ", ".join(bound_schedules(after))
         return (
             f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs; with"

@@ -52,6 +52,7 @@ class StopMonitor:
         self._studies = {name: place for place, name in enumerate(studies)}
         self._planned = planned
         self._sign = sign
+        self._begun: set[str] = set()
         self._study, self._ended = array("q"), array("b")
         self._best, self._final = array("d"), array("d")
         self._met = self._kept()
@@ -65,6 +66,7 @@ class StopMonitor:
 
     def started(self, study: str) -> None:
         """Takes in the next trial."""
+        self._begun.add(study)
         self._study.append(self._studies[study])
         self._ended.append(0)
         self._best.append(-math.inf)
@@ -105,7 +107,7 @@ class StopMonitor:
 
     def _no_improvement(self, best: float) -> Met | None:
         limit = self._rules.no_improvement_trials
-        if limit is None:
+        if limit is None or len(self._begun) < len(self._studies):
             return None
         reached = np.frombuffer(self._best) >= best - self._rules.min_delta
         after = int(np.frombuffer(self._ended, np.int8)[int(reached.argmax()) + 1 :].sum())

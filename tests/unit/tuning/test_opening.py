@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,24 +78,24 @@ def test_fresh_moves_the_old_folder_aside_and_loses_nothing(tmp_path: Path, swee
     assert store.trial_ids() == []
 
 
-def refuse(folder: Path, sweep: SweepConfig, mode: Mode, *, proposed: bool = False) -> None:
-    with results_of(folder, sweep, mode) as (store, _):
+def refuse(folder: Path, sweep: SweepConfig, mode: Mode, *, proposed: bool = False) -> list[str]:
+    """Returns what was told."""
+    told: list[str] = []
+    with suppress(DeviceError), results_of(folder, sweep, mode, told.append) as store:
         if proposed:
             store.update_trial("t0001", status="running")
         raise DeviceError("no node has such a card")
+    return told
 
 
 def test_a_sweep_that_is_refused_before_its_first_trial_leaves_nothing(tmp_path: Path, sweep: SweepConfig) -> None:
     folder = tmp_path / "results"
-    with pytest.raises(DeviceError):
-        refuse(folder, sweep, "new")
+    assert refuse(folder, sweep, "new") == []
     assert not folder.exists()
     folder.mkdir()
-    with pytest.raises(DeviceError):
-        refuse(folder, sweep, "new")
+    assert refuse(folder, sweep, "new") == []
     assert [*folder.iterdir()] == []
-    with pytest.raises(DeviceError):
-        refuse(folder, sweep, "new", proposed=True)
+    refuse(folder, sweep, "new", proposed=True)
     with ResultsStore.open(folder) as store:
         assert store.trial_ids() == ["t0001"]
 
@@ -106,8 +107,11 @@ def test_a_sweep_that_was_there_is_there_again_if_its_successor_is_refused(
     folder = tmp_path / "results"
     make(folder, sweep)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(DeviceError):
-        refuse(folder, sweep, mode)
+    told = refuse(folder, sweep, mode)
+    if mode == "fresh":
+        moved, back = told
+        assert moved.startswith(f"moved the sweep that was there to {folder}.")
+        assert back == f"moved it back to {folder}: no trial of the new sweep was begun"
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert after.keys() == before.keys()
     assert after["sweep.yaml"] == before["sweep.yaml"]

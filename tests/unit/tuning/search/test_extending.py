@@ -151,12 +151,18 @@ def test_a_study_ignores_trials_outside_its_new_range_and_proposes_inside(
 
 def test_what_may_not_change_is_named_with_its_old_and_new_value(folder: Path) -> None:
     open_as(folder, sweep_of(folder), "new").close()
-    other = sweep_of(folder, "trial.epochs=2", "trial.batch_size=64", "trials_per_study=12", "seed=1")
-    with pytest.raises(ResultsError) as caught:
-        open_as(folder, other, "extend")
-    for line in ("trial.epochs: was 3, is 2", "trial.batch_size: was 128, is 64", "seed: was 0, is 1"):
-        assert line in str(caught.value)
-    assert "trials_per_study: was" not in str(caught.value)
+    wrong = ("trial.epochs: was 3, is 2", "trial.batch_size: was 128, is 64", "seed: was 0, is 1")
+    overrides = ("trial.epochs=2", "trial.batch_size=64", "seed=1")
+    modes: tuple[Mode, ...] = ("extend", "restart")
+    for mode in modes:
+        with pytest.raises(ResultsError) as caught:
+            open_as(folder, sweep_of(folder, *overrides, "trials_per_study=12"), mode)
+        assert all(line in str(caught.value) for line in wrong)
+        assert "trials_per_study: was" not in str(caught.value)
+        with pytest.raises(ResultsError) as caught:
+            open_as(folder, sweep_of(folder, *overrides, "trials_per_study=4"), mode)
+        assert all(line in str(caught.value) for line in wrong)
+        assert "trials_per_study: was 9, is 4 (it can only become more)" in str(caught.value)
     open_as(folder.with_name("c"), sweep_of(folder, "sampler={name: cmaes}"), "new").close()
     changed = sweep_of(folder, "sampler={name: cmaes}", "search.optimizer.lr={float: [0.1, 1.0]}")
     with pytest.raises(ResultsError, match="cmaes has adapted to the old range"):

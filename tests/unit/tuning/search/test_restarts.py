@@ -224,7 +224,7 @@ def test_optunas_journal_holds_the_trials_of_before_as_they_were(folder: Path) -
     [
         (
             ("trials_per_study=9",),
-            "--restart trains its completed trials anew with more epochs; trial.epochs was 4, is 4",
+            "trial.epochs: was 4, is 4 .--restart trains completed trials anew with more",
         ),
         ((*LONGER, "seed=1"), "seed: was 0, is 1"),
     ],

@@ -80,6 +80,7 @@ def run(search: Search, value: Value) -> int:
         ("{no_improvement_trials: 4}", falling, 5, "stop.no_improvement_trials: 4 trials brought nothing better"),
         ("{no_improvement_trials: 4, min_delta: 0.035}", rising, 40, None),
         ("{no_improvement_trials: 3, min_delta: 0.5}", rising, 4, "stop.no_improvement_trials: 3 trials brought"),
+        ("{no_improvement_trials: 1}", falling, 2, "stop.no_improvement_trials: 1 trials brought nothing better"),
         ("{trials: 9, target: 0.15}", rising, 5, "stop.target"),
         ("{trials: 3, target: 0.15}", rising, 3, "stop.trials"),
         ("{}", rising, 40, None),
@@ -97,6 +98,13 @@ def test_the_first_rule_that_is_met_ends_the_sweep_and_is_noted(
     assert (search.ended_by is None) == (told is None)
     assert len(notes) == (told is not None)
     assert all(note.startswith(told or "") for note in notes)
+
+
+def test_no_cell_stays_empty_because_others_bring_nothing_better(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "{no_improvement_trials: 1}", "grid.model.width=[4, 8]")
+    with ResultsStore.create(tmp_path / "x", sweep_name=sweep.name) as store:
+        assert run(Search(sweep, store), falling) == len(sweep.cells()) == 4
+        assert len({store.trial(trial_id)["study"] for trial_id in store.trial_ids()}) == 4
 
 
 def test_a_target_for_a_loss_is_reached_from_above(tmp_path: Path) -> None:
@@ -242,6 +250,7 @@ def test_a_rule_about_time_is_none_of_the_search(tmp_path: Path) -> None:
     [
         ("{trials: 0}", (), "stop.trials: must be a whole number of at least 1"),
         ("{trials: 41}", (), "stop.trials: must be at most 40, all trials that `trials_per_study` gives, got 41"),
+        ("{trials: 1}", (), "stop.trials: must be at least 2, one for each cell of the grid, got 1"),
         ("{hours: 0}", (), "stop.hours: must be a number above 0"),
         ("{gpu_hours: many}", (), "stop.gpu_hours: must be a number above 0"),
         ("{target: 95}", (), "stop.target: validation_accuracy is a fraction: must be from 0 to 1, got 95; write 0.95"),
