@@ -44,7 +44,10 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
     rung = _last_stop(own) if row["status"] == STOPPED else None
     sentences = [_ended(row, rung)]
     if rung is not None and metric in epochs.columns:
-        sentences += _comparison(_at_rung(trials, epochs, row["study"], rung), epochs, rung, metric)
+        there = _at_rung(trials, epochs, row["study"], rung)
+        sentences += _comparison(there, epochs, rung, metric)
+        if any(mark in str(row["status_reason"]) for mark in (PAUSED, REPLACED)):
+            sentences += _of_those_that_went_on(trials, epochs, there, rung, metric)
         if PAUSED in str(row["status_reason"]):
             sentences.append("It paused there: it goes on, or would have, once it is among the best.")
         if REPLACED in str(row["status_reason"]):
@@ -58,7 +61,10 @@ def why(trials: pd.DataFrame, epochs: pd.DataFrame, trial_id: str, metric: str =
     if spared is not None:
         sentences.append(_spared(spared))
         if metric in epochs.columns:
-            sentences += _comparison(_at_rung(trials, epochs, row["study"], spared), epochs, spared, metric)
+            there = _at_rung(trials, epochs, row["study"], spared)
+            sentences += _comparison(there, epochs, spared, metric)
+            if spared["decision"] == "stop":
+                sentences += _of_those_that_went_on(trials, epochs, there, spared, metric)
     return "\n".join([*sentences, *_passed(own, spared)])
 
 
@@ -164,6 +170,28 @@ def _comparison(there: pd.DataFrame, epochs: pd.DataFrame, rung: pd.Series, metr
         yield f"Better there{found.other_words}: {_named(found.better, metric, cutoff)}."
     if len(there) > rung["rung_size"]:
         yield f"Of all {len(there)} trials that came to this rung so far it is place {found.place_in_the_end}."
+
+
+def _of_those_that_went_on(
+    trials: pd.DataFrame, epochs: pd.DataFrame, there: pd.DataFrame, rung: pd.Series, metric: str
+) -> Iterator[str]:
+    """How many went on from a rung where trials pause, and what the last of them had more than the trial."""
+    names = there["trial_id"].astype(str)
+    last = epochs.groupby(epochs["trial_id"].astype(str))["epoch"].max()
+    rungs = epochs[epochs["rung"].notna()]
+    last_rung = rungs.groupby(rungs["trial_id"].astype(str))["rung"].max()
+    audited = trials["audited"].fillna(False).astype(bool) if "audited" in trials else pd.Series(False, trials.index)
+    spared = names.isin(trials.loc[audited, "trial_id"].astype(str)) & (names.map(last_rung) == rung["rung"])
+    went_on = _ordered(there[(names.map(last) > there["epoch"]) & ~spared], metric)
+    if went_on.empty:
+        yield "None of them has gone on so far."
+        return
+    worst, value = float(went_on[metric].iloc[-1]), float(rung[metric])
+    behind = _better(went_on[metric].tail(1), value, metric).all()
+    missed = (
+        f", the last with {_written(metric, worst)}: {_difference(metric, abs(worst - value))} short" if behind else ""
+    )
+    yield f"{len(went_on)} of the {len(there)} that came there went on{missed}."
 
 
 @dataclass(frozen=True)

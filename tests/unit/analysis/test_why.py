@@ -166,9 +166,38 @@ def test_a_trial_that_is_paused_is_told_so_and_one_of_several_objectives_its_fro
     assert told(folder, "t1")[1:] == [
         "Its validation accuracy was 50.00 %; nobody could go on before more had come.",
         "Of all 2 trials that came to this rung so far it is place 1.",
+        "None of them has gone on so far.",
         "It paused there: it goes on, or would have, once it is among the best.",
     ]
     assert told(folder, "t2")[1:] == ["It was on front 2 of the objectives there; the first fronts go on."]
+
+
+def test_where_trials_wait_it_is_told_who_went_on_in_the_end_and_by_how_much_they_were_better(
+    make_sweep: MakeSweep,
+) -> None:
+    """Of four, two go on when all have come; the last of the others does for an audit."""
+
+    def fill(store: ResultsStore) -> None:
+        for place, value in enumerate((0.50, 0.40, 0.55, 0.30), start=1):
+            rank = sorted((0.50, 0.40, 0.55, 0.30)[:place], reverse=True).index(value) + 1
+            reason = f"place {rank} of {place} at epoch 2; paused, goes on if it can"
+            gone = value != 0.40
+            status = {"status": "completed" if gone else "stopped", "status_reason": None if gone else reason}
+            store.update_trial(f"t{place}", study="all", audited=value == 0.30, **status)
+            arrive(store, f"t{place}", value, decision="stop", rung_size=place, rung_rank=rank, rung_cutoff=None)
+            if gone:
+                store.add_epoch(f"t{place}", 3, validation_accuracy=0.6, decision="continue")
+
+    folder = make_sweep("s", fill)
+    assert told(folder, "t2")[3:] == [
+        "Of all 4 trials that came to this rung so far it is place 3.",
+        "2 of the 4 that came there went on, the last with 50.00 %: 10.00 points short.",
+        "It paused there: it goes on, or would have, once it is among the best.",
+    ]
+    assert told(folder, "t2", "validation_loss")[4] == (
+        "2 of the 4 that came there went on, the last with 0.5: 0.1 short."
+    )
+    assert "2 of the 4 that came there went on, the last with 50.00 %: 20.00 points short." in told(folder, "t4")
 
 
 def test_a_trial_that_paused_and_went_on_is_told_so(make_sweep: MakeSweep) -> None:
