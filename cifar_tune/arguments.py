@@ -55,28 +55,37 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, runs: bool = True) -> Non
 
 
 STDIN = Path("-")
+ADDRESSES = "http:", "https:"
+"""The first part of a path that is none."""
 
 
-def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """Returns the files, all pictures below the folders, and STDIN, in order.
+def picture_files(paths: Sequence[Path]) -> tuple[list[Path], list[DatasetError]]:
+    """Returns the files, all pictures below the folders, and STDIN, in order; and of the other paths what is wrong.
 
     Raises:
-        DatasetError: one is not there, or a folder has no picture.
+        DatasetError: paths were given, and none is a picture.
     """
     from cifar_tune.training.datasets.folder import IMAGE_SUFFIXES
 
     found: list[Path] = []
+    refused: list[DatasetError] = []
     for path in paths:
-        if path == STDIN:
+        if path.is_dir():
+            files = (one for one in sorted(path.rglob("*")) if one.suffix.lower() in IMAGE_SUFFIXES)
+            inside = [one for one in files if one.is_file()]
+            found += inside
+            if not inside:
+                refused.append(DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})"))
+        elif path == STDIN or path.exists():
             found.append(path)
-            continue
-        inside = [one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix.lower() in IMAGE_SUFFIXES]
-        if path.is_dir() and not inside:
-            raise DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})")
-        if not path.exists():
-            raise DatasetError(f"{path} is not there; name a picture, or a folder of them")
-        found += inside if path.is_dir() else [path]
-    return found
+        elif path.parts[0] in ADDRESSES:
+            address = str(path).replace(":/", "://", 1)
+            refused.append(DatasetError(f"{address} is not fetched; `curl -s {address} | ...` with - for IMAGE is"))
+        else:
+            refused.append(DatasetError(f"{path} is not there; name a picture, or a folder of them"))
+    if refused and not found:
+        raise DatasetError("\n".join(map(str, refused)))
+    return found, refused
 
 
 MARKERS = "manifest.json", "config.json"

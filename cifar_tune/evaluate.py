@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
+    from cifar_tune.figures.section import Table
     from cifar_tune.inspection.evaluation import Evaluation
-    from cifar_tune.inspection.page import Table
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.inspection.speed import Speed
     from cifar_tune.training.checkpoint import TrainedModel
@@ -197,8 +197,8 @@ def _rich(table: Table) -> RichTable:
     from rich.table import Table as RichTable
 
     shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    for place, head in enumerate(table.heads):
-        shown.add_column(head, justify="left" if place < table.words else "right", overflow="fold")
+    for head, left in zip(table.heads, table.left, strict=True):
+        shown.add_column(head, justify="left" if left else "right", overflow="fold")
     for row in table.rows:
         shown.add_row(*row)
     return shown

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count, picture_files
-from cifar_tune.errors import CheckpointError, DatasetError
+from cifar_tune.errors import CheckpointError, DatasetError, ExportError
 from cifar_tune.exits import exit_status
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def run(options: argparse.Namespace) -> None:
     from cifar_tune.inspection.hub import check_hub, push
     from cifar_tune.inspection.trained import read_trained
 
+    if options.opset and "onnx" not in options.format:
+        raise ExportError("--opset is of format onnx, which is not asked for: add --format onnx")
     opset = options.opset or DEFAULT_OPSET
     trained = read_imported(folder, options) if is_trial else read_trained(folder)
     check_export(trained, output, options.format, opset)
@@ -163,9 +165,11 @@ def real_images(trained: TrainedModel, options: argparse.Namespace) -> Tensor:
     from cifar_tune.training.datasets.data_root import data_root
 
     if options.check_on:
-        files = picture_files(options.check_on)[:CHECK_IMAGES]
+        files, refused = picture_files(options.check_on)
+        if refused:
+            raise refused[0]
         predictor = NetworkPredictor(trained, "cpu")
-        return torch.from_numpy(np.stack([predictor.pixels(file) for file in files]))
+        return torch.from_numpy(np.stack([predictor.pixels(file) for file in files[:CHECK_IMAGES]]))
     try:
         data = load_data(trained.trial.dataset, data_root(options.data), torch.device("cpu"))
     except DatasetError as error:

@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import STDIN, add_checkpoint, add_data, checkpoint_folder, count, picture_files
-from cifar_tune.errors import InspectionError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cifar_tune.inspection.inspection import Pictures
-    from cifar_tune.inspection.page import Section
+    from cifar_tune.figures.section import Section
+    from cifar_tune.inspection.pictures import Pictures
     from cifar_tune.inspection.predictor import NetworkPredictor
 
 VIEWS = ("filters", "features", "gradcam", "landscape")
 DEFAULT_VIEWS = VIEWS[:3]
-PICTURES = 4
-"""Validation images that are looked at where none is given, of classes far apart."""
+IMAGES, IMAGES_ON_A_CPU = 1024, 128
+"""Of the loss landscape."""
 
 EXAMPLES = """examples:
   python -m cifar_tune.inspect results/quickstart --best
@@ -33,9 +32,11 @@ EXAMPLES = """examples:
 
 filters: of convolutions (--layer; else the first), and what they make of the images. features: maps layer by layer.
 gradcam: where the network looks; of tgn per expert, with the gate's probabilities. landscape: the loss around the
-weights before and after training, and its sharpness; that takes 2 (P + P * P) passes over the images: minutes.
+weights before and after training, and its sharpness; that takes minutes on a CPU, and says how many before it begins.
 
-exit status: 0 done; 2 the input is wrong.
+A picture that cannot be read is reported, and the others are looked at.
+
+exit status: 0 done; 2 the input is wrong, be it one picture of many.
 """
 
 
@@ -57,8 +58,11 @@ def command_line() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--layer", action="append", default=[], metavar="NAME", help="look at it; may be repeated")
     parser.add_argument("--layers", action="store_true", help="only list the layers")
-    parser.add_argument("--images", type=count, default=256, metavar="N", help="of the loss landscape (default: 256)")
-    parser.add_argument("--points", type=_points, default=15, metavar="P", help="along each side (default: 15; odd)")
+    parser.add_argument(
+        "--images", type=count, metavar="N",
+        help=f"of the loss landscape (default: {IMAGES}, on a CPU {IMAGES_ON_A_CPU})",
+    )  # fmt: skip
+    parser.add_argument("--points", type=_points, default=11, metavar="P", help="along each side (default: 11; odd)")
     parser.add_argument("--span", type=_span, default=1.0, metavar="X", help="of a side, in filter norms (default: 1)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="(default: inspection/ beside the checkpoint)")
     add_data(parser)
@@ -71,20 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_status(lambda: inspect(options))
 
 
-def inspect(options: argparse.Namespace) -> None:
-    """Draws and writes what was asked for.
+def inspect(options: argparse.Namespace) -> int:
+    """Draws and writes what was asked for, and says what pictures cannot be read; returns the exit status.
 
     Raises:
-        CifarTuneError: the checkpoint, a picture, a layer or the data are not there, or cannot be read.
+        CifarTuneError: the checkpoint, all pictures, a layer or the data are not there, or cannot be read.
     """
     folder = checkpoint_folder(options.checkpoint, best=options.best)
-    files = picture_files(options.pictures)
+    files, refused = picture_files(options.pictures)
 
     from rich.console import Console
 
     from cifar_tune.inspection.inspection import default_convolutions
     from cifar_tune.inspection.layers import find_layer
     from cifar_tune.inspection.page import write_page
+    from cifar_tune.inspection.pictures import given_pictures
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.inspection.trained import read_trained
     from cifar_tune.training.storage import trial_folder
@@ -96,17 +101,27 @@ def inspect(options: argparse.Namespace) -> None:
         for name, module in network.model.named_modules():
             if name:
                 console.print(f"{name:<32} {type(module).__name__}", markup=False)
-        return
+        return DONE
     for name in options.layer:
         find_layer(network.model, name)
     filtered = _convolutions(options, network) or default_convolutions(network)
     output = options.output or trial_folder(trained.folder) / "inspection" / trained.folder.name
     told = f"{network.trial.model.name}, trained on {network.trial.dataset.name}, {network.info.classes} classes"
-    sections = list(_sections(options, network, filtered, files, console))
+    pictures = None
+    if files:
+        content = ((file.name, sys.stdin.buffer.read() if file == STDIN else file) for file in files)
+        pictures, unreadable = given_pictures(network, content)
+        refused += unreadable
+        if (shown := len(pictures.labels)) < len(files) - len(unreadable):
+            console.print(f"The first {shown} of {len(files)} pictures are looked at; name others for them.")
+    sections = list(_sections(options, network, filtered, pictures, console))
     written = write_page(output, f"Inside {folder}", [told], sections)
     console.print(f"Written: {written[0]}", markup=False)
     for file in written[1:]:
         console.print(f"         {file}", markup=False)
+    for error in refused:
+        print(error, file=sys.stderr)
+    return WRONG_INPUT if refused else DONE
 
 
 def _convolutions(options: argparse.Namespace, network: NetworkPredictor) -> list[str]:
@@ -123,7 +138,7 @@ def _sections(
     options: argparse.Namespace,
     network: NetworkPredictor,
     filtered: Sequence[str],
-    files: Sequence[Path],
+    pictures: Pictures | None,
     console: Console,
 ) -> Iterator[Section]:
     from rich.progress import Progress
@@ -131,16 +146,18 @@ def _sections(
     from cifar_tune.inspection.inspection import (
         feature_sections,
         filter_sections,
+        fixed_images,
         gradcam_sections,
         landscape_sections,
-        losses_needed,
     )
+    from cifar_tune.inspection.landscape import passes_needed, seconds_of_a_pass
+    from cifar_tune.inspection.pictures import validation_pictures
     from cifar_tune.inspection.trial_data import trial_data
     from cifar_tune.training.datasets.data_root import data_root
 
     root = data_root(options.data)
     if set(options.show) & set(DEFAULT_VIEWS):
-        pictures = _given(network, files) if files else _of_validation(network, root)
+        pictures = pictures or validation_pictures(network, root)
         if "gradcam" in options.show:
             yield from gradcam_sections(network, options.layer[-1] if options.layer else None, pictures)
         if "filters" in options.show:
@@ -148,43 +165,19 @@ def _sections(
         if "features" in options.show:
             yield from feature_sections(network, options.layer, pictures)
     if "landscape" in options.show:
+        most = options.images or (IMAGES_ON_A_CPU if network.device.type == "cpu" else IMAGES)
+        images = fixed_images(network, trial_data(network, root).train, most)
+        passes = passes_needed(options.points)
+        minutes = passes * seconds_of_a_pass(network.model, images) / 60
+        console.print(
+            f"Loss landscape: {passes:,} passes over {len(images):,} training images at most, "
+            f"{f'about {minutes:.0f} min' if minutes > 1 else 'a minute at most'}; --points and --images make them less"
+        )
         with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("losses", total=losses_needed(options.points))
+            task = progress.add_task("passes", total=passes)
             yield from landscape_sections(
-                network,
-                trial_data(network, root).train,
-                images=options.images,
-                points=options.points,
-                span=options.span,
-                done=lambda: progress.advance(task),
+                network, images, options.points, options.span, lambda number: progress.advance(task, number)
             )
-
-
-def _given(network: NetworkPredictor, files: Sequence[Path]) -> Pictures:
-    """The pictures of the user's files, at the network's resolution. Raises DatasetError."""
-    import numpy as np
-
-    from cifar_tune.inspection.inspection import Pictures
-
-    content = [sys.stdin.buffer.read() if file == STDIN else file for file in files]
-    pixels = np.stack([network.pixels(one, place) for place, one in enumerate(content)])
-    return Pictures(pixels, tuple(file.name for file in files))
-
-
-def _of_validation(network: NetworkPredictor, root: Path) -> Pictures:
-    """The first validation image of each of a few classes, far apart. Raises CifarTuneError."""
-    import numpy as np
-
-    from cifar_tune.inspection.inspection import Pictures
-    from cifar_tune.inspection.trial_data import trial_data
-
-    source = trial_data(network, root).validation
-    labels = source.labels.cpu().numpy()
-    if not len(labels):
-        raise InspectionError("the network was trained on all training images: name images to look at")
-    present, first = np.unique(labels, return_index=True)
-    chosen = np.unique(np.linspace(0, len(present) - 1, min(PICTURES, len(present))).round().astype(int))
-    return Pictures(source.pixels_at(first[chosen]), tuple(network.info.class_names[present[one]] for one in chosen))
 
 
 def _points(text: str) -> int:

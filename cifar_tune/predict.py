@@ -57,9 +57,9 @@ def predict(options: argparse.Namespace, output: TextIO) -> int:
     """Writes the likeliest classes of each picture, and of an unreadable one why it has none; returns the exit status.
 
     Raises:
-        CifarTuneError: the checkpoint or a picture is not there.
+        CifarTuneError: the checkpoint is not there, or no picture is.
     """
-    files = picture_files(options.images)
+    files, refused = picture_files(options.images)
     folder = checkpoint_folder(options.checkpoint, best=options.best)
     from cifar_tune.inspection import Predictor
 
@@ -68,10 +68,10 @@ def predict(options: argparse.Namespace, output: TextIO) -> int:
     found = {file: answer for file, answer in answers if not isinstance(answer, DatasetError)}
     if found:
         {"table": _table, "csv": _csv, "json": _json}[options.format](output, found)
-    for _, answer in answers:
-        if isinstance(answer, DatasetError):
-            print(answer, file=sys.stderr)
-    return DONE if len(found) == len({*files}) else WRONG_INPUT
+    refused += [answer for _, answer in answers if isinstance(answer, DatasetError)]
+    for error in refused:
+        print(error, file=sys.stderr)
+    return WRONG_INPUT if refused else DONE
 
 
 def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cifar_tune.analysis.confirmation import confirmed, rows_of_confirm
 from cifar_tune.analysis.naming import title, written
+from cifar_tune.analysis.openings import openings_table, openings_text
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.reports.text_table import MISSING, configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
@@ -75,7 +76,10 @@ def _among(group: pd.DataFrame, sweep: SweepFile) -> str:
 def confirmation_findings(
     confirmations: pd.DataFrame, trials: pd.DataFrame, sweep: SweepFile, metric: str | None = None
 ) -> Iterator[Finding]:
-    """Yields, for each way of training, a table of what was confirmed and one of the winner's curse."""
+    """Yields, for each way of training, a table of what was confirmed and one of the winner's curse; then, what else
+    the test split was opened for."""
+    opened = openings_text(confirmations)
+    openings = openings_table(confirmations) if opened else pd.DataFrame()
     confirmations = rows_of_confirm(confirmations)
     table = confirmed(confirmations, trials, metric or sweep.metric)
     for trained_on in sorted(table["trained_on"].unique()) if len(table) else ():
@@ -89,6 +93,8 @@ def confirmation_findings(
         yield Finding(title, notes, _shown(group, trials, sweep))
         if group["winners_curse"].notna().any():
             yield Finding("Winner's curse", (CURSE,), _curses(group))
+    if opened:
+        yield Finding("Looks at the test split beside that", (opened,), openings)
 
 
 def _foremost(table: pd.DataFrame) -> str:

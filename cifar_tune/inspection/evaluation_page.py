@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from cifar_tune.figures.section import Section, Table
 from cifar_tune.inspection.evaluation import TOP, ConfusedPair, Evaluation
 from cifar_tune.inspection.evaluation_figures import (
     classes_figure,
@@ -11,7 +12,6 @@ from cifar_tune.inspection.evaluation_figures import (
     mistakes_figure,
     reliability_figure,
 )
-from cifar_tune.inspection.page import Section, Table
 from cifar_tune.inspection.speed import Speed
 from cifar_tune.training.data import ImageSource
 
@@ -37,13 +37,13 @@ def summary_table(summary: Mapping[str, float]) -> Table:
         for name, words in NAMES.items()
         if name in summary
     )
-    return Table(("", "value"), tuple(rows))
+    return Table(("", "value"), tuple(rows), left=(True, False))
 
 
 def pairs_table(pairs: Sequence[ConfusedPair]) -> Table:
     """Which class is taken for which."""
     rows = tuple((one.true, one.predicted, str(one.images), f"{100 * one.share:.1f} %") for one in pairs)
-    return Table(("true", "taken for", "images", "of the class"), rows, words=2)
+    return Table(("true", "taken for", "images", "of the class"), rows, left=(True, True, False, False))
 
 
 def classes_table(evaluation: Evaluation) -> Table:
@@ -59,7 +59,9 @@ def classes_table(evaluation: Evaluation) -> Table:
         )
         for one in sorted(evaluation.classes, key=lambda one: one.accuracy)
     )
-    return Table(("class", "images", "accuracy (recall)", "95 % interval", "precision", "F1"), rows)
+    return Table(
+        ("class", "images", "accuracy (recall)", "95 % interval", "precision", "F1"), rows, left=(True, *(False,) * 5)
+    )
 
 
 def speeds_table(speeds: Sequence[Speed]) -> Table:
@@ -67,7 +69,7 @@ def speeds_table(speeds: Sequence[Speed]) -> Table:
     rows = tuple(
         (str(one.batch_size), f"{1000 * one.latency_seconds:,.2f}", f"{one.images_per_second:,.0f}") for one in speeds
     )
-    return Table(("images at once", "milliseconds", "images a second"), rows, words=0)
+    return Table(("images at once", "milliseconds", "images a second"), rows, left=(False,) * 3)
 
 
 def evaluation_sections(

@@ -20,24 +20,27 @@ def check_hub() -> None:
 
 
 def push(folder: Path, repository: str) -> str:
-    """Uploads the folder, making the repository if there is none; returns its address.
+    """Uploads the folder in one commit, making the repository if there is none; returns the repository's address.
 
     Raises:
         ExportError: the hub cannot be reached, or refuses; the folder stays as it is.
     """
     check_hub()
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    # Of the library that it sends by: httpx2, earlier httpx or requests.
+    sending_error: type[Exception] = HfHubHTTPError.__bases__[0]
     api = HfApi()
+    later = f"once that is mended, `hf upload {repository} {folder}` does it"
     try:
-        api.create_repo(repository, exist_ok=True)
-        api.upload_folder(folder_path=folder, repo_id=repository)
+        address = api.create_repo(repository, exist_ok=True)
+        api.upload_folder(folder_path=folder, repo_id=repository, commit_message=f"{folder.name}, by cifar_tune")
     except OfflineModeIsEnabled:
-        raise ExportError(f"{folder} was not pushed: HF_HUB_OFFLINE is set; it can be pushed later") from None
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise ExportError(f"{folder} was not pushed: the hub refuses {repository}: {error}") from None
-    except (OSError, httpx.TransportError) as error:
-        raise ExportError(f"{folder} was not pushed: the hub cannot be reached: {error}; push it later") from None
-    return f"https://huggingface.co/{repository}"
+        raise ExportError(f"{folder} was not pushed: HF_HUB_OFFLINE is set; {later}") from None
+    except (HfHubHTTPError, ValueError) as error:  # a name that is none, and a card that the hub finds wrong
+        raise ExportError(f"{folder} was not pushed: the hub refuses {repository}: {error}; {later}") from None
+    except (OSError, sending_error, RuntimeError) as error:  # an upload that fails on its way
+        cause = f" {error.__cause__}" if error.__cause__ else ""
+        raise ExportError(f"{folder} was not pushed: the hub cannot be reached: {error}{cause}; {later}") from None
+    return str(address)

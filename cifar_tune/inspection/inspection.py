@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cifar_tune.errors import InspectionError
+from cifar_tune.figures.section import Section, Table
 from cifar_tune.inspection.gradcam import expert_views, grad_cam
 from cifar_tune.inspection.gradcam_figures import experts_figure, gradcam_figure
 from cifar_tune.inspection.landscape import (
@@ -35,7 +35,7 @@ from cifar_tune.inspection.layers import (
     map_sizes,
     steps_of,
 )
-from cifar_tune.inspection.page import Section, Table
+from cifar_tune.inspection.pictures import Pictures
 from cifar_tune.inspection.predictor import NetworkPredictor
 from cifar_tune.training.data import ImageSource
 from cifar_tune.training.networks.tgn import TaxonomicGatedNetwork
@@ -51,14 +51,6 @@ KEPT_STATISTICS = (
     "those of the network at its origin: they are part of it there, and recomputed at each place they would take back "
     "part of the step. A network that has not been trained has none; they are taken once from the same images."
 )
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """pixels: (N, C, H, W) uint8 at the network's resolution. labels: what each is, or its file's name."""
-
-    pixels: NDArray[np.uint8]
-    labels: tuple[str, ...]
 
 
 def filter_sections(network: NetworkPredictor, names: Sequence[str], pictures: Pictures) -> Iterator[Section]:
@@ -133,21 +125,20 @@ def gradcam_sections(network: NetworkPredictor, layer: str | None, pictures: Pic
 
 
 def landscape_sections(
-    network: NetworkPredictor, source: ImageSource, *, images: int, points: int, span: float, done: Callable[[], None]
+    network: NetworkPredictor, images: FixedImages, points: int, span: float, done: Callable[[int], None]
 ) -> Iterator[Section]:
-    """Yields the loss around the network before and after training, over the first `images` of the source.
+    """Yields the loss around the network before and after training.
 
-    points: along each direction, odd. span: how far to either side. done: called after each loss.
+    points: along each direction, odd. span: how far to either side. done: takes how many passes were made since.
     """
-    fixed = fixed_images(network, source, images)
     landscapes = {}
     for name in ("before training", "after training"):
         trained = name == "after training"
         found = network.model if trained else initial_model(network.trial, network.info).to(network.device).eval()
         if not trained:
-            estimate_statistics(found, fixed)
-        landscapes[name] = landscape_of(found, fixed, points, span, done)
-    told = f"Mean cross-entropy over {len(fixed):,} training images, not augmented, in float32. {KEPT_STATISTICS}"
+            estimate_statistics(found, images)
+        landscapes[name] = landscape_of(found, images, points, span, done)
+    told = f"Mean cross-entropy over {len(images):,} training images, not augmented, in float32. {KEPT_STATISTICS}"
     rows = tuple(
         (name, f"{one.loss:.4g}", f"{one.sharpness:+.4g}", f"{one.curvature:.4g}") for name, one in landscapes.items()
     )
@@ -171,12 +162,12 @@ def landscape_sections(
             "Curvature: the Hessian's largest eigenvalue in magnitude. Neither is scaled by filter: in a network of "
             "larger weights both are smaller.",
         ),
-        Table(("", "loss (nats)", "rise (nats)", "curvature"), rows),
+        Table(("", "loss (nats)", "rise (nats)", "curvature"), rows, left=(True, False, False, False)),
     )
 
 
 def landscape_of(
-    model: torch.nn.Module, images: FixedImages, points: int, span: float, done: Callable[[], None]
+    model: torch.nn.Module, images: FixedImages, points: int, span: float, done: Callable[[int], None]
 ) -> Landscape:
     """Returns the loss around one network."""
     places = np.linspace(-span, span, points)
@@ -187,7 +178,7 @@ def landscape_of(
         plane=losses_on_plane(model, images, directions, places, places, done),
         loss=images.loss(model),
         sharpness=sam_sharpness(model, images),
-        curvature=largest_curvature(model, images),
+        curvature=largest_curvature(model, images, done=done),
     )
 
 
@@ -197,11 +188,6 @@ def fixed_images(network: NetworkPredictor, source: ImageSource, most: int) -> F
     labels = torch.split(source.labels[order], LOSS_BATCH)
     pixels = source.batches(order, LOSS_BATCH)
     return FixedImages([(network.normalize(some), one) for some, one in zip(pixels, labels, strict=True)])
-
-
-def losses_needed(points: int) -> int:
-    """How many losses the landscapes of both networks take."""
-    return 2 * (points + points**2)
 
 
 def default_convolutions(network: NetworkPredictor) -> list[str]:

@@ -21,12 +21,13 @@ from cifar_tune.analysis.pareto import MOST_OBJECTIVES, completed, hypervolume_h
 from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
 from cifar_tune.analysis.pareto_text import hypervolume_caption, pareto_caption
 from cifar_tune.analysis.reports.overview import Choice, chosen_heatmap
-from cifar_tune.analysis.reports.section import Section
+from cifar_tune.analysis.reports.text_table import text_table
 from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.errors import AnalysisError
 from cifar_tune.figures.hover import name_points
+from cifar_tune.figures.section import Section
 from cifar_tune.figures.theme import Theme
 from cifar_tune.results import Frames
 from cifar_tune.results.columns import COMPLETED
@@ -48,7 +49,7 @@ def front_section(trials: pd.DataFrame, sweep: SweepFile) -> Section:
     return Section(
         "Pareto front",
         (pareto_caption(trials, sweep.objectives),),
-        pareto(trials, sweep.objectives, sweep=sweep),
+        text_table(pareto(trials, sweep.objectives, sweep=sweep)),
         name="pareto",
         draw=lambda theme: pareto_figure(trials, sweep.objectives, theme),
         alternative=f"Pareto front of {', '.join(map(title, sweep.objectives))}",
@@ -128,7 +129,7 @@ def curves_section(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str) -> S
     return Section(
         "Learning curves",
         ("The table counts the trials at each rung.",) if len(survival) else (),
-        survival if len(survival) else None,
+        text_table(survival) if len(survival) else None,
         name=f"curves_{metric}",
         draw=lambda theme: curves_figure(trials, epochs, metric, theme),
         alternative=f"{title(metric)} of every trial by epoch",
@@ -186,7 +187,7 @@ def ablation_section(trials: pd.DataFrame, metric: str) -> Section | None:
     return Section(
         "Changes of the baseline",
         ("Trials that differ from the baseline in one parameter; an interval needs two seeds of both.",),
-        ablation_words(table, metric),
+        text_table(ablation_words(table, metric)),
         name=f"ablation_{metric}",
         draw=lambda theme: ablation_figure(table, metric, theme),
         alternative=f"Difference of {title(metric)} to the baseline, of each single change",
@@ -199,7 +200,7 @@ def comparison_section(frames: Frames, other: Frames, metric: str) -> Section:
     return Section(
         f"Compared with {found.names[1]}",
         ("The same epochs, or the same time of training, of both; only completed trials count in the latter.",),
-        comparison_words(found),
+        text_table(comparison_words(found)),
         name=f"comparison_{metric}",
         draw=lambda theme: comparison_figure(found, theme),
         alternative=f"Best {title(metric)} of both sweeps, by epoch and by time of training",

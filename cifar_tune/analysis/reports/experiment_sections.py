@@ -15,8 +15,9 @@ from cifar_tune.analysis.heatmaps.heatmap_grid import MOST_PANELS, heatmap_grid,
 from cifar_tune.analysis.lr_figure import lr_figure, schedule_trials
 from cifar_tune.analysis.naming import short_number, title
 from cifar_tune.analysis.parameters import varied_parameters
-from cifar_tune.analysis.reports.section import Section
+from cifar_tune.analysis.reports.text_table import text_table
 from cifar_tune.analysis.sweep_file import SweepFile
+from cifar_tune.figures.section import Section
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 
 
@@ -33,7 +34,7 @@ def configurations_section(trials: pd.DataFrame, sweep: SweepFile) -> Section | 
     return Section(
         "Configurations by seeds, and their generalization gap",
         text,
-        table,
+        text_table(table),
         name=GAP if known else "",
         draw=(lambda theme: gap_figure(generalization(trials, sweep), theme)) if known else None,
         alternative="Generalization gap of every completed trial against its validation accuracy",
@@ -97,4 +98,4 @@ def stem_section(trials: pd.DataFrame) -> Section | None:
         return None
     text = ("Height and width of the maps after each of the four stages, and the mean accuracy of n trials.",)
     table = stems(trials)
-    return Section("Feature maps", text, table) if len(table) else None
+    return Section("Feature maps", text, text_table(table)) if len(table) else None

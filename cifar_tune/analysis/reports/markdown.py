@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from cifar_tune.analysis.reports.section import Report, Section
-from cifar_tune.analysis.reports.text_table import text_table
+from cifar_tune.analysis.reports.report import Report
+from cifar_tune.figures.section import Section, Table
 
 
 def markdown(report: Report) -> str:
@@ -22,10 +20,9 @@ def _section(section: Section) -> str:
     return "\n\n".join(parts)
 
 
-def _table(frame: pd.DataFrame) -> str:
-    words = text_table(frame)
-    lines = [_row(words.heads), _row(["---" if left else "---:" for left in words.left])]
-    return "\n".join([*lines, *map(_row, words.rows)])
+def _table(table: Table) -> str:
+    lines = [_row(table.heads), _row(["---" if left else "---:" for left in table.left])]
+    return "\n".join([*lines, *map(_row, table.rows)])
 
 
 def _row(cells: tuple[str, ...] | list[str]) -> str:

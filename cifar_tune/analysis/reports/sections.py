@@ -38,10 +38,11 @@ from cifar_tune.analysis.reports.experiment_sections import (
     stem_section,
 )
 from cifar_tune.analysis.reports.overview import Choice
-from cifar_tune.analysis.reports.section import Report, Section
-from cifar_tune.analysis.reports.text_table import counts_text
+from cifar_tune.analysis.reports.report import Report
+from cifar_tune.analysis.reports.text_table import counts_text, text_table
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
+from cifar_tune.figures.section import Section, Table
 from cifar_tune.results import Frames
 
 ENVIRONMENT_NAME = "environment.json"
@@ -108,7 +109,7 @@ def _question(sweep: SweepFile) -> tuple[str, ...]:
 
 def _confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Iterator[Section]:
     for finding in confirmation_findings(confirmations, trials, sweep, metric):
-        yield Section(finding.title, finding.text, finding.table)
+        yield Section(finding.title, finding.text, text_table(finding.table))
 
 
 def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Section | None:
@@ -116,36 +117,36 @@ def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Sect
     if len(best):
         why = "Only completed trials rank; the values of those that were stopped are of earlier epochs."
         noise = seed_noise_text(trials, metric)
-        return Section("Best trials", (why, noise) if noise else (why,), best)
+        return Section("Best trials", (why, noise) if noise else (why,), text_table(best))
     far = furthest(trials, metric, top=top, sweep=sweep)
-    return (
-        Section("Trials that got furthest", ("No trial has completed: there is no rank.",), far) if len(far) else None
-    )
+    if not len(far):
+        return None
+    return Section("Trials that got furthest", ("No trial has completed: there is no rank.",), text_table(far))
 
 
 def _audit(trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> Section | None:
     found = stopping_audit(trials, epochs, sweep.metric)
     if found is None:
         return None
-    return Section(TITLE, audit_sentences(found), audit_table(found) if found.rungs[0].known else None)
+    return Section(TITLE, audit_sentences(found), text_table(audit_table(found)) if found.rungs[0].known else None)
 
 
 def _failures(trials: pd.DataFrame) -> Section | None:
     table = failures(trials)
-    return Section("Failed and diverged trials", table=table) if len(table) else None
+    return Section("Failed and diverged trials", table=text_table(table)) if len(table) else None
 
 
 def _refused(folder: Path, sweep: SweepFile) -> Section | None:
     table = refusals(folder, sweep)
     text = refusals_text(table)
-    return Section("Refused proposals", (text,), table) if text else None
+    return Section("Refused proposals", (text,), text_table(table)) if text else None
 
 
 def _cost(trials: pd.DataFrame, confirmations: pd.DataFrame) -> Section | None:
     table = cost(trials)
     text = "Seconds of training and validation, by how the trials ended and where they ran."
     point = point_text(cost_of_accuracy(trials, confirmations))
-    return Section("Cost", (text, point) if point else (text,), table) if len(table) else None
+    return Section("Cost", (text, point) if point else (text,), text_table(table)) if len(table) else None
 
 
 def _made(folder: Path) -> Section | None:
@@ -155,7 +156,7 @@ def _made(folder: Path) -> Section | None:
         rows = [(key.replace("_", " "), _plain(value)) for key, value in content.items() if value]
     except (OSError, ValueError, AttributeError):
         return None
-    return Section("How it was made", table=pd.DataFrame(rows, columns=["parameter", "value"]))
+    return Section("How it was made", table=Table(("parameter", "value"), tuple(rows), left=(True, True)))
 
 
 def _plain(value: Any) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 from rich import box
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from cifar_tune.analysis.naming import UNITS, label, short_number, title, written
+from cifar_tune.figures.section import Table
 from cifar_tune.figures.theme import shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
@@ -33,7 +33,10 @@ HEADS = {
     "interval_90": "90 % interval",
     "good_stopped": "good stopped",
 }
-WORDS = ("sweep", "stem", "trial_id", "status", "device_name", "message", "parameter", "value", "change", "quantity")
+WORDS = (
+    "sweep", "stem", "trial_id", "checkpoint", "status", "device_name", "message", "reason", "parameter", "value",
+    "change", "quantity",
+)  # fmt: skip
 """Columns set to the left."""
 COUNTS = ("epochs", "epochs_trained", "trials", "rank", "rung", "arrived", "stopped", "went_on", "audited")
 MISSING = "–"
@@ -43,17 +46,7 @@ MOST_PARAMETERS = 6
 """Beside the outcome; more do not fit a terminal."""
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """Heads and rows of words. left: which columns are set to the left. marked: rows that stand out."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: tuple[bool, ...]
-    marked: tuple[bool, ...]
-
-
-def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> TextTable:
+def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Table:
     """A frame of this package in words; rows of rank 1 are marked.
 
     most_parameters: columns of `trial.` that are shown; all of them by default.
@@ -63,7 +56,7 @@ def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Te
     shown = frame.drop(columns=left_out)
     short = _short_names([column for column in parameters if column not in left_out])
     rows = shown.itertuples(index=False, name=None)
-    return TextTable(
+    return Table(
         heads=tuple(short.get(column, HEADS.get(column, title(column))) for column in shown.columns),
         rows=tuple(
             tuple(_cell(column, value) for column, value in zip(shown.columns, row, strict=True)) for row in rows
@@ -73,13 +66,13 @@ def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Te
     )
 
 
-def rich_table(frame: pd.DataFrame) -> Table:
+def rich_table(frame: pd.DataFrame) -> RichTable:
     """A frame of this package for the terminal; where that is narrow, parameters take several lines."""
     words = text_table(frame, most_parameters=MOST_PARAMETERS)
     parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
     shown = frame.drop(columns=parameters[MOST_PARAMETERS:])
     outcome = [column not in parameters for column in shown.columns]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     for head, left, unbroken in zip(words.heads, words.left, outcome, strict=True):
         justify: Literal["left", "right"] = "left" if left else "right"
         table.add_column(Text(_broken(head)), justify=justify, no_wrap=unbroken, overflow="fold")

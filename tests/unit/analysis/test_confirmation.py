@@ -238,6 +238,22 @@ def test_of_several_objectives_the_others_stand_beside_and_the_front_is_named() 
     assert table["num parameters"].tolist() == ["20,000", "1,000"]
 
 
+def test_looks_at_the_test_split_by_evaluate_are_listed_and_counted() -> None:
+    rows = retrained({"t1": [(0.92, 0.9), (0.94, 0.9)], "t2": [(0.8, 0.7)]})
+    rows["retrained"] = [True, True, False]
+    rows["openings"] = [1, 2, 3]
+    rows["opened_at"] = pd.to_datetime(["2026-01-01T00:00", "2026-01-01T00:00", "2026-01-02T03:04"], utc=True)
+    told = {"commit": "0123456789abcdef", "reason": "evaluate: why", "checkpoint": "checkpoints/t2/best"}
+    rows = rows.assign(**told)
+    title, text, table = list(vars(list(confirmation_findings(rows, searched(t1=0.9), SweepFile()))[-1]).values())
+    assert title == "Looks at the test split beside that"
+    assert text[0].startswith("The test split was opened 6 times in all, 3 by `confirm` and 3 by `evaluate`, for the")
+    assert table.to_numpy().tolist() == [
+        ["t2", "checkpoints/t2/best", "70.00", "3", "2026-01-02 03:04", "0123456789", "evaluate: why"]
+    ]
+    assert "evaluate: why" in shown(rows, searched(t1=0.9))
+
+
 def test_a_search_that_was_unlucky_did_not_flatter() -> None:
     rows = retrained({"t1": [(0.92, 0.9), (0.94, 0.9)]})
     told = confirmation_answer(rows, searched(t1=0.9), SweepFile())

@@ -209,7 +209,7 @@ def test_a_report_has_a_section_for_each_finding(asha: Path) -> None:
     ]  # fmt: skip
     made = report.sections[-1].table
     assert made is not None
-    assert made.to_numpy().tolist() == [["command", "python -m x"], ["packages", "torch 2.15"]]
+    assert made.rows == (("command", "python -m x"), ("packages", "torch 2.15"))
     assert report.sections[5].text == ("Too little data: 12 comparable trials, at least 20 are needed.",)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cifar_tune.analysis.confirmation import confirmed
+from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.errors import DatasetError
 from cifar_tune.evaluate import main
 from cifar_tune.inspection.predictor import NetworkPredictor
@@ -89,6 +90,14 @@ def test_the_test_split_is_opened_once_and_then_the_table_answers(
     assert main([*words, "--again", "--reason", "a look at the mistakes"]) == 0
     [row] = pd.read_parquet(sweep / CONFIRMATIONS_NAME).to_dict("records")
     assert (row["openings"], row["reason"]) == (2, "evaluate: final figure; evaluate: a look at the mistakes")
+
+    [section] = [one for one in make_report(sweep, *load(sweep)).sections if one.title.startswith("Looks at the test")]
+    assert "opened 2 times in all, 0 by `confirm` and 2 by `evaluate`" in section.text[0]
+    assert section.table is not None
+    [told] = section.table.rows
+    assert told[:4] == ("t0001", "checkpoints/t0001/best", f"{100 * row['test_accuracy']:.2f}", "2")
+    assert told[4] == f"{row['opened_at']:%Y-%m-%d %H:%M}"
+    assert told[6] == row["reason"]
 
 
 def test_a_model_that_confirm_scored_is_answered_from_its_row(sweep: Path, checkpoints: Path) -> None:

@@ -134,6 +134,7 @@ def test_what_is_asked_in_vain_is_said_before_any_work(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, message in (
+        (["--opset", "18"], "--opset is of format onnx, which is not asked for: add --format onnx"),
         (["--format", "onnx", "--opset", "17"], "ONNX opset 17 is not supported; allowed are 18 to 25"),
         (["--format", "onnx", "--check-on", str(tmp_path / "none.png")], "none.png is not there; name a picture"),
         (["--format", "ternary"], "format ternary is for ternary networks"),

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from cifar_tune.inspect import main
+from cifar_tune.inspection import NetworkPredictor
 from cifar_tune.inspection.export import export
+from cifar_tune.inspection.pictures import MOST_GIVEN, given_pictures
 from cifar_tune.training.checkpoint import read_checkpoint
 
 
@@ -41,11 +43,44 @@ def test_of_an_exported_file_the_page_is_in_the_models_folder(checkpoints: Path,
     assert (folder / "inspection" / "model" / "index.html").is_file()
 
 
+def test_of_many_pictures_the_bad_are_reported_and_the_rest_looked_at(
+    checkpoints: Path,
+    picture: Path,
+    odd_pictures: dict[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "page"
+    words = [str(checkpoints), *map(str, odd_pictures), str(picture), "--output", str(output), "--device", "cpu"]
+    assert main([*words, "--show", "features"]) == 2
+    assert [file.name for file in output.glob("*.png")] == ["features-1.png"]
+    lines = capsys.readouterr().err.splitlines()
+    for line, (file, message) in zip(lines, odd_pictures.items(), strict=True):
+        assert line.startswith(f"{file} {message}")
+
+    assert main([str(checkpoints), *map(str, odd_pictures), "--output", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("cannot be read as an image") == 3
+    assert not (tmp_path / "none").exists()
+
+
+def test_of_more_pictures_than_a_page_bears_the_first_are_looked_at(checkpoints: Path) -> None:
+    network = NetworkPredictor.load(checkpoints / "best", "cpu")
+    given = [("none", b""), *((f"{place}", np.full((8, 8), place, np.uint8)) for place in range(40)), ("late", b"")]
+    pictures, refused = given_pictures(network, given)
+    assert pictures.labels == tuple(f"{place}" for place in range(MOST_GIVEN))
+    assert pictures.pixels.shape == (MOST_GIVEN, 1, 8, 8)
+    assert len(refused) == 1
+
+
 @pytest.mark.slow
-def test_the_landscape_is_that_of_the_trials_own_training_images(checkpoints: Path, tmp_path: Path) -> None:
+def test_the_landscape_is_that_of_the_trials_own_training_images(
+    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [str(checkpoints), "--output", str(tmp_path), "--device", "cpu", "--data", str(tmp_path)]
     assert main([*words, "--show", "landscape", "--points", "3", "--images", "32", "--span", "0.5"]) == 0
     assert {file.name for file in tmp_path.glob("*.png")} == {"landscape-line.png", "landscape-plane.png"}
+    told = "Loss landscape: 474 passes over 32 training images at most, a minute at most; --points and --images make"
+    assert told in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()
     assert "32 training images" in page
     assert "BatchNorm&#x27;s statistics stay those" in page

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cifar_tune.figures.theme import DARK, LIGHT, Theme
+from cifar_tune.inspection.inspection import landscape_of
 from cifar_tune.inspection.landscape import (
     FixedImages,
     estimate_statistics,
@@ -15,6 +16,7 @@ from cifar_tune.inspection.landscape import (
     largest_curvature,
     losses_on_line,
     losses_on_plane,
+    passes_needed,
     random_direction,
     sam_sharpness,
 )
@@ -29,8 +31,8 @@ INFO = DatasetInfo(
 PLACES = np.linspace(-1, 1, 3)
 
 
-def nothing() -> None:
-    """What is called after each loss."""
+def nothing(_: int) -> None:
+    """What is told of each loss."""
 
 
 @pytest.fixture
@@ -139,7 +141,14 @@ def test_the_curvature_is_the_largest_eigenvalue_of_the_hessian(linear: tuple[So
         return nn.functional.cross_entropy(inputs @ weight.view(4, 6).T, labels)
 
     hessian = torch.autograd.functional.hessian(loss, model.fc.weight.detach().flatten())
-    assert largest_curvature(model, images) == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=0.02)
+    assert largest_curvature(model, images) == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=2e-3)
+
+
+def test_passes_are_counted_as_they_are_announced(linear: tuple[Softmax, FixedImages]) -> None:
+    model, images = linear
+    counted: list[int] = []
+    landscape_of(model, images, 3, 1.0, counted.append)
+    assert 2 * sum(counted) == passes_needed(3)
 
 
 def test_sams_sharpness_is_the_rise_by_the_step_along_the_gradient(linear: tuple[Softmax, FixedImages]) -> None:

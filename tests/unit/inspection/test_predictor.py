@@ -123,6 +123,10 @@ def test_the_command_says_what_is_missing(
     for words, message in (
         ([str(checkpoints), str(tmp_path / "none.png")], "none.png is not there; name a picture, or a folder of them"),
         ([str(checkpoints), str(tmp_path / "empty")], "empty has no picture in it (*.jpg"),
+        (
+            [str(checkpoints), "https://example.org/cat.jpg"],
+            "https://example.org/cat.jpg is not fetched; `curl -s https://example.org/cat.jpg | ...` with - for IMAGE",
+        ),
         ([str(checkpoints), str(broken)], "broken.png cannot be read as an image"),
         ([str(tmp_path), str(picture)], "is no checkpoint, no trial with one and no exported model"),
         ([str(tmp_path), str(picture), "--best"], "is no"),
@@ -131,37 +135,19 @@ def test_the_command_says_what_is_missing(
         assert message in capsys.readouterr().err
 
 
-def odd_pictures(folder: Path) -> dict[Path, str]:
-    """Files that are no still picture of 8 bits a channel, and what is said of each."""
-    still, other = Image.new("L", (9, 9)), Image.new("L", (9, 9), 200)
-    still.save(folder / "moving.gif", save_all=True, append_images=[other])
-    still.save(folder / "moving.png", save_all=True, append_images=[other])
-    Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "deep.png")
-    (folder / "text.jpg").write_text("no picture")
-    (folder / "cut.png").write_bytes(png(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8))[:600])
-    (folder / "none.png").write_bytes(b"")
-    Image.new("1", (30_000, 3_000)).save(folder / "huge.png")
-    return {
-        folder / "moving.gif": "is animated (2 frames); save the one that is meant as a picture of its own",
-        folder / "moving.png": "is animated (2 frames)",
-        folder / "deep.png": "has more than 8 bits a channel (I;16); convert it to 8 bits",
-        folder / "text.jpg": "cannot be read as an image",
-        folder / "cut.png": "cannot be read as an image",
-        folder / "none.png": "cannot be read as an image",
-        folder / "huge.png": "has 30000 x 3000 pixels; at most 89,478,485 are decoded: make it smaller",
-    }
-
-
 def test_of_many_pictures_the_bad_are_reported_and_the_rest_done(
-    checkpoints: Path, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoints: Path,
+    digits: tuple[np.ndarray, np.ndarray],
+    odd_pictures: dict[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    odd = odd_pictures(tmp_path)
     good = tmp_path / "good.png"
     good.write_bytes(png(digits[0][0]))
-    assert main([str(checkpoints), *map(str, [*odd, good]), "--format", "csv", "--top", "1"]) == 2
+    assert main([str(checkpoints), *map(str, [*odd_pictures, good]), "--format", "csv", "--top", "1"]) == 2
     out, err = capsys.readouterr()
     assert [row["picture"] for row in csv.DictReader(io.StringIO(out))] == [str(good)]
-    for line, (file, message) in zip(err.splitlines(), odd.items(), strict=True):
+    for line, (file, message) in zip(err.splitlines(), odd_pictures.items(), strict=True):
         assert line.startswith(f"{file} {message}")
 
 
