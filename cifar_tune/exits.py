@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
 from cifar_tune.errors import CifarTuneError
 
 DONE, NO_USABLE_RESULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
+READER_LEFT = 141
+"""As of a process that SIGPIPE ended: nobody reads on, as after `| head -1`."""
 
 SAVED = "stopped at once; every epoch that was reported is saved"
 """What a command says that trains on Ray, where a second Ctrl-C ended it."""
+
+REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+"""By which the system refuses to write or read a file: the user's to mend, and no fault of the program."""
 
 
 def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
@@ -19,8 +27,12 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
 
     run: returns None where it is done. interrupted: what to say after Ctrl-C.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a character shows `?` for it
     try:
-        return run() or DONE
+        status = run() or DONE
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except CifarTuneError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -28,3 +40,12 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
         if interrupted:
             print(f"\n{interrupted}", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_LEFT
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return WRONG_INPUT
+    return status

@@ -19,6 +19,14 @@ class Strict(BaseModel):
     )
 
 
+class FieldError(ValueError):
+    """What is wrong between the fields of a record, told at the one to change; `path` is dotted."""
+
+    def __init__(self, path: str, message: str) -> None:
+        self.loc = tuple(path.split("."))
+        super().__init__(message)
+
+
 Item = TypeVar("Item")
 ListOf = Annotated[tuple[Item, ...], Field(strict=False)]
 """A YAML list, held as a tuple."""

@@ -92,9 +92,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     Raises:
         CifarTuneError: the input is wrong.
     """
-    from cifar_tune.config.load import load_sweep
+    from cifar_tune.config.load import load_sweep, located
     from cifar_tune.training.datasets.data_root import data_root
-    from cifar_tune.tuning.checks import check_data, check_resources, check_trials, prepare_data
+    from cifar_tune.tuning.checks import check_data, check_here, check_trials, prepare_data
     from cifar_tune.tuning.machines.devices import this_machine
 
     sweep = load_sweep(options.file, options.set)
@@ -102,14 +102,18 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     folder = (options.results or Path("results", sweep.name)).expanduser()
     machine = this_machine()
     address = options.address or os.environ.get("RAY_ADDRESS")
-    if address is None:
-        check_resources(sweep, machine)
-    else:
+    if address is not None:
         from cifar_tune.tuning.machines.cluster import check_address
 
         check_address(address)
-    check_trials(sweep, root)
-    _check_search(sweep, root, folder, options)
+    try:
+        if address is None:
+            check_here(sweep, root, machine)
+        else:
+            check_trials(sweep, root)
+        _check_search(sweep, root, folder, options)
+    except ConfigError as error:
+        raise located(error, options.file, options.set) from None
     if options.plan:
         from cifar_tune.tuning.plan import plan
 
@@ -153,16 +157,12 @@ def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argpars
     """Raises ConfigError if no study could begin, or an earlier sweep cannot be learnt from."""
     if sweep.constraints is None and not sweep.warm_start:
         return
-    from cifar_tune.config.load import located
     from cifar_tune.tuning.search.constraints import check_constraints, limits_of
     from cifar_tune.tuning.search.warm_start import read_warm_start
 
-    try:
-        check_constraints(sweep, root)
-        if options.plan or not (options.resume or options.extend):
-            read_warm_start(sweep, limits_of(sweep, root), folder)
-    except ConfigError as error:
-        raise located(error, options.file, options.set) from None
+    check_constraints(sweep, root)
+    if options.plan or not (options.resume or options.extend):
+        read_warm_start(sweep, limits_of(sweep, root), folder)
 
 
 def _train(

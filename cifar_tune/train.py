@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_data
-from cifar_tune.errors import CheckpointError
+from cifar_tune.errors import CheckpointError, ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status
 
 if TYPE_CHECKING:
@@ -83,15 +84,19 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     Raises:
         CifarTuneError: the input is wrong.
     """
-    from cifar_tune.config.load import load_trial
+    from cifar_tune.config.load import load_trial, located_in_trial
     from cifar_tune.training.check import check_trial
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.training.descent import origin_of
 
-    trial = load_trial(trial_file(options.file), options.set)
+    file = trial_file(options.file)
+    trial = load_trial(file, options.set)
     root = data_root(options.data)
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
-    check_trial(trial, trial.dataset.info(root), begun=options.resume)
+    try:
+        check_trial(trial, trial.dataset.info(root), begun=options.resume)
+    except ConfigError as error:
+        raise located_in_trial(error, file, options.set) from None
     if options.compare is not None:
         return compare(trial, root, options.compare)
     check_output(output, resume=options.resume)
@@ -103,11 +108,11 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.training.epochs import open_trial
 
     console = Console(soft_wrap=True)
-    if (origin := origin_of(trial_file(options.file).parent)) is not None and not options.resume:
+    if (origin := origin_of(file.parent)) is not None and not options.resume:
         began = f"it began from the checkpoint of {origin[0]} after epoch {origin[1]}"
         console.print(f"{began}; here it begins with fresh weights, so that its curve is another", highlight=False)
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
-    again = shlex.join([*words, *([] if options.resume else ["--resume"])])
+    again = shlex.join([word for word in words if word != "--resume"])
     return train(opened, options, console, f"python -m cifar_tune.train {again}")
 
 
@@ -134,15 +139,25 @@ def compare(trial: TrialConfig, root: Path, words: Sequence[str]) -> int:
     return DONE
 
 
-def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resume: str) -> int:
-    """Trains to the end and says what came of it; returns the exit status."""
+def train(opened: OpenTrial, options: argparse.Namespace, console: Console, command: str) -> int:
+    """Trains to the end and says what came of it; returns the exit status.
+
+    command: that starts this trial.
+
+    Raises:
+        CheckpointError: no checkpoint can be written.
+    """
     from cifar_tune.tracking.event_files import EventFile
     from cifar_tune.training.logs import write_csv
     from cifar_tune.training.loop import Diverged
     from cifar_tune.training.progress import beginning, ending, saved, shown
 
-    console.print(beginning(opened), highlight=False)
     history = opened.state.history
+    if opened.folder is not None:
+        make_writable(opened.folder.path)
+    if options.csv:
+        write_csv(options.csv, history)
+    console.print(beginning(opened), highlight=False)
     with ExitStack() as stack:
         begun = options.tensorboard is not None and any(options.tensorboard.glob("*tfevents*"))
         board = stack.enter_context(EventFile(options.tensorboard)) if options.tensorboard else None
@@ -159,7 +174,8 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, resu
             console.print(f"diverged: {error}", highlight=False)
             return NO_USABLE_RESULT
         except KeyboardInterrupt:
-            console.print(f"interrupted; {saved(opened)}. Go on with:\n  {resume}", highlight=False)
+            resume = " --resume" if opened.state.epoch else ""
+            console.print(f"interrupted; {saved(opened)}. Go on with:\n  {command}{resume}", highlight=False)
             return INTERRUPTED
     console.print(ending(opened), highlight=False)
     return DONE
@@ -183,6 +199,13 @@ def check_output(output: Path, *, resume: bool) -> None:
         )
     if resume and not holds_a_trial:
         raise CheckpointError(f"{output} holds no checkpoint to resume from; leave out --resume to start")
+
+
+def make_writable(output: Path) -> None:
+    """Makes the output folder. Raises CheckpointError where nothing can be written there."""
+    output.mkdir(parents=True, exist_ok=True)
+    if not os.access(output, os.W_OK):
+        raise CheckpointError(f"{output} cannot be written to; --output DIR names another folder")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.messages import FINDINGS, Finding, explain
 from cifar_tune.config.objectives import objectives_findings
 from cifar_tune.config.overrides import apply, of_trial
-from cifar_tune.config.paths import with_default_names
+from cifar_tune.config.paths import Loc, dotted, with_default_names
 from cifar_tune.config.population import population_findings
 from cifar_tune.config.schedulers import scheduler_findings
 from cifar_tune.config.space import Space
@@ -51,10 +52,7 @@ def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
     Raises:
         ConfigError: with every problem of the trial and of the overrides, in file order.
     """
-    document = read(path)
-    if "trial" not in document.tree:
-        document.wrap("trial")
-    apply(document, of_trial(overrides))
+    document = _trial_document(path, overrides)
     tree = filled_in(document.tree)["trial"]
     try:
         trial = TrialConfig.model_validate(tree)
@@ -72,19 +70,46 @@ def located(error: ConfigError, path: Path, overrides: Sequence[str] = ()) -> Co
     """Returns the error of a sweep that was read from a file, with places in the file where it has none yet."""
     document = read(path)
     apply(document, overrides)
-    return ConfigError([one if one.file else _placed(one, document) for one in error.problems])
+    return _located(error, document)
 
 
-def _placed(problem: Problem, document: Document) -> Problem:
-    loc = tuple(int(part) if part.isdecimal() else part for part in problem.path.split(".") if part)
-    return document.problem(loc, problem.message, at_key=False)
+def located_in_trial(error: ConfigError, path: Path, overrides: Sequence[str] = ()) -> ConfigError:
+    """Returns the error of a trial that was read from a file, with places in the file where it has none yet."""
+    return _located(error, _trial_document(path, overrides))
+
+
+def _trial_document(path: Path, overrides: Sequence[str]) -> Document:
+    document = read(path)
+    if "trial" not in document.tree:
+        document.wrap("trial")
+    apply(document, of_trial(overrides))
+    return document
+
+
+def _located(error: ConfigError, document: Document) -> ConfigError:
+    written = {dotted(loc): loc for loc in document.places}
+    return _in_file_order([one if one.file else _placed(one, document, written) for one in error.problems], document)
+
+
+def _placed(problem: Problem, document: Document, written: Mapping[str, Loc]) -> Problem:
+    """Returns the problem at what stands at its path, or at the nearest thing around it."""
+    path = problem.path
+    while path not in written:
+        path = path.rpartition(".")[0]
+    place = document.problem(written[path], problem.message, at_key=False)
+    told = problem.path.removeprefix(f"{document.unwritten}.") if document.unwritten else problem.path
+    return dataclasses.replace(place, path=told)
 
 
 def _refuse(document: Document, findings: Sequence[Finding]) -> NoReturn:
     problems = [*document.problems, *(document.problem(one.loc, one.message, one.at_key) for one in findings)]
+    raise _in_file_order(problems, document)
+
+
+def _in_file_order(problems: Sequence[Problem], document: Document) -> ConfigError:
     sources = [document.source, *document.overrides]
-    problems.sort(key=lambda one: (sources.index(one.file), one.line or 0, one.column or 0))
-    raise ConfigError([*dict.fromkeys(problems)])
+    ordered = sorted(problems, key=lambda one: (sources.index(one.file), one.line or 0, one.column or 0))
+    return ConfigError([*dict.fromkeys(ordered)])
 
 
 def _between_parts(tree: Mapping[str, Any]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cifar_tune.config.allowed import Node, follow, schema_of
 from cifar_tune.config.paths import Loc
+from cifar_tune.schema import FieldError
 
 FINDINGS = "findings"
 
@@ -60,7 +61,8 @@ def _explain_one(detail: ErrorDetails, root: Node, tree: Any) -> Iterator[Findin
         case "domain":
             yield Finding(loc, _not_a_domain(detail["msg"], value))
         case "value_error":
-            yield Finding(loc, str(context["error"]))
+            error = context["error"]
+            yield Finding((*loc, *error.loc) if isinstance(error, FieldError) else loc, str(error))
         case _ if node is not None and node.members():
             yield Finding(loc, _not_a_component(value, node))
         case _ if node is not None:
@@ -71,9 +73,18 @@ def _explain_one(detail: ErrorDetails, root: Node, tree: Any) -> Iterator[Findin
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """Returns the message for a name that is none of `known`."""
-    near = difflib.get_close_matches(name.lower(), known, n=1)
+    near = difflib.get_close_matches(name.lower(), known, n=1) or _abbreviated(name.lower(), known)
     hint = f"; did you mean `{near[0]}`?" if near else ";"
     return f"unknown {what} `{name}`{hint} allowed: {', '.join(sorted(known)) or 'none'}"
+
+
+def _abbreviated(name: str, known: Sequence[str]) -> list[str]:
+    """Returns what a name abbreviates or is abbreviated as: `wd` is `weight_decay`, and `learning_rate` is `lr`."""
+    return [one for one in known if len(name) > 1 and (_initials(one) == name or one == _initials(name))]
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
 
 
 def _without_name(loc: Loc, value: Any, node: Node | None, key: str) -> Finding:
@@ -106,7 +117,7 @@ def show(value: Any) -> str:
         case str():
             return f"the text '{value if len(value) <= 60 else value[:57] + '...'}'"
         case list() | tuple():
-            return "an empty list" if not value else "a list"
+            return "an empty list" if not value else f"a list of {len(value)}"
         case Mapping():
             return "a mapping"
         case _:

@@ -23,6 +23,8 @@ MOST_VALUES = 20_000
 """Keys and values after aliases are expanded: a file of 1 kB can expand to 10^9 of them."""
 DEEPEST = 50
 """Blocks inside blocks; a conditional space four components deep needs 20."""
+LARGEST_INTEGER = 2**63 - 1
+"""Of a column of a table, and of a seed."""
 
 MERGE = "tag:yaml.org,2002:merge"
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
@@ -161,12 +163,19 @@ class Builder:
     def _scalar(self, node: ScalarNode, loc: Loc) -> Any:
         if node.tag in PLAIN:
             try:
-                return self._constructor.construct_object(node)
+                return self._sized(self._constructor.construct_object(node), node, loc)
             except (ValueError, YAMLError):
                 pass
         elif node.tag not in TEXT:
             self.problems.append(self.problem(node, loc, f"the tag {node.tag} is not allowed; only plain YAML is"))
         return node.value
+
+    def _sized(self, value: Any, node: Node, loc: Loc) -> Any:
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            message = f"the number is too large; whole numbers go to {LARGEST_INTEGER}"
+            self.problems.append(self.problem(node, loc, message))
+            return LARGEST_INTEGER
+        return value
 
     def _mark(self, node: Node) -> Mark:
         return Mark(self.source, node.start_mark.line + 1, node.start_mark.column + 1)

@@ -87,6 +87,10 @@ class Space:
         """Yields the paths that can be varied, with their locations in the trial."""
         taken: dict[Loc, str] = {}
         for part, path in [("grid", path) for path in grid] + [("search", path) for path in search]:
+            if path.startswith("trial."):
+                inside = path.removeprefix("trial.")
+                self._find((part, path), f"paths lead into `trial` and do not name it; write `{inside}`")
+                continue
             try:
                 loc = locate(self._baseline, path)
             except LookupError as error:
@@ -223,17 +227,17 @@ def _cells(axes: Sequence[Sequence[Varied]]) -> Iterator[tuple[Varied, ...]]:
 
 def _blame(finding: Finding, varied: Sequence[Varied]) -> Finding:
     """Returns the finding at the value in the sweep file that caused it."""
+    others = f" (with {_listed(varied)})" if len(varied) > 1 else ""
     for one in reversed(varied):
         inner = finding.loc[len(one.loc) :]
         if finding.loc[: len(one.loc)] == one.loc and (inner or not finding.at_key):
-            return Finding((*one.where, *inner), finding.message, finding.at_key)
+            return Finding((*one.where, *inner), finding.message + others, finding.at_key)
         if one.loc[: len(finding.loc)] == finding.loc and finding.at_key:
             return Finding(one.where[:2], finding.message, at_key=True)
         if one.loc[-1] == "name" and finding.loc[: len(one.loc) - 1] == one.loc[:-1]:
             whole = dotted(one.loc[:-1])
             message = f"{one} does not take all options of the baseline's; vary `{whole}` as a whole, options and all"
             return Finding(one.where, message)
-    others = f" (with {_listed(varied)})" if len(varied) > 1 else ""
     return Finding(varied[-1].where, finding.message + others)
 
 

@@ -20,7 +20,7 @@ from cifar_tune.config.population import population_findings, with_population
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
 from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, Asha, default_grace, scheduler_findings
-from cifar_tune.config.space import Space
+from cifar_tune.config.space import Space, Varied
 from cifar_tune.config.stop_rules import StopRules, stop_findings
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
@@ -190,7 +190,11 @@ class SweepConfig(Strict):
 
         Cells, ends of ranges, options of choices, and pairs of these: what to check against data and device.
         """
-        return tuple(self._space().trials)
+        return tuple(self.corners())
+
+    def corners(self) -> Mapping[TrialConfig, tuple[Varied, ...]]:
+        """Returns these trials, each with the values in which it differs from the baseline."""
+        return self._space().trials
 
     def to_yaml(self) -> str:
         """Returns the sweep with every default written out; reading it gives an equal sweep."""

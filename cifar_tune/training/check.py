@@ -20,10 +20,11 @@ def check_trial(trial: TrialConfig, info: DatasetInfo, *, begun: bool = False) -
         ConfigError: with one problem for each part that cannot.
     """
     parts: list[tuple[str, Callable[[], None]]] = [
+        ("dataset", lambda: _check_split(trial, info)),
         ("batch_size", lambda: _check_batch(trial, info)),
         ("model", lambda: trial.model.check(info)),
         *(
-            (f"augmentations[{place}]", lambda augmentation=augmentation: augmentation.check(info))
+            (f"augmentations.{place}", lambda augmentation=augmentation: augmentation.check(info))
             for place, augmentation in enumerate(trial.augmentations)
         ),
         ("loss", lambda: trial.loss.check(info)),
@@ -42,8 +43,15 @@ def _problem(path: str, check: Callable[[], None]) -> Problem | None:
     return None
 
 
+def _check_split(trial: TrialConfig, info: DatasetInfo) -> None:
+    split_sizes(info.train_images, info.classes, trial.dataset)
+
+
 def _check_batch(trial: TrialConfig, info: DatasetInfo) -> None:
-    images, _ = split_sizes(info.train_images, info.classes, trial.dataset)
+    try:
+        images, _ = split_sizes(info.train_images, info.classes, trial.dataset)
+    except DatasetError:
+        return
     if trial.batch_size > images:
         raise DatasetError(
             f"a batch of {trial.batch_size} images is larger than the training split of "

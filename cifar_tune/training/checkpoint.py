@@ -3,7 +3,7 @@
 <checkpoints>/last/      after the last epoch          model.safetensors  the weights that validation scored
 <checkpoints>/previous/  after the one before          state.pt           what else training needs to go on
 <checkpoints>/best/      after the best one            trial.json         the trial's configuration
-                                                       manifest.json      format, data set, checksums
+                                                       manifest.json      format, data set, checksums, its own too
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ from cifar_tune.training.trial import TrialConfig
 
 FORMAT = 1
 MODEL, TRAINING, TRIAL, MANIFEST = "model.safetensors", "state.pt", "trial.json", "manifest.json"
+CHECKSUM = "checksum"
+"""Of the manifest's other entries; not in checkpoints of version 0.1."""
+
+ENTRIES = {"format": int, "epoch": int, "dataset": dict, "files": dict}
+"""Of a manifest, beside its checksum."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,16 @@ def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[
         "dataset": asdict(info),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    return {**files, MANIFEST: json.dumps(manifest, indent=2).encode()}
+    return {**files, MANIFEST: sealed(manifest)}
+
+
+def sealed(manifest: Mapping[str, Any]) -> bytes:
+    """Returns a manifest as it is written, with its own checksum."""
+    return json.dumps({**manifest, CHECKSUM: _checksum(manifest)}, indent=2).encode()
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -156,17 +170,20 @@ def _load_tensors(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) ->
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = dict(json.loads(path.read_bytes()))
         version = manifest["format"]
     except (FileNotFoundError, NotADirectoryError):
         raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint") from None
     except (ValueError, TypeError, KeyError):
         raise CorruptCheckpointError(f"{path} is corrupt") from None
+    checksum = manifest.pop(CHECKSUM, None)
+    if checksum not in (None, _checksum(manifest)):
+        raise CorruptCheckpointError(f"{path} is corrupt: its checksum is not its own")
     if version != FORMAT:
         raise CheckpointError(f"{folder} is in checkpoint format {version}; this version of cifar_tune reads {FORMAT}")
-    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("dataset"), dict):
+    if {key: type(manifest.get(key)) for key in manifest} != ENTRIES:
         raise CorruptCheckpointError(f"{path} is corrupt")
-    return dict(manifest)
+    return manifest
 
 
 def _verified(path: Path, checksum: object) -> bytes:

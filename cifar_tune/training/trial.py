@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cifar_tune.schema import Count, ListOf, NonNegative, OpenFraction, Positive, Strict
+from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Strict
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.losses import AnyLoss, CrossEntropy
@@ -125,7 +125,9 @@ class TrialConfig(Strict):
     @model_validator(mode="after")
     def _accumulation_divides(self) -> TrialConfig:
         if self.batch_size % self.accumulation:
-            raise ValueError(f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}")
+            raise FieldError(
+                "accumulation", f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -133,26 +135,32 @@ class TrialConfig(Strict):
         if self.ghost_batch_size is None:
             return self
         if self.sync_batch_norm:
-            raise ValueError("ghost_batch_size and sync_batch_norm both say what BatchNorm normalises; give one")
+            raise FieldError(
+                "sync_batch_norm", "ghost_batch_size and sync_batch_norm both say what BatchNorm normalises; give one"
+            )
         if self.micro_batch_size % self.ghost_batch_size:
-            raise ValueError(
+            raise FieldError(
+                "ghost_batch_size",
                 f"ghost_batch_size {self.ghost_batch_size} does not divide micro-batches of {self.micro_batch_size} "
-                "images (batch_size / accumulation)"
+                "images (batch_size / accumulation)",
             )
         return self
 
     @model_validator(mode="after")
     def _stopping_can_be_judged(self) -> TrialConfig:
         if self.early_stopping is not None and self.dataset.validation_fraction == 0:
-            raise ValueError("early_stopping needs validation images; dataset.validation_fraction is 0")
+            raise FieldError(
+                "early_stopping", "early_stopping needs validation images; dataset.validation_fraction is 0"
+            )
         return self
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> TrialConfig:
         if self.schedule.warmup_epochs >= self.epochs:
-            raise ValueError(
+            raise FieldError(
+                "schedule.warmup_epochs",
                 f"schedule.warmup_epochs {self.schedule.warmup_epochs:g} leaves nothing of {self.epochs} epochs: "
-                "the lr would never be reached; allowed is less than `epochs`"
+                "the lr would never be reached; allowed is less than `epochs`",
             )
         return self
 

@@ -31,6 +31,9 @@ from cifar_tune.tuning.search.warm_start import read_warm_start
 if TYPE_CHECKING:
     from cifar_tune.tuning.placing.probe import Probe
 
+LEAST_BYTES = 8
+"""Of a parameter: itself and its gradient, in float32."""
+
 FORWARD_SHARE = 1 / 3
 """Of a training image's arithmetic; all that a validation image takes."""
 
@@ -181,9 +184,14 @@ def _warm_start(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
 def _cost(
     sweep: SweepConfig, root: Path, folder: Path, machine: Machine, placed: Placed, at_once: int
 ) -> Iterator[tuple[str, str]]:
+    from cifar_tune.training.flops import count_parameters
     from cifar_tune.tuning.placing.probe import probe, relative_costs
 
     info = sweep.trial.dataset.info(root)
+    have, where = _memory_of(machine, placed)
+    if (fewest := LEAST_BYTES * count_parameters(placed.trial.model, info)) > have:
+        yield "memory", f"{_fits(fewest, have, where)}: weights and gradients alone; no speed was measured"
+        return
     found = probe(placed.trial, info, device=placed.device, threads=placed.resources.threads)
     corners = relative_costs(sweep.corner_trials(), root)
     epochs = planned_epochs(sweep)
@@ -202,10 +210,15 @@ def _cost(
 
 
 def _memory(found: Probe, machine: Machine, placed: Placed, at_once: int) -> str:
+    trials = at_once if placed.card is None else 1
+    return _fits(found.memory_bytes * trials, *_memory_of(machine, placed))
+
+
+def _memory_of(machine: Machine, placed: Placed) -> tuple[int, str]:
+    """Returns the bytes there are, and where."""
     if placed.card is None:
-        return _fits(found.memory_bytes * at_once, machine.memory_bytes, "in this machine")
-    share = int(placed.card.usable_bytes * placed.resources.gpus)
-    return _fits(found.memory_bytes, share, "of a card for each trial")
+        return machine.memory_bytes, "in this machine"
+    return int(placed.card.usable_bytes * placed.resources.gpus), "of a card for each trial"
 
 
 def _fits(need: int, have: int, where: str) -> str:

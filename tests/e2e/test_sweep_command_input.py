@@ -70,7 +70,21 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "nesterof",
         ),
         ("grace_epochs: 1", "grace_epochs: 4", "must be at most trial.epochs, which is 3, got 4"),
-        ("epochs: 3", "epochs: 3\n  batch_size: 2000", "a batch of 2000 images is larger than the training split"),
+        (
+            "epochs: 3",
+            "epochs: 3\n  batch_size: 2000",
+            "small.yaml:8:15: trial.batch_size: a batch of 2000 images is larger than the training split",
+        ),
+        (
+            "  optimizer.lr: {",
+            "  batch_size: {int: [8, 2000]}\n  optimizer.lr: {",
+            "small.yaml:11:15: search.batch_size: a batch of 2000 images is larger than the training split",
+        ),
+        (
+            "  model.activation: [relu, mish]",
+            "  model: [{name: mininet}, {name: tgn}]",
+            "small.yaml:9:28: grid.model.1: model tgn needs a data set with superclasses",
+        ),
         ("epochs: 3", "epochs: {", "small.yaml:"),
         (SWEEP, "", "is empty"),
     ],
@@ -136,7 +150,17 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_there_is(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     message = refused(capsys, "small.yaml", "--set", "resources.gpus=1")
-    assert "resources.gpus: 1 asked for, and there is no GPU; there is" in message
+    assert "--set resources.gpus=1: resources.gpus: 1 asked for, and there is no GPU; there is" in message
+
+
+def test_what_machine_and_data_do_not_suit_is_said_at_once_in_file_order(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    sweep = SWEEP.replace("epochs: 3", "epochs: 3\n  batch_size: 2000")
+    (folder / "small.yaml").write_text(f"{sweep}resources: {{gpus: 1}}\n")
+    places = [line.partition(": ")[0] for line in refused(capsys, "small.yaml").splitlines()]
+    assert places == ["small.yaml:8:15", "small.yaml:15:19"]
 
 
 def test_results_that_are_there_are_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

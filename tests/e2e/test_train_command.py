@@ -112,12 +112,14 @@ def test_interrupted_it_saves_and_says_how_to_go_on(folder: Path) -> None:
     ("words", "message"),
     [
         (["small.yaml", "--resume"], "results/trials/small holds no checkpoint to resume from; leave out --resume"),
-        (["small.yaml", "--set", "batch_size=500"], "larger than the training split of 160 images"),
+        (["small.yaml", "--set", "batch_size=500"], "--set trial.batch_size=500: batch_size: a batch of 500 images is"),
+        (["small.yaml", "--set", "loss.name=hierarchical"], "loss: loss hierarchical needs a data set with super"),
+        (["small.yaml", "--output", "small.yaml/x"], "small.yaml/x: Not a directory"),
         (["small.yaml", "--set", "model.widht=3"], "did you mean `width`?"),
         (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
         (["small.yaml", "--device", "cuda:77"], "device cuda:77 is not there; this machine has cpu"),
     ],
-    ids=["nothing to resume", "batch", "key", "file", "device"],
+    ids=["nothing to resume", "batch", "loss", "output", "key", "file", "device"],
 )
 def test_wrong_input_is_a_message_and_status_2(
     words: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]

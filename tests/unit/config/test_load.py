@@ -70,6 +70,16 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
         ),
         ("    lr: 0.1", "    lr: 0", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got 0"),
         ("    lr: 0.1", "    lr:", "sweep.yaml:21:5: trial.optimizer.lr: must be a number above 0, got nothing (null)"),
+        (
+            "seed: 3\n",
+            "seed: 9223372036854775808\n",
+            "sweep.yaml:5:7: seed: the number is too large; whole numbers go to 9223372036854775807",
+        ),
+        (
+            "    lr: 0.1\n",
+            "    lr: 0.1\n    wd: 1e-4\n",
+            "sweep.yaml:22:5: trial.optimizer.wd: unknown key `wd`; did you mean `weight_decay`? allowed: ",
+        ),
         ("    lr: 0.1", "    lr: .inf", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got inf"),
         ("    lr: 0.1", "    lr: [0.1]", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got a list"),
         ("    lr: 0.1", "    lr: true", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got true"),
@@ -85,7 +95,7 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
         (
             "  batch_size: 128",
             "  batch_size: 129",
-            "sweep.yaml:7:3: trial: accumulation 2 does not divide batch_size 129",
+            "sweep.yaml:24:17: trial.accumulation: accumulation 2 does not divide batch_size 129",
         ),
         ("    activation: mish", "    activation: mush", "trial.model.activation: must be relu, relu6, "),
         (

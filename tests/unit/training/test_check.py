@@ -33,7 +33,7 @@ def test_every_part_that_does_not_suit_is_named(small_trial: Trials) -> None:
     with pytest.raises(ConfigError) as caught:
         check_trial(trial, INFO)
     paths = [problem.path for problem in caught.value.problems]
-    assert paths == ["trial.batch_size", "trial.model", "trial.augmentations[1]", "trial.loss"]
+    assert paths == ["trial.batch_size", "trial.model", "trial.augmentations.1", "trial.loss"]
     assert str(caught.value).startswith(
         "trial.batch_size: a batch of 82 images is larger than the training split of 80 images; at most 80 is allowed"
     )

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.checkpoint import (
+    CHECKSUM,
     FORMAT,
     MANIFEST,
     MODEL,
@@ -26,6 +27,7 @@ from cifar_tune.training.checkpoint import (
     packed,
     read_checkpoint,
     restore,
+    sealed,
 )
 from cifar_tune.training.data import TrainingData
 from cifar_tune.training.evaluate import evaluate
@@ -57,7 +59,8 @@ def resealed(files: Files, **changes: Any) -> Files:
     """Returns the files with a manifest that agrees with their contents."""
     manifest = json.loads(files[MANIFEST])
     manifest["files"] = {name: hashlib.sha256(files[name]).hexdigest() for name in (MODEL, TRAINING, TRIAL)}
-    return {**files, MANIFEST: json.dumps({**manifest, **changes}).encode()}
+    del manifest[CHECKSUM]
+    return {**files, MANIFEST: sealed({**manifest, **changes})}
 
 
 @pytest.fixture
@@ -101,6 +104,21 @@ def test_no_flipped_bit_goes_unnoticed(files: Files, tmp_path: Path, name: str, 
     folder = written(tmp_path, {**files, name: bytes(content)})
     with pytest.raises(CorruptCheckpointError, match=rf"{name} is corrupt: its checksum is not that of manifest\.json"):
         read_checkpoint(folder)
+
+
+def test_no_flipped_bit_of_the_manifest_goes_unnoticed(files: Files, tmp_path: Path) -> None:
+    for place in range(0, len(files[MANIFEST]), 3):
+        content = bytearray(files[MANIFEST])
+        content[place] ^= 1 << place % 7
+        folder = written(tmp_path, {**files, MANIFEST: bytes(content)})
+        with pytest.raises(CorruptCheckpointError, match=r"manifest\.json is corrupt"):
+            read_checkpoint(folder)
+
+
+def test_a_manifest_from_before_it_had_a_checksum_of_its_own_is_read(files: Files, tmp_path: Path) -> None:
+    manifest = json.loads(files[MANIFEST])
+    del manifest[CHECKSUM]
+    assert read_checkpoint(written(tmp_path, {**files, MANIFEST: json.dumps(manifest).encode()})).training["epoch"] == 1
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

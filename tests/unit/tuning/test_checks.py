@@ -28,6 +28,6 @@ def test_a_batch_that_leaves_a_process_fewer_than_two_images_is_refused(tmp_path
     with pytest.raises(ConfigError) as caught:
         check_trials(load_sweep(tmp_path / "few.yaml"), tmp_path)
     assert str(caught.value) == (
-        "trial.batch_size: a micro-batch for 4 processes has at least 8 images, 2 for each BatchNorm"
+        "search.batch_size: a micro-batch for 4 processes has at least 8 images, 2 for each BatchNorm"
     )
     check_trials(load_sweep(tmp_path / "few.yaml", ["search.batch_size={int: [8, 32]}"]), tmp_path)

@@ -141,6 +141,12 @@ def test_a_plan_says_what_does_not_fit_and_what_is_not_there(tmp_path: Path) -> 
     assert "cifar-10-batches-py" in text
 
 
+def test_a_network_that_no_memory_here_holds_is_not_tried(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "trial.model.width=100_000")
+    text = plan(sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP)
+    assert "of 16.0 GB in this machine; DOES NOT FIT: weights and gradients alone; no speed" in text
+
+
 @pytest.mark.parametrize("model", ["{name: resnet18, width: 4}", "{name: mininet, width: 4}"])
 def test_a_probe_knows_the_size_of_the_checkpoints(tmp_path: Path, model: str) -> None:
     from cifar_tune.tuning.placing.probe import probe

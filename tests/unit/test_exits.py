@@ -1,0 +1,70 @@
+"""How commands end where the system is in the way."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.errors import ResultsError
+from cifar_tune.exits import exit_status
+
+COMMAND = """
+import sys
+from cifar_tune.exits import exit_status
+
+sys.exit(exit_status(lambda: print("a \u2265 b")))
+"""
+
+
+def test_an_error_of_ours_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> None:
+        raise ResultsError("results: is there already")
+
+    assert exit_status(refuse) == 2
+    assert capsys.readouterr().err == "results: is there already\n"
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_what_the_system_refuses_is_a_message_with_the_file(
+    number: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse() -> None:
+        raise OSError(number, "refused", str(tmp_path))
+
+    assert exit_status(refuse) == 2
+    assert capsys.readouterr().err == f"{tmp_path}: refused\n"
+
+
+def test_any_other_error_of_the_system_keeps_its_traceback() -> None:
+    def fail() -> None:
+        raise OSError(errno.EBADF, "bad file descriptor")
+
+    with pytest.raises(OSError, match="bad file descriptor"):
+        exit_status(fail)
+
+
+def test_an_interruption_says_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    assert exit_status(interrupt, interrupted="all is saved") == 130
+    assert capsys.readouterr().err == "\nall is saved\n"
+
+
+def test_a_reader_that_left_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", COMMAND], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+
+
+def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, check=True)
+    assert done.stdout == b"a ? b\n"
