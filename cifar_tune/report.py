@@ -78,20 +78,22 @@ def report(
     Raises:
         CifarTuneError: the folder is no sweep, or the choice names what it does not have.
     """
-    from cifar_tune.analysis.reports.overview import load_told, print_overview
+    from cifar_tune.analysis.reports.overview import load_told, print_comparison, print_overview
     from cifar_tune.analysis.reports.write_report import write_report
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.analysis.why import why
 
     frames = load_told(folder, console)
     beside = load_told(other, console) if other else None
+    metric = choice.metric or read_sweep_file(folder).metric
     if trial_id is not None:
-        metric = choice.metric or read_sweep_file(folder).metric
         console.print(
             why(frames.trials, frames.epochs, trial_id, metric), markup=False, highlight=False, soft_wrap=True
         )
         return DONE
     print_overview(console, folder, *frames, choice)
+    if beside is not None:
+        print_comparison(console, frames, beside, metric)
     files = write_report(folder, *frames, choice, beside)
     console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)
     for file in files[1:]:

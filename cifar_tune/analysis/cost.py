@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cifar_tune.analysis.confirmation import confirmed
+from cifar_tune.analysis.repeats import duplicates
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED, STATUSES, TRAIN
 
 COLUMNS = ["status", "device_name", "trials", "epochs", "train_seconds", "gpu_seconds", "share"]
+OF_DUPLICATES = ["duplicates", "duplicate_train_seconds", "duplicate_gpu_seconds"]
 UNKNOWN = "not known"
 HOUR = 3600.0
 
@@ -19,6 +21,8 @@ HOUR = 3600.0
 def cost(trials: pd.DataFrame, prices: Mapping[str, float] | None = None) -> pd.DataFrame:
     """One row a status and device: trials, epochs, seconds of training and of GPUs, and the share of all training.
 
+    duplicates: how many of these trials repeat an earlier one's configuration with another seed (`repeats.duplicates`),
+    and what they took.
     prices: of each `device_name`, for an hour of one GPU, or of training where it is none; adds `money`.
 
     Raises:
@@ -27,6 +31,9 @@ def cost(trials: pd.DataFrame, prices: Mapping[str, float] | None = None) -> pd.
     known = trials.assign(
         device_name=trials["device_name"].astype(object).fillna(UNKNOWN),
         status=pd.Categorical(trials["status"], categories=STATUSES),
+        duplicates=(again := duplicates(trials)),
+        duplicate_train_seconds=trials["train_seconds"].where(again),
+        duplicate_gpu_seconds=trials["gpu_seconds"].where(again),
     )
     table = (
         known.groupby(["status", "device_name"], observed=True)
@@ -35,15 +42,16 @@ def cost(trials: pd.DataFrame, prices: Mapping[str, float] | None = None) -> pd.
             epochs=("epochs_trained", "sum"),
             train_seconds=("train_seconds", "sum"),
             gpu_seconds=("gpu_seconds", "sum"),
+            **{name: (name, "sum") for name in OF_DUPLICATES},
         )
         .reset_index()
     )
     total = table["train_seconds"].sum()
     table["share"] = table["train_seconds"] / total if total else float("nan")
     if prices is None:
-        return table[COLUMNS]
+        return table[[*COLUMNS, *OF_DUPLICATES]]
     return table.assign(money=_device_hours(table) * table["device_name"].map(_price_of(table, prices)))[
-        [*COLUMNS, "money"]
+        [*COLUMNS, *OF_DUPLICATES, "money"]
     ]
 
 
@@ -96,6 +104,11 @@ def cost_of_accuracy(
         return found
     money = float(spent["money"].sum())
     return found.assign(money=money, money_per_point=money / gained)
+
+
+def cost_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `cost` for people: what duplicates took stands in it only if there are any."""
+    return table if table["duplicates"].any() else table.drop(columns=OF_DUPLICATES)
 
 
 def point_text(found: pd.DataFrame) -> str | None:

@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking
 from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
 from cifar_tune.results.columns import DIVERGED, FAILED, INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def curves_figure(
     for place, trial_id in reversed(list(enumerate(best))):
         curve = curves[curves["trial_id"] == trial_id]
         colour = theme.series[place % len(theme.series)]
-        label = f"{trial_id}: {written(metric, float(curve['value'].iloc[-1]))}"
+        label = f"{shortened(trial_id)}: {written(metric, float(curve['value'].iloc[-1]))}"
         axes.plot(curve["epoch"], curve["value"], color=colour, linewidth=2, label=label)
     _marks(axes, curves, theme)
     name_points(axes, curves["epoch"], curves["value"], curves["trial_id"].tolist())

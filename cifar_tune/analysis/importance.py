@@ -180,7 +180,7 @@ def importance_figure(found: Importance, theme: Theme = LIGHT) -> Figure:
         )  # fmt: skip
     axes.set_yticks(places, [shortened(name) for name in table["parameter"]])
     axes.axvline(0, color=theme.faint, linewidth=1)
-    axes.legend(loc="lower right", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
+    figure.legend(loc="outside lower right", ncols=2, fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
     when = f"at epoch {found.epoch}" if found.epoch else "completed"
     told = f"{found.trials} trials {when} · R² {found.explained:.2f} on held-out trials · bars: ± standard deviation"
     head(axes, "Importance of the parameters", told, theme)

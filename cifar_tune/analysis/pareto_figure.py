@@ -32,11 +32,11 @@ def pareto_figure(trials: pd.DataFrame, objectives: Sequence[str], theme: Theme 
     Raises:
         AnalysisError: no such metric.
     """
-    from matplotlib.figure import Figure
+    from cifar_tune.figures.plain_figure import PlainFigure
 
     across = upright(objectives)
     costs = [name for name in objectives if name != across]
-    figure = Figure((WIDTH, HEIGHT * len(costs)), DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
+    figure = PlainFigure((WIDTH, HEIGHT * len(costs)), DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
     for place, cost in enumerate(costs, start=1):
         axes = figure.add_subplot(len(costs), 1, place)
         style(axes, theme)

@@ -1,4 +1,4 @@
-"""Noise between seeds, from configurations that a sweep ran more than once."""
+"""Configurations that a sweep ran more than once: which trials those are, and the noise between their seeds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ import pandas as pd
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import SEEDS
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
+
+
+def duplicates(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Which trials have the configuration of an earlier one of their sweep, another seed apart.
+
+    A trial that went on from another's checkpoint, as in a population, is none.
+    """
+    columns = [name for name in trials.columns if name.startswith(CONFIGURATION_PREFIX) and name not in SEEDS]
+    if not columns:
+        return pd.Series(False, trials.index)
+    own = trials["parent"].isna() if "parent" in trials.columns else pd.Series(True, trials.index)
+    of_sweep = ["sweep"] if "sweep" in trials.columns else []
+    again: pd.Series[bool] = trials[own].astype(object).duplicated([*of_sweep, *columns])
+    return again.reindex(trials.index, fill_value=False)
 
 
 def seed_noise(trials: pd.DataFrame, metric: str) -> tuple[int, int, float] | None:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cifar_tune.analysis.budget import common_keys, restarts_of
+
 COLUMNS = ["rung", "arrived", "stopped", "went_on", "share"]
+APART = ["sweep", "restarts", "bracket"]
+"""What tells trials apart that were not compared with each other at the same rung."""
 
 
-def rung_survival(epochs: pd.DataFrame) -> pd.DataFrame:
+def rung_survival(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """One row a rung: its epoch, trials that arrived, were stopped there and went on, and the share that went on.
 
-    A trial that paused and went on later counts as one that went on.
+    A trial that paused and went on later counts as one that went on. Trials that were not compared are counted apart:
+    where there are several sweeps, restarts of one with more epochs, or brackets, a column says which.
     """
-    keys = [key for key in ("sweep", "trial_id") if key in epochs.columns]
+    keys = common_keys(trials, epochs)
     last = epochs["epoch"] == epochs.groupby(keys, observed=True)["epoch"].transform("max")
-    decided = epochs[epochs["rung"].notna()]
+    decided = epochs.assign(stopped=(epochs["decision"] == "stop") & last)[epochs["rung"].notna()]
     if decided.empty:
         return pd.DataFrame(columns=COLUMNS)
-    stopped = (decided["decision"] == "stop") & last
-    by_rung = decided.assign(stopped=stopped).groupby("rung")["stopped"]
-    table = by_rung.agg(arrived="size", stopped="sum").reset_index().astype(int)
+    known = trials[keys].astype(object).assign(restarts=restarts_of(trials))
+    told = decided.astype(dict.fromkeys(keys, object)).merge(known, on=keys, how="left")
+    apart = [name for name in APART if name in told.columns and told[name].nunique(dropna=False) > 1]
+    by_rung = told.groupby([*apart, "rung"], observed=True, dropna=False)["stopped"]
+    table = by_rung.agg(arrived="size", stopped="sum").reset_index().astype({"rung": int, "stopped": int})
     table["went_on"] = table["arrived"] - table["stopped"]
     table["share"] = table["went_on"] / table["arrived"]
-    return table[COLUMNS]
+    return table[[*apart, *COLUMNS]]

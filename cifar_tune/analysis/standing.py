@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from cifar_tune.analysis.naming import title, written
-from cifar_tune.analysis.ranking import ranking, status_counts
+from cifar_tune.analysis.ranking import WHOLE, ranking, status_counts
 from cifar_tune.analysis.reports.text_table import configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.results.columns import COMPLETED, INTERRUPTED, RUNNING
 from cifar_tune.results.lock import read_driver
+
+MOST_NAMED = 8
+"""Trials that are running or unfinished; more fill a terminal."""
 
 
 def sweep_name(folder: Path, trials: pd.DataFrame) -> str:
@@ -19,18 +22,29 @@ def sweep_name(folder: Path, trials: pd.DataFrame) -> str:
     return str(trials["sweep"].iloc[0]) if len(trials) else folder.resolve().name
 
 
-def standing(folder: Path, counts: dict[str, int]) -> str | None:
-    """Whether the sweep is under way, unfinished or empty; None when it is done."""
+def standing(folder: Path, trials: pd.DataFrame) -> str | None:
+    """Whether the sweep is under way, unfinished or empty, and which trials are; None when it is done."""
     driver = read_driver(folder)
-    unfinished = counts.get(RUNNING, 0) + counts.get(INTERRUPTED, 0)
     if driver is not None and driver.alive:
-        running = _trials(counts.get(RUNNING, 0), "is", "are")
-        return f"The sweep is running (process {driver.pid} on {driver.node}); {running} being trained now."
-    if unfinished:
-        return (
-            f"The sweep is not running and {_trials(unfinished, 'is', 'are')} unfinished: `sweep ... --resume` goes on."
-        )
-    return None if counts else "No trial has been started yet."
+        running = trials[trials["status"] == RUNNING]
+        now = f"{_trials(len(running), 'is', 'are')} being trained now{_named(running)}"
+        return f"The sweep is running (process {driver.pid} on {driver.node}); {now}."
+    unfinished = trials[trials["status"].isin([RUNNING, INTERRUPTED])]
+    if len(unfinished):
+        count = _trials(len(unfinished), "is", "are")
+        return f"The sweep is not running and {count} unfinished{_named(unfinished)}. `sweep ... --resume` goes on."
+    return None if len(trials) else "No trial has been started yet."
+
+
+def _named(trials: pd.DataFrame) -> str:
+    """`: t0007 (epoch 3 of 8), t0009 (epoch 1 of 8) and 2 more`."""
+    whole = trials[WHOLE] if WHOLE in trials.columns else pd.Series(pd.NA, trials.index)
+    told = [
+        f"{trial_id} (epoch {reached}{'' if pd.isna(most) else f' of {most:.0f}'})"
+        for trial_id, reached, most in zip(trials["trial_id"], trials["epochs_trained"], whole, strict=True)
+    ]
+    left = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    return f": {', '.join(told[:MOST_NAMED])}{left}" if told else ""
 
 
 def answer(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> str:

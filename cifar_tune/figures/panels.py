@@ -19,14 +19,15 @@ CHARACTERS_AN_INCH = 9.0, 17.0
 
 def new_panels(count: int, most_across: int, width: float, height: float, theme: Theme) -> tuple[Figure, list[Axes]]:
     """A figure of plots of equal size, row by row, with room for a title above. width, height: of a plot, inches."""
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from cifar_tune.figures.plain_figure import PlainFigure
 
     columns = max(1, min(most_across, count))
     rows = max(1, math.ceil(count / columns))
     size = (max(5.2, width * columns), height * rows + HEAD_HEIGHT)
     below_head = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - HEAD_HEIGHT / size[1]))
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout=below_head, facecolor=theme.background)
+    figure = PlainFigure(figsize=size, dpi=DOTS_PER_INCH, layout=below_head, facecolor=theme.background)
     panels = [figure.add_subplot(rows, columns, place + 1) for place in range(count)]
     for axes in panels:
         style(axes, theme)

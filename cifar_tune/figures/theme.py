@@ -55,9 +55,9 @@ MARGIN, CHARACTERS_AN_INCH = 1.4, 16
 
 def new_figure(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
     """A figure of one plot in the theme's colours. width, height: inches."""
-    from matplotlib.figure import Figure
+    from cifar_tune.figures.plain_figure import PlainFigure
 
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
+    figure = PlainFigure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
     axes = figure.add_subplot()
     style(axes, theme)
     return figure, axes

@@ -98,11 +98,10 @@ def _numbers(axes: Axes, counts: NDArray[np.int64], cells: NDArray[np.float64]) 
 
 def reliability_figure(calibration: Calibration, split: str, theme: Theme) -> Figure:
     """Accuracy against confidence, bin by bin, and how many answers each bin holds."""
-    from matplotlib.figure import Figure
-
+    from cifar_tune.figures.plain_figure import PlainFigure
     from cifar_tune.figures.theme import DOTS_PER_INCH, style
 
-    figure = Figure(figsize=(5.4, 5.6), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
+    figure = PlainFigure(figsize=(5.4, 5.6), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     for axes in (above, below):
         style(axes, theme)

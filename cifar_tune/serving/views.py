@@ -11,7 +11,7 @@ from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import audit_sentences
 from cifar_tune.analysis.budget import BEST
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
-from cifar_tune.analysis.cost import cost
+from cifar_tune.analysis.cost import cost, cost_words
 from cifar_tune.analysis.naming import UNITS, more_is_better, title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.pareto_text import pareto_answer
@@ -54,7 +54,7 @@ def state(snapshot: Snapshot) -> dict[str, Any]:
         "answer": confirmation_answer(snapshot.confirmations, snapshot.trials, snapshot.sweep, metric)
         or (pareto_answer(snapshot.trials, snapshot.sweep) if several_objectives(snapshot) else None)
         or answer(snapshot.trials, metric, snapshot.sweep),
-        "standing": standing(snapshot.folder, counts),
+        "standing": standing(snapshot.folder, snapshot.trials),
         "running": driver is not None and driver.alive,
         "counts": counts,
         "trials": len(snapshot.trials),
@@ -152,7 +152,7 @@ def decisions(snapshot: Snapshot) -> dict[str, Any]:
     shown = snapshot.decisions[:DECISIONS_SHOWN]
     audit = stopping_audit(snapshot.trials, snapshot.epochs, objective(snapshot))
     return {
-        "rungs": words(rung_survival(snapshot.epochs)),
+        "rungs": words(rung_survival(snapshot.trials, snapshot.epochs)),
         "audit": audit_sentences(audit) if audit else (),
         "latest": [
             {
@@ -172,7 +172,7 @@ def _written(metric: str, value: Any) -> str:
 def spent(snapshot: Snapshot) -> dict[str, Any]:
     """Cost by status and device, why trials failed, and what was refused before training."""
     return {
-        "cost": words(cost(snapshot.trials)),
+        "cost": words(cost_words(cost(snapshot.trials))),
         "failures": words(failures(snapshot.trials)),
         "refused": refusals_text(refusals(snapshot.folder, snapshot.sweep)),
     }

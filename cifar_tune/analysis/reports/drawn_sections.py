@@ -125,7 +125,7 @@ def _early_epoch(epochs: pd.DataFrame) -> int | None:
 def curves_section(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str) -> Section | None:
     if metric not in epochs.columns or epochs[metric].notna().sum() == 0:
         return None
-    survival = rung_survival(epochs)
+    survival = rung_survival(trials, epochs)
     return Section(
         "Learning curves",
         ("The table counts the trials at each rung.",) if len(survival) else (),

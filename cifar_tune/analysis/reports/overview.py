@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import audit_sentences
+from cifar_tune.analysis.comparison import compare, comparison_words
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.heatmaps.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmaps.heatmap_text import heatmap_text
@@ -92,7 +93,7 @@ def print_overview(
     drawn = chosen_heatmap(trials, epochs, sweep, choice)
     counts = status_counts(trials)
     console.print(f"[bold]{escape(sweep_name(folder, trials))}[/]: {counts_text(counts)}")
-    if told := standing(folder, counts):
+    if told := standing(folder, trials):
         console.print(told, markup=False)
     if told := refusals_text(refusals(folder, sweep)):
         console.print(told, markup=False, highlight=False)
@@ -109,6 +110,19 @@ def print_overview(
         console.print()
         console.print(heatmap_text(drawn, console.width))
     return drawn
+
+
+def print_comparison(console: Console, frames: Frames, other: Frames, metric: str) -> None:
+    """Prints the sweep beside another: the best at equal epochs and equal cost, the values, what was varied.
+
+    Raises:
+        AnalysisError: one of them has no such metric.
+    """
+    found = compare(frames, other, metric)
+    console.print()
+    console.print(f"[bold]{escape(' beside '.join(found.names))}[/]: {title(metric)}", highlight=False)
+    for table in (comparison_words(found), found.parameters):
+        console.print(rich_table(table))
 
 
 def print_confirmations(

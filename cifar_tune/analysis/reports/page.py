@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from urllib.parse import quote
 
 from cifar_tune.analysis.reports.report import Report
 from cifar_tune.figures.hover import Spot, hover_script
@@ -26,7 +27,7 @@ def page(
     """
     question = "".join(f"<p>{escape(line)}</p>" for line in report.question)
     standing = f'<p class="standing">{prose(report.standing)}</p>' if report.standing else ""
-    files = "".join(f'<li><a href="{escape(link)}">{escape(what)}</a></li>' for link, what in links.items())
+    files = "".join(f'<li><a href="{escape(quote(link))}">{escape(what)}</a></li>' for link, what in links.items())
     body = f"""<header>
 <h1>{escape(report.name)}</h1>
 <div class="question">{question}</div>

@@ -13,7 +13,7 @@ import pandas as pd
 from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
-from cifar_tune.analysis.cost import cost, cost_of_accuracy, point_text
+from cifar_tune.analysis.cost import cost, cost_of_accuracy, cost_words, point_text
 from cifar_tune.analysis.pareto import completed
 from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
@@ -94,7 +94,7 @@ def make_report(
         question=_question(sweep),
         answer=confirmation_answer(confirmations, trials, sweep, metric) or found or answer(trials, metric, sweep),
         counts=counts_text(counts),
-        standing=standing(folder, counts),
+        standing=standing(folder, trials),
         sections=tuple(part for part in parts if part is not None),
         describe=lambda names: descriptions(trials[trials["trial_id"].isin(names)], metric, sweep),
     )
@@ -143,8 +143,10 @@ def _refused(folder: Path, sweep: SweepFile) -> Section | None:
 
 
 def _cost(trials: pd.DataFrame, confirmations: pd.DataFrame) -> Section | None:
-    table = cost(trials)
+    table = cost_words(cost(trials))
     text = "Seconds of training and validation, by how the trials ended and where they ran."
+    if "duplicates" in table.columns:
+        text += " Duplicates: trials of a configuration that had been trained before, with another seed."
     point = point_text(cost_of_accuracy(trials, confirmations))
     return Section("Cost", (text, point) if point else (text,), text_table(table)) if len(table) else None
 

@@ -32,13 +32,26 @@ HEADS = {
     "rank_correlation": "rank correlation",
     "interval_90": "90 % interval",
     "good_stopped": "good stopped",
+    "duplicate_train_seconds": "their seconds",
+    "duplicate_gpu_seconds": "their GPU seconds",
 }
 WORDS = (
     "sweep", "stem", "trial_id", "checkpoint", "status", "device_name", "message", "reason", "parameter", "value",
     "change", "quantity",
 )  # fmt: skip
 """Columns set to the left."""
-COUNTS = ("epochs", "epochs_trained", "trials", "rank", "rung", "arrived", "stopped", "went_on", "audited")
+COUNTS = (
+    "epochs",
+    "epochs_trained",
+    "trials",
+    "rank",
+    "rung",
+    "arrived",
+    "stopped",
+    "went_on",
+    "audited",
+    "duplicates",
+)
 MISSING = "–"
 LONGEST_CELL, LONGEST_HEAD = 40, 9
 """Characters of a cell, and of a name on one line, in a terminal."""
@@ -112,6 +125,8 @@ def _broken(name: str) -> str:
 def _cell(column: str, value: Any) -> str:
     if pd.isna(value):
         return MISSING
+    if isinstance(value, str):
+        return value
     if column.endswith("seconds"):
         return short_number(float(value)) if value < 0.1 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
     if column in COUNTS:
@@ -120,6 +135,4 @@ def _cell(column: str, value: Any) -> str:
         return f"{100 * value:.0f} %"
     if UNITS.get(column) == "fraction":
         return f"{100 * value:.2f} %"
-    if isinstance(value, str):
-        return value
     return written(column, float(value)) if column in UNITS else short_number(value)

@@ -7,26 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from cifar_tune.analysis.reports.linked_files import linked_files
 from cifar_tune.analysis.reports.markdown import markdown
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.page import page
 from cifar_tune.analysis.reports.sections import make_report
+from cifar_tune.analysis.sweep_file import read_sweep_file
 from cifar_tune.figures.files import image_of, write_file
 from cifar_tune.figures.hover import spots_of
 from cifar_tune.figures.theme import DARK, LIGHT
 from cifar_tune.results import Frames
-from cifar_tune.results.columns import CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
 
 REPORT_FOLDER = "report"
 PAGE_NAME, MARKDOWN_NAME = "index.html", "report.md"
-LINKED = {
-    TRIALS_NAME: "trials.parquet: one row a trial",
-    EPOCHS_NAME: "epochs.parquet: one row a trial and epoch",
-    CONFIRMATIONS_NAME: "confirmations.parquet: one row a configuration and fresh seed",
-    "sweep.yaml": "sweep.yaml: the sweep as it was run",
-    "environment.json": "environment.json: versions, commit, devices",
-    "checkpoints": "checkpoints: one folder a trial",
-}
 
 
 def write_report(
@@ -55,7 +48,9 @@ def write_report(
         spots[name] = spots_of(light)
     for name, (image, _) in images.items():
         write_file(place / f"{name}.png", image)
-    links = {f"../{name}": what for name, what in LINKED.items() if (folder / name).exists()}
+    sweep = read_sweep_file(folder)
+    metric = (choice and choice.metric) or sweep.metric
+    links = {f"../{path}": what for path, what in linked_files(folder, trials, confirmations, metric, sweep).items()}
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_file(place / MARKDOWN_NAME, markdown(report).encode())
     write_file(place / PAGE_NAME, page(report, images, spots, made_at=made_at, links=links).encode())

@@ -21,8 +21,9 @@ from cifar_tune.analysis import (
 )
 from cifar_tune.analysis.ablation_figure import ablation_figure, ablation_words
 from cifar_tune.analysis.comparison import comparison_words
-from cifar_tune.analysis.cost import point_text
+from cifar_tune.analysis.cost import cost_words, point_text
 from cifar_tune.analysis.difference import difference
+from cifar_tune.analysis.reports.text_table import text_table
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results import Frames
 
@@ -179,6 +180,19 @@ def test_money_is_hours_of_gpus_or_of_training_times_the_price() -> None:
     assert "money" not in cost(trials)
     with pytest.raises(AnalysisError, match="no price for `cpu`; there are prices for `H100`"):
         cost(trials, {"H100": 3.0})
+
+
+def test_what_duplicates_took_is_told_by_ending_and_device() -> None:
+    trials = sweep_of([(0.1, 0, 0.6), (0.1, 1, 0.7), (0.3, 0, 0.7), (0.3, 1, 0.7)])
+    trials["status"] = ["completed", "completed", "stopped", "stopped"]
+    trials["device_name"] = ["cpu", "cpu", "H100", "H100"]
+    trials["gpu_seconds"] = [0.0, 0.0, 100.0, 200.0]
+    table = cost(trials)
+    of_duplicates = table.set_index("status")[["duplicates", "duplicate_train_seconds", "duplicate_gpu_seconds"]]
+    assert of_duplicates.loc["completed"].tolist() == [1, 600, 0]
+    assert of_duplicates.loc["stopped"].tolist() == [1, 600, 200]
+    assert text_table(cost_words(table)).heads[-3:] == ("duplicates", "their seconds", "their GPU seconds")
+    assert list(cost_words(cost(trials.iloc[[0, 2]])).columns)[-1] == "share"
 
 
 def confirmations_of(means: dict[str, float], **columns: object) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Noise between seeds."""
+"""Configurations that ran more than once, and the noise between their seeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cifar_tune.analysis.repeats import seed_noise, seed_noise_text
+from cifar_tune.analysis.repeats import duplicates, seed_noise, seed_noise_text
 
 
 def trials_of(*rows: tuple[float, str | None, float, str]) -> pd.DataFrame:
@@ -41,3 +41,13 @@ def test_without_repeats_nothing_is_claimed() -> None:
         is None
     )
     assert seed_noise_text(trials_of(), "validation_accuracy") is None
+
+
+def test_a_duplicate_has_the_configuration_of_an_earlier_trial_and_did_not_go_on_from_one() -> None:
+    done = "completed"
+    trials = trials_of((0.1, None, 0.9, done), (0.1, None, 0.9, "failed"), (0.1, "x", 0.9, done), (0.1, "x", 0.9, done))
+    assert duplicates(trials).tolist() == [False, True, False, True]
+    assert duplicates(trials.assign(parent=[None, "t0", None, None])).tolist() == [False, False, False, True]
+    assert duplicates(trials.assign(sweep=["a", "b", "a", "a"])).tolist() == [False, False, False, True]
+    assert duplicates(trials[["status"]]).tolist() == [False] * 4
+    assert duplicates(trials.head(0)).tolist() == []

@@ -58,11 +58,13 @@ def asha(make_sweep: MakeSweep) -> Path:
 
 
 def test_rung_survival_counts_who_arrived_and_who_went_on(asha: Path) -> None:
-    table = rung_survival(load(asha).epochs)
+    table = rung_survival(*load(asha)[:2])
     assert table.to_dict("list") == {
         "rung": [1, 3], "arrived": [12, 4], "stopped": [8, 3], "went_on": [4, 1], "share": [4 / 12, 1 / 4],
     }  # fmt: skip
-    assert rung_survival(load(asha).epochs.head(0)).empty
+    trials, epochs, _ = load(asha)
+    assert rung_survival(trials, epochs.head(0)).empty
+    assert rung_survival(pd.DataFrame(trials), epochs.drop(columns="sweep")).equals(table)
 
 
 def test_a_trial_that_paused_at_a_rung_and_went_on_counts_as_one_that_went_on(make_sweep: MakeSweep) -> None:
@@ -72,8 +74,35 @@ def test_a_trial_that_paused_at_a_rung_and_went_on_counts_as_one_that_went_on(ma
             for epoch in range(1, epochs + 1):
                 store.add_epoch(trial_id, epoch, decision="stop" if epoch == 1 else "continue", rung=epoch % 2 or None)
 
-    table = rung_survival(load(make_sweep("s", fill)).epochs)
+    table = rung_survival(*load(make_sweep("s", fill))[:2])
     assert table.to_dict("records") == [{"rung": 1, "arrived": 2, "stopped": 1, "went_on": 1, "share": 0.5}]
+
+
+def test_trials_that_were_not_compared_at_a_rung_are_counted_apart(make_sweep: MakeSweep) -> None:
+    """Two brackets, the second with a later first rung; one trial of each after a restart with more epochs."""
+
+    def fill(store: ResultsStore) -> None:
+        for place, (restarts, bracket, last) in enumerate([(0, 0, 1), (0, 0, 3), (0, 1, 3), (1, 0, 1), (1, 1, 3)]):
+            store.update_trial(f"t{place}", status="stopped", restarts=restarts)
+            for epoch in range(1, last + 1):
+                rung = {"rung": epoch, "bracket": bracket} if epoch == 3 or (epoch, bracket) == (1, 0) else {}
+                store.add_epoch(f"t{place}", epoch, decision="stop" if epoch == last else "continue", **rung)
+
+    folder = make_sweep("s", fill)
+    table = rung_survival(*load(folder)[:2])
+    assert table.drop(columns="share").to_numpy().tolist() == [
+        [0, 0, 1, 2, 1, 1],
+        [0, 0, 3, 1, 1, 0],
+        [0, 1, 3, 1, 1, 0],
+        [1, 0, 1, 1, 1, 0],
+        [1, 1, 3, 1, 1, 0],
+    ]
+    assert text_table(table).heads == ("restarts", "bracket", "rung", "arrived", "stopped", "went on", "share")
+    assert text_table(table).rows[0] == ("0", "0", "1", "2", "1", "1", "50 %")
+    other = make_sweep("other", fill)
+    both = rung_survival(*load([folder, other])[:2])
+    assert both["sweep"].tolist() == ["other"] * 5 + ["s"] * 5
+    assert both["arrived"].tolist() == table["arrived"].tolist() * 2
 
 
 def test_cost_is_told_by_ending_and_device(asha: Path) -> None:

@@ -92,12 +92,18 @@ def test_a_sweep_under_way_says_who_is_running_it(tmp_path: Path) -> None:
         add(store, "t0", "running", accuracy=0.25)
         store.publish(force=True)
         text = overview(tmp_path / "s")
-        assert (
-            f"The sweep is running (process {os.getpid()} on {platform.node()}); 1 trial is being trained now." in text
-        )
-    assert "The sweep is not running and 1 trial is unfinished: `sweep ... --resume` goes on." in overview(
-        tmp_path / "s"
-    )
+        driver = f"process {os.getpid()} on {platform.node()}"
+        assert f"The sweep is running ({driver}); 1 trial is being trained now: t0 (epoch 1)." in text
+        for place in range(1, 10):
+            store.update_trial(f"t{place}", status="running", configuration={"epochs": 8})
+        store.publish(force=True)
+        text = " ".join(overview(tmp_path / "s").split())
+        assert "10 trials are being trained now: t0 (epoch 1), t1 (epoch 0 of 8), t2 (epoch 0 of 8)," in text
+        assert "t7 (epoch 0 of 8) and 2 more." in text
+        for place in range(1, 10):
+            store.update_trial(f"t{place}", status="completed")
+    told = "The sweep is not running and 1 trial is unfinished: t0 (epoch 1). `sweep ... --resume` goes on."
+    assert told in overview(tmp_path / "s")
 
 
 def test_a_driver_that_died_or_whose_number_was_given_to_another_process_is_not_running(make_sweep: MakeSweep) -> None:
