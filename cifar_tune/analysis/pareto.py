@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.dominance import Floats, hypervolume, non_dominated
+from cifar_tune.dominance import Floats, dominated_by, dominating, hypervolume, non_dominated
 from cifar_tune.results.columns import COMPLETED
 
 MARGIN = 0.1
@@ -83,10 +83,9 @@ def hypervolume_history(trials: pd.DataFrame, objectives: Sequence[str]) -> pd.D
     front = np.empty((0, len(objectives)))
     sizes, volumes, volume = [], [], 0.0
     for point in points:
-        grown = np.vstack([front, point])
-        kept = non_dominated(grown)
-        front = grown[kept]
-        volume = hypervolume(front, np.zeros(len(objectives))) if kept[-1] else volume
+        if not dominating(front, point).any():
+            front = np.vstack([front[~dominated_by(front, point)], point])
+            volume = hypervolume(front, np.zeros(len(objectives)))
         sizes.append(len(front))
         volumes.append(volume)
     return table.assign(front=sizes, hypervolume=volumes)

@@ -14,13 +14,15 @@ from starlette.routing import Route
 from cifar_tune.analysis.heatmaps.heatmap import AGGREGATES
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.theme import LIGHT
+from cifar_tune.figures.theme import LIGHT, Theme
 from cifar_tune.serving import figures, views
 from cifar_tune.serving.assets import asset
+from cifar_tune.serving.findings import findings, picture
+from cifar_tune.serving.front import covered, front
 from cifar_tune.serving.heat_grid import heat_grid
 from cifar_tune.serving.live import LiveSweep, Snapshot
 from cifar_tune.serving.machine import machines
-from cifar_tune.serving.payload import Answers, as_json, respond
+from cifar_tune.serving.payload import Answers, Payload, as_json, respond
 
 JSON = "application/json"
 Question = Callable[[Snapshot, Request], Any]
@@ -35,6 +37,14 @@ def make_app(sweep: LiveSweep) -> Starlette:
         with one_at_a_time:
             return figures.importances(snapshot, _theme(request))
 
+    def told(snapshot: Snapshot, _: Request) -> Any:
+        with one_at_a_time:
+            return findings(snapshot)
+
+    def drawn(snapshot: Snapshot, request: Request) -> Payload:
+        with one_at_a_time:
+            return Payload(picture(snapshot, request.query_params.get("name", ""), _theme(request)))
+
     def trial(snapshot: Snapshot, request: Request) -> Any:
         trial_id = request.query_params.get("id", "")
         return views.trial(snapshot, trial_id, sweep.history(trial_id))
@@ -47,8 +57,10 @@ def make_app(sweep: LiveSweep) -> Starlette:
         "decisions": lambda snapshot, _: views.decisions(snapshot),
         "confirmations": lambda snapshot, _: views.confirmations(snapshot),
         "spent": lambda snapshot, _: views.spent(snapshot),
-        "course": lambda snapshot, request: figures.course(snapshot, _theme(request)),
+        "front": lambda snapshot, request: front(snapshot, _theme(request)),
+        "course": lambda snapshot, request: _course(snapshot, _theme(request)),
         "importance": importances,
+        "findings": told,
     }
     changing: dict[str, Question] = {
         "state": lambda snapshot, _: views.state(snapshot),
@@ -61,10 +73,13 @@ def make_app(sweep: LiveSweep) -> Starlette:
         try:
             if name in changing:
                 return respond(request, as_json(changing[name](snapshot, request)), JSON)
+            question = f"{name}?{request.url.query}"
             if name in kept:
-                question = f"{name}?{request.url.query}"
                 payload = answers.get(snapshot.version, question, lambda: as_json(kept[name](snapshot, request)))
                 return respond(request, payload, JSON)
+            if name == "picture":
+                payload = answers.get(snapshot.version, question, lambda: drawn(snapshot, request))
+                return respond(request, payload, "image/png")
         except AnalysisError as error:
             return Response(as_json({"error": str(error)}).content, 422, media_type=JSON)
         return Response(as_json({"error": f"there is no `{name}`"}).content, 404, media_type=JSON)
@@ -72,8 +87,13 @@ def make_app(sweep: LiveSweep) -> Starlette:
     return Starlette(routes=[Route("/", asset), Route("/{name}", asset), Route("/api/{name}", answer)])
 
 
-def _theme(request: Request) -> Any:
+def _theme(request: Request) -> Theme:
     return figures.THEMES.get(request.query_params.get("theme", ""), LIGHT)
+
+
+def _course(snapshot: Snapshot, theme: Theme) -> Any:
+    """How the search went: of several objectives what their front covered, else the best value so far."""
+    return covered(snapshot, theme) if views.several_objectives(snapshot) else figures.best_so_far(snapshot, theme)
 
 
 def _choice(request: Request) -> Choice:

@@ -48,7 +48,7 @@ def curves(snapshot: Snapshot, trial_ids: Sequence[str], metric: str, theme: The
     by_trial = dict(iter(points.groupby("trial_id", observed=True)))
     drawn = [trial_id for trial_id in shown if trial_id in by_trial]
     traces = [_curve(by_trial[trial_id], trial_id, place, theme) for place, trial_id in enumerate(drawn)]
-    figure = _figure(traces, theme, x="epoch", y=metric)
+    figure = figure_of(traces, theme, x="epoch", y=metric)
     rungs = sorted(int(rung) for rung in snapshot.epochs["rung"].dropna().unique())
     figure["layout"]["shapes"] = [_rung(rung, theme) for rung in rungs]
     figure["layout"]["showlegend"] = len(traces) <= MOST_NAMED
@@ -86,14 +86,13 @@ def _rung(epoch: int, theme: Theme) -> dict[str, Any]:
     return {"type": "line", "yref": "paper", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "layer": "below", "line": line}
 
 
-def course(snapshot: Snapshot, theme: Theme) -> Figure | None:
+def best_so_far(snapshot: Snapshot, theme: Theme) -> Figure | None:
     """The best value so far against time; None with fewer than two completed trials."""
     metric = objective(snapshot)
     table = history(snapshot.trials, metric)
     if len(table) < 2:
         return None
-    start = snapshot.trials["started_at"].min()
-    times = plain_column(start + pd.to_timedelta(table["hours"], unit="h"))
+    times = times_of(snapshot, table)
     own = {"color": theme.muted, "size": 6, "opacity": 0.6}
     traces: list[dict[str, Any]] = [
         {"mode": "markers", "name": "completed trial", "y": plain_column(table["value"]), "marker": own},
@@ -106,7 +105,13 @@ def course(snapshot: Snapshot, theme: Theme) -> Figure | None:
     ]
     names = [escape(str(trial_id)) for trial_id in table["trial_id"]]
     shared = {"type": "scatter", "x": times, "text": names, "hovertemplate": "%{text}: %{y}<br>%{x}<extra></extra>"}
-    return _figure([shared | trace for trace in traces], theme, x="time (UTC)", y=metric)
+    return figure_of([shared | trace for trace in traces], theme, x="time (UTC)", y=metric)
+
+
+def times_of(snapshot: Snapshot, table: pd.DataFrame) -> list[Any]:
+    """When the trials of a table with the column `hours`, since the start, ended."""
+    start = snapshot.trials["started_at"].min()
+    return plain_column(start + pd.to_timedelta(table["hours"], unit="h"))
 
 
 def importances(snapshot: Snapshot, theme: Theme) -> Figure:
@@ -130,7 +135,7 @@ def importances(snapshot: Snapshot, theme: Theme) -> Figure:
             ("permutation", theme.series[0], "loss of R² when shuffled"),
         )
     ]
-    figure = _figure(traces if len(table) else [], theme, x="", y="")
+    figure = figure_of(traces if len(table) else [], theme, x="", y="")
     figure["layout"]["height"] = 130 + 44 * len(table)
     figure["layout"]["legend"]["traceorder"] = "reversed"
     when = f"at epoch {found.epoch}" if found.epoch else "completed"
@@ -138,7 +143,7 @@ def importances(snapshot: Snapshot, theme: Theme) -> Figure:
     return figure | {"caution": found.caution, "told": told if len(table) else ""}
 
 
-def _figure(traces: Sequence[Mapping[str, Any]], theme: Theme, *, x: str, y: str) -> Figure:
+def figure_of(traces: Sequence[Mapping[str, Any]], theme: Theme, *, x: str, y: str) -> Figure:
     """Traces with the layout that all figures share. y: a metric, which the axis is titled and written after."""
     grid = {"gridcolor": theme.faint, "linecolor": theme.faint, "zerolinecolor": theme.faint, "automargin": True}
     layout = {

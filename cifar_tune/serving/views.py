@@ -14,6 +14,7 @@ from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmat
 from cifar_tune.analysis.cost import cost, cost_words
 from cifar_tune.analysis.naming import UNITS, more_is_better, title, written
 from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.pareto import pareto
 from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
@@ -66,15 +67,27 @@ def state(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def trials(snapshot: Snapshot) -> dict[str, Any]:
-    """Every trial, column by column; those that rank first, then those that got furthest."""
-    metric = objective(snapshot)
-    ranked = ranking(snapshot.trials, metric, sweep=snapshot.sweep).set_index("trial_id")["rank"]
-    frame = snapshot.trials.assign(rank=snapshot.trials["trial_id"].map(ranked).astype("Int64"))
+    """Every trial, column by column; those that rank first, then those that got furthest.
+
+    With several objectives the place along the Pareto front stands where else the rank does.
+    """
+    metric, several = objective(snapshot), several_objectives(snapshot)
+    frame = snapshot.trials.assign(rank=snapshot.trials["trial_id"].map(_places(snapshot)).astype("Int64"))
     keys = ["rank", "epochs_trained", metric]
     ordered = frame.sort_values(keys, ascending=[True, False, not more_is_better(metric)], kind="stable")
-    outcome = [name for name in (metric, BEST + metric, SweepFile.metric) if name in frame.columns]
+    sought = snapshot.sweep.objectives if several else (metric, BEST + metric, SweepFile.metric)
+    outcome = [name for name in sought if name in frame.columns]
     columns = ["rank", "trial_id", "status", *outcome, *varied_parameters(frame, snapshot.sweep), *AFTER_PARAMETERS]
-    return columnar(ordered[list(dict.fromkeys(columns))], {"rank": "rank"})
+    return columnar(ordered[list(dict.fromkeys(columns))], {"rank": "front" if several else "rank"})
+
+
+def _places(snapshot: Snapshot) -> dict[str, int]:
+    """The rank of each completed trial, or its place along the Pareto front if it is on it."""
+    if several_objectives(snapshot):
+        along = pareto(snapshot.trials, snapshot.sweep.objectives)["trial_id"]
+        return {trial_id: place for place, trial_id in enumerate(along, start=1)}
+    ranked = ranking(snapshot.trials, objective(snapshot), sweep=snapshot.sweep)
+    return dict(zip(ranked["trial_id"], ranked["rank"], strict=True))
 
 
 def trial(snapshot: Snapshot, trial_id: str, history: Sequence[Change]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cifar_tune.analysis.heatmaps.heatmap_figure import cell_note, ended_note, h
 from cifar_tune.analysis.history import history, history_figure
 from cifar_tune.analysis.importance import importance, importance_figure
 from cifar_tune.analysis.naming import title, written
+from cifar_tune.analysis.parallel import parallel_figure
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.pareto import MOST_OBJECTIVES, completed, hypervolume_history, pareto
 from cifar_tune.analysis.pareto_figure import hypervolume_figure, pareto_figure
@@ -39,6 +40,8 @@ LEAST_COUNTED = 0.5
 """Where the heat map at the full budget shows fewer of the trials, a second one shows them at an early epoch."""
 LEAST_SLICED = 5
 """Completed trials, below which plots of single points are of no use."""
+LEAST_PARALLEL = 3
+"""Parameters, below which parallel coordinates show no more than slices."""
 MOST_NAMED = 8
 """Trials of a cell."""
 LEAST_ABLATED, MOST_ABLATED = 2, 30
@@ -152,6 +155,15 @@ def importance_section(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, 
     )
 
 
+def parameter_sections(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> tuple[Section | None, ...]:
+    """What the parameters do, one by one and together; None where there are too few trials."""
+    return (
+        ablation_section(trials, metric),
+        slices_section(trials, metric, sweep),
+        parallel_section(trials, metric, sweep),
+    )
+
+
 def slices_section(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:
     completed_trials = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
     if len(completed_trials) < LEAST_SLICED or len(varied_parameters(completed_trials, sweep)) < 2:
@@ -161,6 +173,18 @@ def slices_section(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Secti
         name=f"slices_{metric}",
         draw=lambda theme: slice_figure(trials, metric, sweep=sweep, theme=theme),
         alternative=f"{title(metric)} of every completed trial by each parameter",
+    )
+
+
+def parallel_section(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> Section | None:
+    completed_trials = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
+    if len(completed_trials) < LEAST_SLICED or len(varied_parameters(completed_trials, sweep)) < LEAST_PARALLEL:
+        return None
+    return Section(
+        "All parameters at once",
+        name=f"parallel_{metric}",
+        draw=lambda theme: parallel_figure(trials, metric, sweep=sweep, theme=theme),
+        alternative=f"A line for every completed trial through its parameters to its {title(metric)}",
     )
 
 

@@ -21,6 +21,18 @@ from cifar_tune.figures.section import Section
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 
 
+def experiment_sections(
+    trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: SweepFile
+) -> tuple[Section | None, ...]:
+    """What this file has; None where the sweep does not give rise to it."""
+    return (
+        grid_section(trials, metric, sweep),
+        configurations_section(trials, sweep),
+        stem_section(trials),
+        lr_section(trials, epochs, metric, sweep),
+    )
+
+
 def configurations_section(trials: pd.DataFrame, sweep: SweepFile) -> Section | None:
     """Means over seeds with their intervals, and the generalization gap; None where nothing ran twice."""
     table = configurations(trials, sweep)

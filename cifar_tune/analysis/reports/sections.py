@@ -21,7 +21,6 @@ from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.reports.descriptions import descriptions
 from cifar_tune.analysis.reports.drawn_sections import (
-    ablation_section,
     comparison_section,
     curves_section,
     front_section,
@@ -29,14 +28,9 @@ from cifar_tune.analysis.reports.drawn_sections import (
     history_section,
     hypervolume_section,
     importance_section,
-    slices_section,
+    parameter_sections,
 )
-from cifar_tune.analysis.reports.experiment_sections import (
-    configurations_section,
-    grid_section,
-    lr_section,
-    stem_section,
-)
+from cifar_tune.analysis.reports.experiment_sections import experiment_sections
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.report import Report
 from cifar_tune.analysis.reports.text_table import counts_text, text_table
@@ -73,15 +67,11 @@ def make_report(
         *_confirmed(confirmations, trials, metric, sweep),
         front_section(trials, sweep) if several else _best(trials, metric, sweep, choice.top),
         *heat_map_sections(trials, epochs, sweep, choice),
-        grid_section(trials, metric, sweep),
-        configurations_section(trials, sweep),
-        stem_section(trials),
+        *experiment_sections(trials, epochs, metric, sweep),
         curves_section(trials, epochs, metric),
-        lr_section(trials, epochs, metric, sweep),
         None if sweep.objectives else _audit(trials, epochs, sweep),
         importance_section(trials, epochs, metric, sweep),
-        ablation_section(trials, metric),
-        slices_section(trials, metric, sweep),
+        *parameter_sections(trials, metric, sweep),
         comparison_section(Frames(trials, epochs, confirmations), other, metric) if other else None,
         hypervolume_section(trials, sweep) if several else history_section(trials, metric),
         _failures(trials),
@@ -98,6 +88,12 @@ def make_report(
         sections=tuple(part for part in parts if part is not None),
         describe=lambda names: descriptions(trials[trials["trial_id"].isin(names)], metric, sweep),
     )
+
+
+def further_sections(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, sweep: SweepFile) -> tuple[Section, ...]:
+    """The findings of a report that the dashboard has no live view of."""
+    parts = (*experiment_sections(trials, epochs, metric, sweep), *parameter_sections(trials, metric, sweep))
+    return tuple(part for part in parts if part is not None)
 
 
 def _question(sweep: SweepFile) -> tuple[str, ...]:

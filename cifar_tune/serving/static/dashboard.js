@@ -2,6 +2,7 @@
 // never as HTML; numbers are the server's, written here.
 
 const POLL_MS = 1000, HIDDEN_POLL_MS = 15000, MACHINE_MS = 3000;
+const RARELY_MS = 30000;  // what takes the server seconds is asked for again no sooner
 const ROW_PX = 31;  // as the style sheet has it
 const BEST_SHOWN = 5, MOST_CHOSEN = 60;
 
@@ -325,6 +326,28 @@ function openCell(cell) {
   attempt(drawHeatmap);
 }
 
+// ---- Pareto front --------------------------------------------------------------------------------------------------
+
+async function drawFront() {
+  const front = await ask("front", { theme: theme() });
+  byId("front").hidden = !front;
+  if (!front) return;
+  byId("front-told").textContent = front.told;
+  const list = byId("front-plots");
+  while (list.children.length > front.plots.length) list.lastElementChild.remove();
+  while (list.children.length < front.plots.length) {
+    const place = list.children.length;
+    list.append(element("div", {}, element("h3", {}), element("div", { id: `front-plot-${place}`, className: "plot" })));
+  }
+  for (const [place, one] of front.plots.entries()) {
+    list.children[place].querySelector("h3").textContent = one.name;
+    const drawn = list.children[place].querySelector(".plot");
+    await plot(drawn.id, one.figure);
+    drawn.removeAllListeners("plotly_click");
+    drawn.on("plotly_click", (event) => { if (event.points[0].customdata) openTrial(event.points[0].customdata); });
+  }
+}
+
 // ---- decisions, machines, course, cost, importance ---------------------------------------------------------------
 
 async function drawDecisions() {
@@ -359,6 +382,7 @@ async function drawMachines() {
 async function drawCourse() {
   const figure = await ask("course", { theme: theme() });
   byId("course").hidden = !figure;
+  byId("course-told").textContent = figure?.told ?? "";
   if (figure) await plot("course-plot", figure);
 }
 
@@ -379,11 +403,24 @@ async function drawConfirmed() {
 
 async function drawImportance() {
   if (!byId("importance-box").open) return;
-  byId("importance-told").textContent = "computing …";
+  byId("importance-told").textContent ||= "computing …";
   const figure = await ask("importance", { theme: theme() });
   byId("importance-told").textContent = [figure.caution, figure.told].filter(Boolean).join(". ");
   byId("importance-plot").hidden = !figure.data.length;
   if (figure.data.length) await plot("importance-plot", figure);
+}
+
+async function drawFindings() {
+  if (!byId("findings-box").open) return;
+  if (!byId("findings-list").children.length) byId("findings-told").textContent = "computing …";
+  const findings = await ask("findings");
+  byId("findings-told").textContent = findings.length ? "" : "None yet.";
+  byId("findings-list").replaceChildren(...findings.map((one) => {
+    const address = `api/picture?${new URLSearchParams({ name: one.figure, theme: theme(), version: page.version })}`;
+    return element("article", {}, element("h3", {}, one.title), ...one.text.map((line) => element("p", { className: "muted" }, line)),
+      ...(one.figure ? [element("div", { className: "wide" }, element("img", { src: address, alt: one.alternative }))] : []),
+      ...(one.table ? [element("div", { className: "wide" }, wordTable(one.table))] : []));
+  }));
 }
 
 // ---- the rounds --------------------------------------------------------------------------------------------------
@@ -406,7 +443,7 @@ async function refresh(state) {
   showState(state);
   await Promise.all([drawConfirmed, drawHeatmap, drawDecisions, drawSpent, drawTrial].map(attempt));
   performance.mark("heatmap");
-  await Promise.all([drawCurves, drawCourse].map(attempt));
+  await Promise.all([drawFront, drawCurves, drawCourse].map(attempt));
   performance.mark("curves");
   page.version = state.version;
 }
@@ -422,6 +459,14 @@ async function round() {
   next = setTimeout(round, document.hidden ? HIDDEN_POLL_MS : POLL_MS);
 }
 
+let rare = null;
+function rareRound() {
+  if (!document.hidden && page.version !== rare) {
+    rare = page.version;
+    [drawImportance, drawFindings].forEach(attempt);
+  }
+}
+
 function machineRound() {
   if (!document.hidden) attempt(drawMachines);
   setTimeout(machineRound, MACHINE_MS);
@@ -435,9 +480,11 @@ byId("curve-metric").addEventListener("change", () => attempt(drawCurves));
 byId("choice").addEventListener("change", () => { page.asked = true; page.cell = null; arrange(); drawRows(); attempt(drawHeatmap); });
 byId("choice").addEventListener("submit", (event) => event.preventDefault());
 byId("importance-box").addEventListener("toggle", () => attempt(drawImportance));
-dark.addEventListener("change", () => [drawCurves, drawCourse, drawImportance].forEach(attempt));
+byId("findings-box").addEventListener("toggle", () => attempt(drawFindings));
+dark.addEventListener("change", () => [drawFront, drawCurves, drawCourse, drawImportance, drawFindings].forEach(attempt));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) round(); });
 
 page.open = location.hash ? decodeURIComponent(location.hash.slice(1)) : null;
 round();
 machineRound();
+setInterval(rareRound, RARELY_MS);

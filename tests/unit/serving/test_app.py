@@ -4,15 +4,17 @@ import gzip
 import json
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from cifar_tune.analysis import heatmap
+from cifar_tune.analysis import heatmap, hypervolume_history
 from cifar_tune.analysis.confirmation_text import confirmation_answer
 from cifar_tune.analysis.importance import importance
+from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.analysis.sweep_file import read_sweep_file
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.columns import CONFIRMATION_COLUMNS
@@ -23,7 +25,10 @@ from cifar_tune.serving.live import LiveSweep
 from cifar_tune.serving.views import decision_text
 
 SCRIPT = "<script>alert(1)</script>"
-KEPT = ("trials", "heatmap", "curves", "decisions", "confirmations", "spent", "course", "importance")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KEPT = (
+    "trials", "heatmap", "curves", "decisions", "confirmations", "spent", "front", "course", "importance", "findings",
+)  # fmt: skip
 ANSWERS = ("state", "machines", *KEPT)
 
 
@@ -257,13 +262,80 @@ def test_a_decision_by_several_objectives_names_the_front() -> None:
     assert decision_text(alone, "validation_accuracy") == "rung 2: rank 3 of 9, cutoff 50.0: stop"
 
 
-def test_of_several_objectives_the_page_answers_with_the_front(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    with ResultsStore.create(folder, sweep_name="s") as store:
-        for place in range(2):
-            store.update_trial(f"t{place}", status="completed", num_parameters=1000 * (place + 1))
+@pytest.fixture
+def of_several_objectives(tmp_path: Path) -> TestClient:
+    """Accuracy against parameters and latency: three trials on the front, one beaten, one stopped."""
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        objectives = "[{metric: num_parameters}, {metric: validation_accuracy}, {metric: latency_seconds}]"
+        (tmp_path / "s" / "sweep.yaml").write_text(f"name: s\nobjective: {objectives}\n")
+        for place, accuracy in enumerate((0.5, 0.9, 0.7, 0.6, 0.4)):
+            values = {"num_parameters": 10 ** (place + 2), "configuration": {"width": place}}
+            store.update_trial(f"t{place}", status="stopped" if place == 4 else "completed", **values)
+            store.update_trial(f"t{place}", started_at=START, ended_at=START + timedelta(minutes=place + 1))
+            store.add_epoch(f"t{place}", 1, validation_accuracy=accuracy, latency_seconds=0.1 if place == 2 else 0.2)
+    return TestClient(make_app(LiveSweep(tmp_path / "s")))
+
+
+def test_of_several_objectives_the_page_answers_with_the_front(of_several_objectives: TestClient) -> None:
+    answer = ask(of_several_objectives, "state")["answer"]
+    assert answer.startswith("3 of 4 completed trials are on the Pareto front: from t0")
+    trials = ask(of_several_objectives, "trials")
+    assert [one["title"] for one in trials["columns"]][:6] == [
+        "front", "trial", "status", "parameters", "accuracy", "latency (s)",
+    ]  # fmt: skip
+    assert column(trials, "trial_id") == ["t0", "t1", "t2", "t3", "t4"]
+    assert column(trials, "rank") == [1, 2, 3, None, None]
+
+
+def test_the_front_is_drawn_against_each_cost_and_a_point_names_its_trial(of_several_objectives: TestClient) -> None:
+    front = ask(of_several_objectives, "front")
+    assert front["told"].startswith("None of the 4 completed trials is better in one of num parameters, validation")
+    assert [one["name"] for one in front["plots"]] == [
+        "validation accuracy against num parameters",
+        "validation accuracy against latency seconds",
+    ]
+    stopped, dominated, edge, ahead = front["plots"][0]["figure"]["data"]
+    assert (stopped["customdata"], dominated["customdata"]) == (["t4"], ["t3"])
+    assert (ahead["customdata"], ahead["x"], ahead["y"]) == (["t0", "t1", "t2"], [100, 1000, 10000], [0.5, 0.9, 0.7])
+    assert (edge["x"], edge["y"], edge["line"]["shape"]) == ([100, 1000], [0.5, 0.9], "hv")
+    assert ahead["text"][1] == "t1<br>completed, epoch 1: validation accuracy 90.0 %<br>width=1"
+    assert [one["figure"]["layout"]["xaxis"].get("type") for one in front["plots"]] == ["log", None]
+    course = ask(of_several_objectives, "course")
+    assert course["data"][0]["y"] == hypervolumes(of_several_objectives)
+    assert course["told"].startswith("Hypervolume: the share that the front dominates")
+
+
+def hypervolumes(client: TestClient) -> list[float]:
+    folder = Path(ask(client, "state")["folder"])
+    return hypervolume_history(load(folder).trials, read_sweep_file(folder).objectives)["hypervolume"].tolist()
+
+
+def test_of_one_objective_there_is_no_front(client: TestClient) -> None:
+    assert ask(client, "front") is None
+
+
+def test_what_a_report_finds_further_is_told_and_drawn_when_asked_for(tmp_path: Path) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        for place in range(6):
+            configuration = {"optimizer.lr": 0.1 * (place // 2 + 1), "seed": place % 2, SCRIPT: place % 3}
+            store.update_trial(f"t{place}", status="completed", seed=place % 2, configuration=configuration)
+            store.update_trial(f"t{place}", baseline=place == 0)
             store.add_epoch(f"t{place}", 1, validation_accuracy=0.5 + place / 10)
-    objectives = "[{metric: validation_accuracy}, {metric: num_parameters}]"
-    (folder / "sweep.yaml").write_text(f"name: s\nobjective: {objectives}\n")
-    answer = TestClient(make_app(LiveSweep(folder)), base_url="http://127.0.0.1").get("/api/state").json()["answer"]
-    assert answer.startswith("2 of 2 completed trials are on the Pareto front: from")
+    folder = tmp_path / "s"
+    client = TestClient(make_app(LiveSweep(folder)))
+    further = ask(client, "findings")
+    reported = {section.title: section for section in make_report(folder, *load(folder)).sections}
+    assert [one["title"] for one in further] == ["Changes of the baseline", "One parameter at a time"]
+    for one in further:
+        assert (one["figure"], tuple(one["text"])) == (reported[one["title"]].name, reported[one["title"]].text)
+    assert further[0]["table"]["heads"][:2] == ["trial", "change"]
+    light, dark = (
+        client.get("/api/picture", params={"name": "slices_validation_accuracy", "theme": theme})
+        for theme in ("light", "dark")
+    )
+    assert light.headers["content-type"] == "image/png"
+    assert light.content.startswith(b"\x89PNG")
+    assert light.content != dark.content
+    missing = client.get("/api/picture?name=x")
+    assert missing.status_code == 422
+    assert missing.json()["error"].startswith("there is no figure `x`; there are ablation_validation_accuracy, slices")
