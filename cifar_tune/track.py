@@ -26,9 +26,10 @@ EXAMPLES = """examples:
   python -m cifar_tune.track results/quickstart --to mlflow --place sqlite:///mlflow.db
   WANDB_MODE=offline python -m cifar_tune.track results/quickstart --to wandb
 
-Works while the sweep runs, after it, and on a copy of the folder; while it runs, this goes on until it ends. What was
-sent stands in RESULTS/tracking/, so that the same command sends what is new since. A tracker that fails harms nothing:
-the sweep does not know of it.
+Works while the sweep or its `confirm` runs, after it, and on a copy of the folder; while it runs, this goes on until
+it ends. Each trial is a run, and so is each confirmation, with its validation and test scores. What was sent
+stands in RESULTS/tracking/, so that the same command sends what is new since. A tracker that fails harms nothing: the
+sweep does not know of it.
 
 exit status: 0 done; 2 the input is wrong, or the tracker does not take it; 130 ended by Ctrl-C.
 """
@@ -106,11 +107,12 @@ def open_tracker(name: str, place: str | None, folder: Path, sweep: str) -> Trac
 
 
 def running(folder: Path) -> bool:
-    """True while a driver writes the folder."""
+    """True while a driver, of the search or of `confirm`, writes the folder."""
+    from cifar_tune.results.confirmations import CONFIRM_FOLDER
     from cifar_tune.results.lock import read_driver
 
-    driver = read_driver(folder)
-    return driver is not None and driver.alive
+    drivers = (read_driver(folder), read_driver(folder / CONFIRM_FOLDER))
+    return any(driver is not None and driver.alive for driver in drivers)
 
 
 def attempt(following: Following, frames: Frames) -> None:
@@ -123,8 +125,9 @@ def attempt(following: Following, frames: Frames) -> None:
 
 def tell(count: Count, *, quiet: bool = False) -> None:
     """Prints what was sent. quiet: only if anything was."""
-    if count.trials:
-        print(f"{count.trials} trials, {count.epochs} new epochs", flush=True)
+    if count.trials or count.confirmations:
+        confirmed = f", {count.confirmations} confirmations" if count.confirmations else ""
+        print(f"{count.trials} trials, {count.epochs} new epochs{confirmed}", flush=True)
     elif not quiet:
         print("nothing new (tracking/ in the results folder says what was sent; without it all is sent again)")
 

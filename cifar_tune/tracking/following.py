@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,8 @@ import pandas as pd
 
 from cifar_tune.results import Frames
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, RUNNING
+from cifar_tune.tracking.confirmations import confirmation_news
+from cifar_tune.tracking.news import HasAll, Measured, News, plain_values
 from cifar_tune.tracking.record import Sent, SentRecord
 from cifar_tune.tracking.tracker import FIGURES, OpenRun, TrackedTrial, Tracker
 
@@ -24,6 +26,7 @@ class Count:
 
     trials: int = 0
     epochs: int = 0
+    confirmations: int = 0
 
 
 class Following:
@@ -41,17 +44,18 @@ class Following:
             TrackingError: the tracker does not take it; what it took is in the record.
             ResultsError: the record could not be written.
         """
-        news = {trial.trial_id: trial for trial in self._news(frames)}
-        epochs = frames.epochs[frames.epochs["trial_id"].isin(news)]
-        by_trial = dict(iter(epochs.groupby("trial_id", observed=True, sort=False)))
+        trials = list(trial_news(frames, self._has_all))
+        confirmations = list(confirmation_news(frames, self._has_all))
         sent = 0
         try:
-            for trial in news.values():
-                sent += self._send(trial, by_trial.get(trial.trial_id, epochs.iloc[:0]))
+            for one in trials:
+                sent += self._send(one)
+            for one in confirmations:
+                self._send(one)
         finally:
-            if news:
+            if trials or confirmations:
                 self._record.save()
-        return Count(len(news), sent)
+        return Count(len(trials), sent, len(confirmations))
 
     def close(self) -> None:
         """Lets go of all runs; none of them is ended in the tracker."""
@@ -63,20 +67,13 @@ class Following:
         if run is not None:
             run.close()
 
-    def _news(self, frames: Frames) -> Iterator[TrackedTrial]:
-        """The trials of which the tracker has not all."""
-        last = frames.epochs.groupby("trial_id", observed=True)["epoch"].max()
-        reached = frames.trials["trial_id"].map(last).fillna(0).astype(int)
-        for place, (epoch, status, start) in enumerate(
-            zip(reached, frames.trials["status"], frames.trials["started_at"], strict=True)
-        ):
-            sent = self._record.trials.get(str(frames.trials["trial_id"].iloc[place]))
-            if sent is None or (sent.epoch, sent.status, sent.started_at) != (epoch, status, str(start)):
-                yield tracked_trial(frames.trials.iloc[place])
+    def _has_all(self, name: str, reached: int, status: str, start: str) -> bool:
+        sent = self._record.trials.get(name)
+        return sent is not None and (sent.epoch, sent.status, sent.started_at) == (reached, status, start)
 
-    def _send(self, trial: TrackedTrial, epochs: pd.DataFrame) -> int:
+    def _send(self, news: News) -> int:
         """Sends one trial; returns how many epochs of it were new."""
-        start = str(pd.NaT if trial.started_at is None else pd.Timestamp(trial.started_at))
+        trial, start = news.trial, news.start
         known = self._record.trials.get(trial.trial_id)
         if known is not None and known.started_at != start:
             known = None
@@ -87,7 +84,7 @@ class Following:
         sent = Sent(run.name, known.epoch if known else 0, "", start)
         count = 0
         try:
-            for epoch, values, moment in measured_epochs(trial, epochs):
+            for epoch, values, moment in news.epochs:
                 if epoch > sent.epoch:
                     run.write_epoch(epoch, values, moment)
                     sent = replace(sent, epoch=epoch)
@@ -101,9 +98,23 @@ class Following:
         return count
 
 
+def trial_news(frames: Frames, has_all: HasAll) -> Iterator[News]:
+    """Yields the trials of the search of which the tracker has not all."""
+    last = frames.epochs.groupby("trial_id", observed=True)["epoch"].max()
+    by_trial = frames.epochs.groupby("trial_id", observed=True, sort=False)
+    trials = frames.trials
+    reached = trials["trial_id"].map(last).fillna(0).astype(int)
+    rows = zip(trials["trial_id"], reached, trials["status"], trials["started_at"], strict=True)
+    for place, (name, epoch, status, start) in enumerate(rows):
+        if not has_all(name, epoch, status, str(start)):
+            trial = tracked_trial(trials.iloc[place])
+            epochs = by_trial.get_group(name) if epoch else frames.epochs.iloc[:0]
+            yield News(trial, list(measured_epochs(trial, epochs)), str(start))
+
+
 def tracked_trial(row: pd.Series[Any]) -> TrackedTrial:
     """A trial from its row, without what has no value."""
-    values = {str(name): _plain(value) for name, value in row.items() if not pd.isna(value)}
+    values = plain_values(row)
     return TrackedTrial(
         sweep=values["sweep"],
         trial_id=values["trial_id"],
@@ -123,17 +134,10 @@ def tracked_trial(row: pd.Series[Any]) -> TrackedTrial:
     )
 
 
-def measured_epochs(trial: TrackedTrial, epochs: pd.DataFrame) -> Iterator[tuple[int, Mapping[str, float], datetime]]:
+def measured_epochs(trial: TrackedTrial, epochs: pd.DataFrame) -> Iterator[Measured]:
     """Each epoch with its figures, and when it ended if the trial never waited: the tables do not say."""
     spent = epochs["epoch_seconds"].fillna(0).astype(float).cumsum()
     for (_, row), seconds in zip(epochs.iterrows(), spent, strict=True):
         figures = {name: float(row[name]) for name in FIGURES if name in row.index and not pd.isna(row[name])}
         start = trial.started_at or datetime.fromtimestamp(0, UTC)
         yield int(row["epoch"]), figures, start + timedelta(seconds=seconds)
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and times of pandas as Python's own."""
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    return value.item() if hasattr(value, "item") else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -9,26 +10,32 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from google.protobuf.message import DecodeError
 from tensorboardX.proto.event_pb2 import Event
 
 from cifar_tune import track as command
 from cifar_tune.errors import TrackingError
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.results.columns import STATUSES
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS, STATUSES
+from cifar_tune.results.confirmations import confirmation_table, retrainings_store
 from cifar_tune.track import TRACKERS, main, open_tracker
+from cifar_tune.tracking.confirmations import confirmation_news
 from cifar_tune.tracking.event_files import TensorBoard, TensorBoardRun
-from cifar_tune.tracking.following import Following
+from cifar_tune.tracking.following import Count, Following
 from cifar_tune.tracking.record import SentRecord
 from cifar_tune.tracking.tracker import TrackedTrial
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -82,7 +89,7 @@ def from_mlflow(folder: Path) -> dict[str, Arrived]:
 def from_wandb(folder: Path) -> dict[str, Arrived]:
     found: dict[str, Arrived] = {}
     for path in sorted((folder / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns):
-        records = list(wandb_records(path.read_bytes()))
+        records = whole_wandb_records(path)
         run = next(record.run for record in records if record.HasField("run"))
         trial = found.setdefault(run.display_name, Arrived(runs=1))
         trial.configuration = {one.key: json.loads(one.value_json) for one in run.config.update}
@@ -93,6 +100,18 @@ def from_wandb(folder: Path) -> dict[str, Arrived]:
                 trial.accuracy[row["epoch"]] = row["validation_accuracy"]
             trial.status = plain(record.summary.update).get("status", trial.status)
     return found
+
+
+def whole_wandb_records(path: Path) -> list[Any]:
+    """The records of a run once it has ended: wandb's own process writes on for a moment after `finish`."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError, struct.error, DecodeError):
+            records = list(wandb_records(path.read_bytes()))
+            if any(record.HasField("exit") for record in records):
+                return records
+        time.sleep(0.05)
+    raise AssertionError(f"{path}: has no end")
 
 
 def plain(items: Any) -> dict[str, Any]:
@@ -186,6 +205,71 @@ def test_what_is_new_arrives_once(name: str, store: ResultsStore) -> None:
     assert {trial: one for trial, one in again.items() if trial != "t0"} == {
         trial: one for trial, one in found.items() if trial != "t0"
     }
+
+
+def confirm(folder: Path, *rows: Mapping[str, Any]) -> None:
+    """Writes confirmations of t1, those of four epochs that are given and no others."""
+    shared = dict.fromkeys(column.name for column in CONFIRMATION_COLUMNS) | {"sweep": "s", "trial_id": "t1"}
+    shared |= {
+        "configuration": "c",
+        "trained_on": "train",
+        "epochs": 4,
+        "openings": 1,
+        "reason": "confirm: place 1 of 1",
+    }
+    pq.write_table(confirmation_table("s", [shared | row for row in rows]), folder / "confirmations.parquet")
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+@pytest.mark.parametrize("name", EVERY_TRACKER)
+def test_confirmations_arrive_once_they_have_ended(name: str, store: ResultsStore) -> None:
+    folder = store.folder
+    store.close()
+    scored = {"status": "completed", "validation_accuracy": 0.75, "test_accuracy": 0.5, "test_loss": 1.0}
+    scored |= {"opened_at": START, "checkpoint": "confirm/checkpoints/x"}
+    evaluated = {**scored, "seed": 0, "retrained": False, "epochs": 2, "checkpoint": "checkpoints/t1/best"}
+    confirm(
+        folder, scored | {"seed": 7}, {"seed": 8, "status": "running"}, {"seed": 9, "status": "diverged"}, evaluated
+    )
+    tracker = open_tracker(name, place(name, folder), folder, "s")
+
+    def send() -> Count:
+        following = Following(tracker, SentRecord(folder, name, tracker.place))
+        try:
+            return following.send(load(folder))
+        finally:
+            following.close()
+
+    assert send() == Count(trials=len(STATUSES), epochs=2 * len(STATUSES), confirmations=3)
+    assert send() == Count()
+    found = READ[name](folder)
+    assert found["t1-confirm-7"].accuracy == {4: 0.75}
+    assert found["t1-confirm-7"].configuration["model.name"] == "mininet"
+    assert int(found["t1-confirm-7"].configuration["seed"]) == 7
+    assert found["t1-confirm-9"].status == "diverged"
+    assert found["t1-evaluate-0-best"].accuracy == {2: 0.75}
+    assert set(found) - {f"t{number}" for number in range(len(STATUSES))} == {
+        "t1-confirm-7", "t1-confirm-9", "t1-evaluate-0-best",
+    }  # fmt: skip
+    confirm(folder, scored | {"seed": 7}, scored | {"seed": 8, "trained_on": "train+validation"}, evaluated)
+    assert send() == Count(confirmations=1)
+    assert READ[name](folder)["t1-confirm-all-8"].status == "completed"
+
+
+def test_the_test_scores_of_a_confirmation_are_scalars_at_its_last_epoch(store: ResultsStore) -> None:
+    store.close()
+    confirm(store.folder, {"seed": 7, "status": "completed", "test_accuracy": 0.5, "test_loss": 1.0})
+    (one,) = confirmation_news(load(store.folder), lambda *_: False)
+    assert [(epoch, dict(values)) for epoch, values, _ in one.epochs] == [(4, {"test_accuracy": 0.5, "test_loss": 1.0})]
+    assert (one.trial.outcome["confirms"], one.trial.outcome["reason"]) == ("t1", "confirm: place 1 of 1")
+
+
+def test_a_confirm_at_work_is_followed_too(store: ResultsStore) -> None:
+    store.close()
+    assert not command.running(store.folder)
+    with retrainings_store(store.folder, "s"):
+        assert command.running(store.folder)
+    assert not command.running(store.folder)
 
 
 def record(name: str, folder: Path) -> SentRecord:
