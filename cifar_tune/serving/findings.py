@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cifar_tune.analysis.reports.section import Section
 from cifar_tune.analysis.reports.sections import further_sections
 from cifar_tune.errors import AnalysisError
 from cifar_tune.figures.files import image_of
+from cifar_tune.figures.section import Section
 from cifar_tune.figures.theme import Theme
 from cifar_tune.serving.live import Snapshot
-from cifar_tune.serving.values import words
+from cifar_tune.serving.values import of_table
 from cifar_tune.serving.views import objective
 
 
@@ -20,7 +20,7 @@ def findings(snapshot: Snapshot) -> list[dict[str, Any]]:
         {
             "title": one.title,
             "text": one.text,
-            "table": None if one.table is None else words(one.table),
+            "table": None if one.table is None else of_table(one.table),
             "figure": one.name,
             "alternative": one.alternative,
         }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import UNITS, title
 from cifar_tune.analysis.reports.text_table import HEADS, text_table
+from cifar_tune.figures.section import Table
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
 Form = Literal["fraction", "bytes", "seconds", "time", "number", "text"]
@@ -67,5 +68,9 @@ def column_title(name: str) -> str:
 
 def words(frame: pd.DataFrame) -> dict[str, Any]:
     """A small frame of our analysis in words, as a report prints it."""
-    table = text_table(frame)
+    return of_table(text_table(frame))
+
+
+def of_table(table: Table) -> dict[str, Any]:
+    """A table of words."""
     return {"heads": table.heads, "rows": table.rows, "left": table.left}
