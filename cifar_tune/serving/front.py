@@ -49,7 +49,9 @@ def _plot(snapshot: Snapshot, pair: tuple[str, str], theme: Theme) -> Figure:
     edge = pareto(ahead, pair).sort_values(x)
     faint = {"color": theme.muted, "opacity": 0.55}
     traces = [
-        _points("stopped", stopped.tail(MOST_POINTS), pair, {**faint, "symbol": "x-thin-open", "size": 7}),
+        _points(
+            "stopped", stopped.tail(MOST_POINTS), pair, {**faint, "symbol": "x-thin-open", "size": 7, "opacity": 1}
+        ),
         _points("dominated", beaten.tail(MOST_POINTS), pair, {**faint, "size": 7}),
         {
             "type": "scatter",

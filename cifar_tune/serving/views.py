@@ -163,7 +163,8 @@ def decisions(snapshot: Snapshot) -> dict[str, Any]:
     """How many trials each rung let through, what the audit of stopping found, and the latest decisions."""
     metric = objective(snapshot).removeprefix(BEST)
     shown = snapshot.decisions[:DECISIONS_SHOWN]
-    audit = stopping_audit(snapshot.trials, snapshot.epochs, objective(snapshot))
+    alone = not several_objectives(snapshot)
+    audit = stopping_audit(snapshot.trials, snapshot.epochs, objective(snapshot)) if alone else None
     return {
         "rungs": words(rung_survival(snapshot.trials, snapshot.epochs)),
         "audit": audit_sentences(audit) if audit else (),

@@ -38,7 +38,7 @@ const decimals = (value, digits) => new Intl.NumberFormat("en", { maximumFractio
 const FORMS = {
   fraction: (value) => `${(100 * value).toFixed(2)} %`,
   bytes: (value) => (value ? `${(value / 1e9).toPrecision(3)} GB` : "0"),
-  seconds: (value) => `${decimals(value, value < 100 ? 1 : 0)} s`,
+  seconds: (value) => `${value && Math.abs(value) < 0.1 ? value.toPrecision(3) : decimals(value, value < 100 ? 1 : 0)} s`,
   time: (value) => new Date(value).toLocaleString([], { dateStyle: "short", timeStyle: "medium" }),
   number: (value) => (Number.isInteger(value) && Math.abs(value) < 1e5 ? String(value)
     : Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? String(+value.toPrecision(4)) : value.toExponential(2).replace("e+", "e")),
