@@ -47,12 +47,10 @@ def _plot(snapshot: Snapshot, pair: tuple[str, str], theme: Theme) -> Figure:
     beaten = whole[~whole["trial_id"].isin(ahead["trial_id"])]
     stopped = trials[(trials["status"] == STOPPED) & trials[[*pair]].notna().all(axis=1)]
     edge = pareto(ahead, pair).sort_values(x)
-    faint = {"color": theme.muted, "opacity": 0.55}
+    faint = {"color": theme.muted, "size": 7}
     traces = [
-        _points(
-            "stopped", stopped.tail(MOST_POINTS), pair, {**faint, "symbol": "x-thin-open", "size": 7, "opacity": 1}
-        ),
-        _points("dominated", beaten.tail(MOST_POINTS), pair, {**faint, "size": 7}),
+        _points("stopped", stopped.tail(MOST_POINTS), pair, {**faint, "symbol": "x-thin-open"}),
+        _points("dominated", beaten.tail(MOST_POINTS), pair, {**faint, "opacity": 0.55}),
         {
             "type": "scatter",
             "mode": "lines",
