@@ -77,6 +77,10 @@ class Ladder:
         """Takes in a trial that comes to no rung before the next one of another trial."""
         self._above[trial_id] = self.next_rung(like)
 
+    def pass_by(self, trial_id: str, epoch: int) -> None:
+        """Takes in that a trial is past the rungs up to an epoch, and was compared at those that it has come to."""
+        self._above[trial_id] = max(self.next_rung(trial_id), bisect_right(self._levels, epoch))
+
     def arrive(self, trial_id: str, epoch: int, value: float) -> int | None:
         """Returns the place of the rung that the trial has come to; None between rungs.
 

@@ -52,6 +52,10 @@ class Median(Scheduler):
         worse = record.least > cutoff
         return Decision("stop" if worse else "continue", epoch, size, rank, -self._sign * cutoff)
 
+    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+        """Takes in an epoch after which the trial was not compared."""
+        self._records[trial_id].add(-self._sign * values[0])
+
 
 def median(ordered: Sequence[float]) -> float:
     """Returns the middle of sorted values, the mean of the two where their number is even."""

@@ -38,6 +38,13 @@ class Scheduler(ABC):
         One that can go by several objectives takes the others as further arguments.
         """
 
+    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+        """Takes in an epoch after which a trial was compared with none, though it may stand at a rung by now.
+
+        So it is with the last epoch of a sweep that was given more of them.
+        """
+        self.report(trial_id, epoch, *values)
+
     def end(self, trial_id: str, *, stopped: bool) -> None:
         """Takes in that a trial trains no longer. stopped: by a decision, which may have been meant as a pause."""
         return

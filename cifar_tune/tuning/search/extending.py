@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cifar_tune.config.samplers import CmaEs
-from cifar_tune.config.schedulers import Pbt, default_grace
+from cifar_tune.config.schedulers import Asha, Hyperband, Pbt, default_grace
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED
 from cifar_tune.results.store import ResultsStore
@@ -27,7 +27,7 @@ def may_change(path: str, before: SweepConfig, after: SweepConfig, *, restart: b
     if path == "trials_per_study":
         return after.trials_per_study > before.trials_per_study
     if path == "trial.epochs":
-        return after.trial.epochs > before.trial.epochs and (restart or not bound_schedules(after))
+        return after.trial.epochs > before.trial.epochs and (restart or not _bound(after))
     if path == "scheduler.grace_epochs":
         return restart
     return path.startswith("search.") and path.endswith(RANGES) and not isinstance(after.sampler, CmaEs)
@@ -45,9 +45,8 @@ def reason_against(path: str, before: SweepConfig, after: SweepConfig, *, restar
     if path == "trial.epochs" and after.trial.epochs <= before.trial.epochs:
         return " (--restart trains completed trials anew with more)" if restart else " (it can only become more)"
     if path == "trial.epochs":
-        names = ", ".join(bound_schedules(after))
         return (
-            f" (completed trials cannot go on: the learning rate of {names} follows from the number of epochs; with"
+            f" (completed trials cannot go on: {' and '.join(_bound(after))} from the number of epochs; with"
             " --extend --restart they are trained anew, as trials of their own)"
         )
     if path == "scheduler.grace_epochs":
@@ -67,6 +66,16 @@ def with_recorded_grace(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
         return sweep
     scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
     return sweep.model_copy(update={"scheduler": scheduler})
+
+
+def _bound(sweep: SweepConfig) -> list[str]:
+    """Returns what of the sweep follows from the number of epochs, in words."""
+    schedules = bound_schedules(sweep)
+    told = [f"the learning rate of {', '.join(schedules)} follows"] if schedules else []
+    scheduler = sweep.scheduler
+    if isinstance(scheduler, Hyperband) or (isinstance(scheduler, Asha) and scheduler.brackets > 1):
+        told.append(f"the brackets of {scheduler.name} follow")
+    return told
 
 
 def bound_schedules(sweep: SweepConfig) -> list[str]:

@@ -56,7 +56,10 @@ class Judge(Generic[TrialT]):
         return decision
 
     def take_in(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
-        """Takes in an epoch; returns what the scheduler says to it, or the limit that the trial breaks."""
+        """Takes in an epoch; returns what the scheduler says to it, or the limit that the trial breaks.
+
+        Of the store's rows, those without a rung were compared with none, and are not now.
+        """
         live.epoch = row["epoch"]
         self._measure(live, row)
         values = self._measures.after(live.proposal.trial_id, row)
@@ -67,7 +70,11 @@ class Judge(Generic[TrialT]):
         self._studies[live.study].report(live.number, live.epoch, *values)
         if live.proposal.trial_id in self.audit.audited:
             return CONTINUE
-        return self._schedulers[live.study].report(live.proposal.trial_id, live.epoch, *values)
+        scheduler = self._schedulers[live.study]
+        if "rung" in row and row["rung"] is None:
+            scheduler.pass_by(live.proposal.trial_id, live.epoch, *values)
+            return CONTINUE
+        return scheduler.report(live.proposal.trial_id, live.epoch, *values)
 
     def recall(self, proposal: Proposal[TrialT], status: str) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Takes in a trial that no trial of now is compared with; yields its validated epochs, each with its values."""

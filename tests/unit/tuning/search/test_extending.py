@@ -100,6 +100,44 @@ def test_completed_trials_go_on_to_the_new_last_epoch_and_stopped_ones_stay(fold
         assert finish(store, longer) == []
 
 
+@pytest.mark.parametrize("name", ["asha", "asha_promotion", "median"])
+def test_trials_that_go_on_were_compared_at_no_rung_that_there_was_not_then(folder: Path, name: str) -> None:
+    """With more epochs their last one is a rung for new trials, which are compared there among themselves."""
+    scheduler = f"scheduler={{name: {name}, grace_epochs: 1, audit_fraction: 0.0}}"
+    sweep = sweep_of(folder, scheduler)
+    with open_as(folder, sweep, "new") as store:
+        finish(store, sweep)
+        survivors = statuses(store)["completed"]
+    longer = sweep_of(folder, scheduler, "trial.epochs=10", "trials_per_study=24")
+    with open_as(folder, longer, "extend") as store:
+        search = Search(longer, store)
+        left = search.unfinished()
+        assert [one.trial_id for one in left] == survivors
+        train(search, left[0], last=5)
+    with open_as(folder, longer, "resume") as store:
+        finish(store, longer)
+        rows = [row for trial_id in store.trial_ids() for row in store.epochs(trial_id) if row["rung"] is not None]
+        assert all(store.epochs(trial_id)[2]["rung"] is None for trial_id in survivors)
+        assert all(len(store.epochs(trial_id)) > 3 for trial_id in survivors)
+    for rung in {row["rung"] for row in rows}:
+        there = sorted((row for row in rows if row["rung"] == rung), key=lambda row: row["rung_size"])
+        assert [row["rung_size"] for row in there] == [*range(1, len(there) + 1)]
+        assert all(row["epoch"] == rung for row in there)
+    assert 3 in {row["rung"] for row in rows}
+
+
+@pytest.mark.parametrize("scheduler", ["{name: hyperband}", "{name: asha, grace_epochs: 1, brackets: 2}"])
+def test_more_epochs_are_refused_where_brackets_follow_from_their_number(folder: Path, scheduler: str) -> None:
+    sweep = sweep_of(folder, f"scheduler={scheduler}")
+    with open_as(folder, sweep, "new") as store:
+        finish(store, sweep)
+    longer = sweep_of(folder, f"scheduler={scheduler}", "trial.epochs=9")
+    with pytest.raises(ResultsError, match=r"cannot go on: the brackets of \w+ follow from the number of epochs; with"):
+        open_as(folder, longer, "extend")
+    with open_as(folder, longer, "restart") as store:
+        finish(store, longer)
+
+
 def test_a_grace_period_that_is_not_written_stays_what_the_sweep_was_begun_with(folder: Path) -> None:
     text = FILE.replace("grace_epochs: 1, ", "")
     (folder.parent / "longer.yaml").write_text(text)
