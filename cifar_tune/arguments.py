@@ -37,7 +37,7 @@ def add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address",
         metavar="ADDRESS",
-        help="of a Ray cluster to run on: HOST:PORT or auto (default: RAY_ADDRESS, else none)",
+        help="of a Ray cluster to run on: auto, HOST:PORT or ray://HOST:PORT (default: RAY_ADDRESS, else none)",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from cifar_tune.results import Frames
     from cifar_tune.tuning.search.candidates import Retraining
 
-PROGRAM = "python -m cifar_tune.confirm"
+MODULE = "cifar_tune.confirm"
+PROGRAM = f"python -m {MODULE}"
 
 TOP, TOP_OF_CELL, SEEDS = 5, 1, 5
 
@@ -85,6 +85,13 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     Raises:
         CifarTuneError: the input is wrong.
     """
+    from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
+
+    address = address_of(options.address)
+    if address is not None:
+        check_address(address)
+        if address.startswith(CLIENT):
+            return _run_on_head(options, words, address)
     from rich.console import Console
 
     from cifar_tune.analysis.confirmation import rows_of_confirm
@@ -97,7 +104,6 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.checks import check_resources
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.machines.cluster import check_address
     from cifar_tune.tuning.machines.devices import this_machine
     from cifar_tune.tuning.machines.joining import joined
     from cifar_tune.tuning.retraining import check_data, retrain
@@ -107,9 +113,6 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     frames = _opened(folder, console)
     sweep, wanted, reason = _wanted(folder, frames, options)
     root = data_root(options.data)
-    address = options.address or os.environ.get("RAY_ADDRESS")
-    if address is not None:
-        check_address(address)
     machine = this_machine()
     if address is None:
         check_resources(sweep, machine)
@@ -138,6 +141,18 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     rows = rows_of_confirm(frames.confirmations)
     asked = rows["configuration"].isin([one.configuration for one in wanted])
     return DONE if rows.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT
+
+
+def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
+    """Lets the head of a cluster that this machine is no node of run the same command; returns its exit status.
+
+    Raises:
+        ClusterError: it cannot; or a path would mean another place there.
+    """
+    from cifar_tune.tuning.machines.head import check_paths, run_on_head
+
+    check_paths(address, [("RESULTS", options.results)], [("--data", options.data)])
+    return run_on_head([MODULE, *words], address=address, files={})
 
 
 def _opened(folder: Path, console: Console) -> Frames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from cifar_tune.tuning.opening import Mode
     from cifar_tune.tuning.search.audit import Arrivals
 
-PROGRAM = "python -m cifar_tune.sweep"
+MODULE = "cifar_tune.sweep"
+PROGRAM = f"python -m {MODULE}"
 
 EXAMPLES = """examples:
   python -m cifar_tune.sweep sweeps/quickstart.yaml
@@ -95,17 +95,18 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.config.load import load_sweep, located
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_data, check_here, check_trials, prepare_data
+    from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
     from cifar_tune.tuning.machines.devices import this_machine
 
     sweep = load_sweep(options.file, options.set)
+    address = address_of(options.address)
+    if address is not None:
+        check_address(address)
+        if address.startswith(CLIENT):
+            return _run_on_head(options, words, address)
     root = data_root(options.data)
     folder = (options.results or Path("results", sweep.name)).expanduser()
     machine = this_machine()
-    address = options.address or os.environ.get("RAY_ADDRESS")
-    if address is not None:
-        from cifar_tune.tuning.machines.cluster import check_address
-
-        check_address(address)
     try:
         if address is None:
             check_here(sweep, root, machine)
@@ -134,6 +135,21 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     with joined(sweep, folder=folder, root=root, machine=machine, address=address):
         prepare_data(sweep, root)
         return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+
+
+def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
+    """Lets the head of a cluster that this machine is no node of run the same command; returns its exit status.
+
+    Raises:
+        ClusterError: it cannot; or a path would mean another place there.
+    """
+    from cifar_tune.tuning.machines.head import check_paths, run_on_head
+
+    check_paths(address, [] if options.plan else [("--results", options.results)], [("--data", options.data)])
+    name = options.file.name
+    there = [name if word == str(options.file) else word for word in words]
+    text = options.file.read_text(encoding="utf-8")
+    return run_on_head([MODULE, *there], address=address, files={name: text})
 
 
 def _mode(options: argparse.Namespace) -> Mode:

@@ -43,6 +43,9 @@ class Resources(Strict):
     """So many trials share a card, whatever memory they need."""
     card: str | None = None
     """Trials go to cards with this in their name only, such as `H100`."""
+    wait_hours: Positive = 1.0
+    """Time without a trial at work after which the sweep ends: nodes may be about to join, or others hold what it asks
+    for."""
 
     @property
     def ranks(self) -> int:

@@ -48,7 +48,7 @@ class View:
     """All that is shown.
 
     metric: of the best trial. seconds: since this driver began; seconds_left: None if unknown. guard: what early
-    stopping costs, in a line.
+    stopping costs, in a line. waiting: what no trial is at work for want of.
     """
 
     name: str
@@ -58,6 +58,7 @@ class View:
     seconds: float
     seconds_left: float | None
     guard: str | None = None
+    waiting: str | None = None
 
     @property
     def ended(self) -> int:
@@ -122,6 +123,8 @@ def screen_of(view: View) -> RenderableType:
         parts.append(Text.assemble(("front    ", "bold"), _front(view)))
     if view.guard is not None:
         parts.append(Text(view.guard))
+    if view.waiting is not None:
+        parts.append(Text(view.waiting, style="yellow"))
     if view.running:
         parts.append(_running_table(view.running))
     parts.append(Text(f"{duration(view.seconds)} elapsed{_left(view)}   Ctrl-C stops and saves", style="dim"))
@@ -137,6 +140,8 @@ def line_of(view: View) -> str:
         parts.append(f"front {_front(view)}")
     if view.guard is not None:
         parts.append(view.guard)
+    if view.waiting is not None:
+        parts.append(view.waiting)
     return "; ".join(parts) + _left(view)
 
 

@@ -43,7 +43,7 @@ def retrain(
 
     Raises: what `run_trials` raises.
     """
-    with watching(console, sweep, confirming, no_guard) as refresh:
+    with watching(console, sweep, confirming, no_guard) as watch:
         run_trials(
             confirming,
             store,
@@ -52,6 +52,7 @@ def retrain(
             machine=machine,
             address=address,
             interruption=interruption,
-            refresh=refresh,
+            refresh=watch.refresh,
+            tell=watch.tell,
             dispatch=ConfirmingDispatcher,
         )

@@ -48,7 +48,7 @@ def train_sweep(
             console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
         return
     guard = GuardLine(search.audit, judge) if len(sweep.objectives) == 1 else no_guard
-    with watching(console, sweep, search, guard) as refresh:
+    with watching(console, sweep, search, guard) as watch:
         run_trials(
             search,
             store,
@@ -58,7 +58,8 @@ def train_sweep(
             address=address,
             interruption=interruption,
             clock=clock,
-            refresh=refresh,
+            refresh=watch.refresh,
+            tell=watch.tell,
             datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
             record=MemoryRecord.read(user_record()),
             speeds=SpeedRecord.read(user_record(SPEED_NAME)),

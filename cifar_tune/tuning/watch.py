@@ -19,37 +19,43 @@ from cifar_tune.tuning.search.proposer import Proposer
 @contextmanager
 def watching(
     console: Console, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]
-) -> Iterator[Callable[[Iterable[Attempt]], None]]:
-    """Yields what shows the trials that are at work, as often as is sensible; inside it the terminal is taken.
+) -> Iterator[Watch]:
+    """Yields what shows the trials that are at work; inside it the terminal is taken.
 
     guard: says in a line what the trials at the first rung show of early stopping.
     """
-    watch = Watch(sweep, search, guard)
     with Screen(console) as screen:
-
-        def refresh(live: Iterable[Attempt]) -> None:
-            if screen.due:
-                screen.show(watch.view(live))
-
-        yield refresh
+        yield Watch(screen, sweep, search, guard)
 
 
 class Watch:
-    """Makes views of a search and its trials at work."""
+    """Shows a search and its trials at work, as often as is sensible."""
 
-    def __init__(self, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]) -> None:
+    def __init__(self, screen: Screen, sweep: SweepConfig, search: Proposer, guard: Callable[[], str | None]) -> None:
         """guard: says in a line what the trials at the first rung show of early stopping."""
+        self._screen = screen
+        self._waiting: str | None = None
         self._sweep = sweep
         self._search = search
         self._guard = guard
         self._began = time.monotonic()
         self._ended_before = self._ended()
 
+    def tell(self, waiting: str | None) -> None:
+        """Takes in what no trial is at work for want of; None while one is."""
+        self._waiting = waiting
+
+    def refresh(self, live: Iterable[Attempt]) -> None:
+        """Shows the trials that are at work, if it is time."""
+        if self._screen.due:
+            self._screen.show(self.view(live))
+
     def view(self, live: Iterable[Attempt]) -> View:
         """Returns the state now."""
         running = tuple(
             Running(attempt.proposal.trial_id, attempt.epoch, attempt.proposal.trial.epochs, attempt.accuracy)
             for attempt in live
+            if attempt.at_work
         )
         seconds = time.monotonic() - self._began
         return View(
@@ -60,6 +66,7 @@ class Watch:
             seconds=seconds,
             seconds_left=self._seconds_left(seconds),
             guard=self._guard(),
+            waiting=self._waiting,
         )
 
     def _ended(self) -> int:

@@ -177,8 +177,9 @@ def test_results_that_are_there_are_never_overwritten(folder: Path, capsys: pyte
     ("address", "message"),
     [
         ("127.0.0.1:1", "--address 127.0.0.1:1: no Ray cluster answers there"),
-        ("ray://127.0.0.1:10001", "must be auto or HOST:PORT"),
-        ("nonsense", "must be auto or HOST:PORT"),
+        ("ray://127.0.0.1", "must be auto, HOST:PORT as `ray start` prints it, or ray://HOST:PORT"),
+        ("ray://127.0.0.1:1", "no Ray cluster answers there"),
+        ("nonsense", "must be auto, HOST:PORT"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_refused_at_once(

@@ -12,9 +12,12 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import psutil
 
 from tests.integration.cluster_of_unlike_nodes import Cards, install_nvidia_smi
 
@@ -25,6 +28,7 @@ HOST = ("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child
 ENTER = ("nsenter", "--net", "--mount", "--uts", "--pid", "--target")
 
 RAY_PORT = 6379
+NO_DASHBOARD = ("--include-dashboard=false",)
 OBJECT_STORE_BYTES = 80 * 10**6
 """Ray's least is 75 MiB."""
 
@@ -73,15 +77,7 @@ class Host:
         self._cards = len(cards)
         self._path = f"{folder / name}{os.pathsep}{os.environ['PATH']}"
         self._holder = subprocess.Popen([*HOST, "sleep", "infinity"])
-        self._first = self._first_process()
-
-    def _first_process(self) -> int:
-        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (found := children.read_text().split()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return int(found[0])
+        self._first = child_of(self._holder)
 
     def connect(self) -> None:
         """Plugs the host into the bridge."""
@@ -107,15 +103,30 @@ class Host:
         os.kill(self._first, 9)
         self._holder.wait()
 
+    def kill_processes(self, *names: str) -> None:
+        """Ends the processes of the host that have these names."""
+        there = psutil.Process(self._first).children(recursive=True)
+        killed = [process for process in there if process.name() in names]
+        assert {process.name() for process in killed} == set(names)
+        for process in killed:
+            process.kill()
+
     def hide(self, folder: Path) -> None:
         """Gives the host an empty folder of its own in place of this one."""
         self.run("mount", "-t", "tmpfs", "none", str(folder), seconds=30)
 
-    def start_ray(self, cores: int, head: str | None = None, **variables: str) -> None:
-        """Starts Ray's processes here: a cluster of its own, or one more node of the cluster at `head`."""
-        joined = (
-            ("--head", f"--port={RAY_PORT}", "--include-dashboard=false") if head is None else (f"--address={head}",)
-        )
+    def start_ray(
+        self,
+        cores: int,
+        head: str | None = None,
+        services: Sequence[str] = NO_DASHBOARD,
+        **variables: str,
+    ) -> None:
+        """Starts Ray's processes here: a cluster of its own, or one more node of the cluster at `head`.
+
+        services: options of a head.
+        """
+        joined = ("--head", f"--port={RAY_PORT}", *services) if head is None else (f"--address={head}",)
         self.run(
             str(Path(sys.executable).with_name("ray")),
             "start",
@@ -150,6 +161,16 @@ class Host:
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of a process of this host."""
         return environment(**{"PATH": self._path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **more})
+
+
+def child_of(process: subprocess.Popen[Any]) -> int:
+    """The process that one which entered a namespace has started there, once it has; signals are for it."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := children.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(found[0])
 
 
 class Hosts(ExitStack):

@@ -80,12 +80,12 @@ def run(tmp_path: Path, machine: Machine) -> Callable[..., Tables]:
     return tables
 
 
-def processes() -> list[psutil.Process]:
-    """Those that train a part of a trial."""
+def processes(name: str = "RankActor") -> list[psutil.Process]:
+    """Those that train a trial, or a part of one."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "RankActor" in " ".join(process.cmdline()):
+            if name in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -135,6 +135,23 @@ def test_a_trial_whose_process_is_killed_has_the_curve_of_an_undisturbed_one(run
     assert killed
     assert (trials.status["t0001"], trials.attempts["t0001"]) == ("completed", 2)
     pd.testing.assert_frame_equal(disturbed[NUMBERS], undisturbed[NUMBERS], check_exact=True)
+    assert everything_came_back()
+
+
+def test_a_neighbour_that_crashes_takes_no_other_trial_with_it(run: Callable[..., Tables]) -> None:
+    killed: list[int] = []
+
+    def refresh(live: Iterable[Attempt]) -> None:
+        if not killed and sum(attempt.epoch >= 2 for attempt in live) == 2:
+            killed.append(processes("TrialRunner")[0].pid)
+            os.kill(killed[0], signal.SIGSEGV)
+
+    side_by_side = ("resources={gpus: 0}", "trial.sync_batch_norm=false", "scheduler={name: none}")
+    trials, epochs = run("neighbours", *side_by_side, "trials_per_study=2", "trial.epochs=30", refresh=refresh)
+    assert killed
+    assert sorted(trials.attempts) == [1, 2]
+    assert set(trials.status) == {"completed"}
+    assert epochs.groupby("trial_id").epoch.apply(list).tolist() == [list(range(1, 31))] * 2
     assert everything_came_back()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
+import itertools
 import os
 import platform
 import shutil
@@ -28,6 +29,8 @@ BFLOAT16_CAPABILITY = (8, 0)
 """Source: CUDA C++ Programming Guide, table of features by compute capability."""
 
 AMD_VENDOR = "0x1002"
+
+NVIDIA_VISIBLE, AMD_VISIBLE = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
 
 MPS_DAEMON_FOLDER = Path("/tmp/nvidia-mps")
 MPS_DAEMON_FILE = "nvidia-cuda-mps-control.pid"
@@ -60,8 +63,25 @@ class Gpu:
 
 
 def visible_gpus(visible: str | None = None) -> tuple[Gpu, ...]:
-    """Returns the cards that a process with `CUDA_VISIBLE_DEVICES=visible` has; None leaves all visible."""
-    return nvidia_cards(visible) or (amd_cards() if _torch_is_for_amd() else ()) or apple_card()
+    """Returns the cards that a process has to which those in `visible` are visible; None leaves all."""
+    return nvidia_cards(visible) or (among(amd_cards(), visible) if _torch_is_for_amd() else ()) or apple_card()
+
+
+def visible_here() -> str | None:
+    """Returns which cards this process may see, by number or name; None if all. Torch for AMD obeys both variables."""
+    return next((os.environ[name] for name in (AMD_VISIBLE, NVIDIA_VISIBLE) if name in os.environ), None)
+
+
+def among(cards: Sequence[Gpu], visible: str | None) -> tuple[Gpu, ...]:
+    """Returns the cards of these numbers, up to the first number that there is not, as CUDA and ROCm do."""
+    if visible is None:
+        return tuple(cards)
+    numbers = itertools.takewhile(lambda word: word.isdigit() and int(word) < len(cards), _words(visible))
+    return tuple(cards[int(number)] for number in numbers)
+
+
+def _words(visible: str) -> list[str]:
+    return [word.strip() for word in visible.split(",")]
 
 
 def nvidia_cards(visible: str | None) -> tuple[Gpu, ...]:
@@ -87,7 +107,7 @@ def parse_gpus(listed: str, visible: str | None) -> tuple[Gpu, ...]:
     if visible is None:
         return tuple(cards.values())
     chosen: list[Gpu] = []
-    for word in (word.strip() for word in visible.split(",")):
+    for word in _words(visible):
         index = next((row["index"] for row in rows if word and row["uuid"].startswith(word)), word)
         if index not in cards:
             break  # CUDA sees no card after the first one that it does not know

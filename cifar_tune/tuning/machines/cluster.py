@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cifar_tune.errors import ClusterError
+from cifar_tune.errors import ClusterError, ResultsError
 from cifar_tune.tuning.machines.devices import Machine
 
 SWITCHES = {
@@ -47,6 +47,18 @@ CONNECT_SECONDS = 5.0
 """Ray itself tries for minutes to reach a port where nobody listens."""
 
 
+CLIENT = "ray://"
+"""Begins the address of a cluster that this machine is no node of."""
+
+ON_HEAD = "CIFAR_TUNE_ON_HEAD"
+"""Variable with the cluster's own address where a command runs on its head for one elsewhere."""
+
+
+def address_of(given: str | None) -> str | None:
+    """Returns the address of the cluster to run on; None for this machine alone. given: by `--address`."""
+    return os.environ.get(ON_HEAD) or given or os.environ.get("RAY_ADDRESS")
+
+
 def check_address(address: str) -> None:
     """Returns if a cluster may be at this address: `auto`, or a port that somebody listens at.
 
@@ -55,16 +67,30 @@ def check_address(address: str) -> None:
     """
     if address in ("auto", "local"):
         return
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise ClusterError(
-            f"--address {address}: must be auto or HOST:PORT, as `ray start` prints it; Ray's client (ray://) cannot "
-            "run a sweep: run the command on a node of the cluster, or by `ray job submit`"
-        )
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if "://" in address.removeprefix(CLIENT) or not host or not port.isdigit():
+        raise ClusterError(f"--address {address}: must be auto, HOST:PORT as `ray start` prints it, or ray://HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         raise ClusterError(f"--address {address}: no Ray cluster answers there ({error})") from error
+
+
+COPIED = "runtime_resources/working_dir_files"
+"""Where Ray copies a job's working directory to."""
+
+
+def check_lasting(results: Path) -> None:
+    """Returns if the results folder outlives the job that writes it.
+
+    Raises:
+        ResultsError: it lies in the copy of the working directory that Ray made for the job.
+    """
+    if COPIED in results.resolve().as_posix():
+        raise ResultsError(
+            f"{results}: lies in Ray's copy of this job's working directory, which is deleted when the job ends; name "
+            "a folder that all nodes see: --results /PATH"
+        )
 
 
 @contextmanager
@@ -119,13 +145,13 @@ def _init(machine: Machine, address: str | None, log: Path) -> None:
             )
     except Exception as error:
         if address is not None:
-            raise ClusterError(f"the Ray cluster at {address} could not be joined{_why(error, address)}") from error
+            raise ClusterError(f"the Ray cluster at {address} could not be joined{why(error, address)}") from error
         logged = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ()
         told = f"Ray could not be started on this machine: {type(error).__name__}: {error}"
         raise ClusterError("\n".join([told, *logged[-LAST_LINES:]])) from error
 
 
-def _why(error: Exception, address: str) -> str:
+def why(error: Exception, address: str) -> str:
     """Returns the end of a sentence on what to do about it."""
     told = " ".join(str(error).split())
     if "Version mismatch" in told:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from cifar_tune.tuning.machines.cards import GIGABYTE, Gpu, describe_gpus, mps_daemon_runs, visible_gpus
+from cifar_tune.tuning.machines.cards import GIGABYTE, Gpu, describe_gpus, mps_daemon_runs, visible_gpus, visible_here
 from cifar_tune.tuning.placing.packing import WHOLE
 
 
@@ -83,11 +83,11 @@ class TrialResources:
 
 def this_machine() -> Machine:
     """Returns what this process may use."""
-    return machine_with(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return machine_with(visible_here())
 
 
 def machine_with(visible: str | None) -> Machine:
-    """Returns what a process with `CUDA_VISIBLE_DEVICES=visible` may use here; None leaves all cards visible."""
+    """Returns what a process may use here to which these cards are visible; None leaves all visible."""
     return Machine(
         cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ResultsError
-from cifar_tune.tuning.machines.cluster import connected
+from cifar_tune.tuning.machines.cluster import check_lasting, connected
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.machines.nodes import Cluster, Question
 from cifar_tune.tuning.placing.placement import policy_of
@@ -26,11 +26,12 @@ def joined(sweep: SweepConfig, *, folder: Path, root: Path, machine: Machine, ad
     Raises:
         ClusterError: the cluster cannot be joined, or a node cannot take part; says which and why.
         DeviceError: no node has what a trial is to have.
-        ResultsError: the results folder cannot be written to here.
+        ResultsError: the results folder cannot be written to here, or would not last.
     """
     if address is None:
         yield
         return
+    check_lasting(folder)
     with TemporaryDirectory() as temporary, connected(machine, address=address, log=Path(temporary, "ray.log")):
         datasets = tuple({trial.dataset: None for trial in sweep.corner_trials()})
         with _made(folder.resolve() / f".nodes.{uuid.uuid4().hex}") as storage:

@@ -109,10 +109,28 @@ def _data_problems(question: Question) -> tuple[str, ...]:
 
 
 def this_node(machine: Machine) -> Node:
-    """Returns the node of the Ray that was started on this machine."""
+    """Returns the node of the Ray that was started on this machine, with what of it Ray hands out."""
+    here = described_here()
+    return Node(here["NodeID"], platform.node(), handed_out(machine, here["Resources"]))
+
+
+def described_here() -> dict[str, Any]:
+    """Returns what Ray says of the node that this process is on."""
     import ray
 
-    return Node(ray.get_runtime_context().get_node_id(), platform.node(), machine)
+    node_id = ray.get_runtime_context().get_node_id()
+    found: dict[str, Any] = next(node for node in ray.nodes() if node["NodeID"] == node_id)  # type: ignore[no-untyped-call]
+    return found
+
+
+def free_now() -> str:
+    """Returns the cores and cards that Ray has free in all, in words."""
+    import ray
+
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    whole: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    parts = [f"{free.get(kind, 0):g} of {whole[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in whole]
+    return ", ".join(parts) or "no CPU"
 
 
 class Cluster:

@@ -14,7 +14,7 @@ class Attempt:
     """A trial that a worker has, is about to get, or that waits for a place.
 
     attempts, seconds_before, gpu_seconds: what the table knows of it. began: when its first worker here did.
-    held: since when it has its place. steps: what was tried for want of memory, in words.
+    held: since when it has its place. at_work: a worker has begun it there. steps: what was tried for want of memory.
     """
 
     proposal: Proposal
@@ -23,6 +23,7 @@ class Attempt:
     gpu_seconds: float = 0.0
     began: float | None = None
     held: float = 0.0
+    at_work: bool = False
     epoch: int = 0
     accuracy: float | None = None
     deaths: int = 0

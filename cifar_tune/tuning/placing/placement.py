@@ -68,6 +68,19 @@ def policy_of(asked: Resources, nodes: Sequence[Node], trials: int) -> Policy:
     return policy
 
 
+def asked_in_words(policy: Policy) -> str:
+    """Returns what a trial is to have of a node."""
+    asked = policy.asked
+    cpus = asked.ranks if asked.cpus == "auto" else asked.cpus
+    cores = f"{cpus} CPU core{'s' if cpus != 1 else ''}"
+    if not policy.on_cards:
+        return cores
+    cards = f"{asked.ranks} GPUs" if asked.ranks > 1 else "room on a GPU"
+    named = f" with {asked.card} in {'their names' if asked.ranks > 1 else 'its name'}" if asked.card else ""
+    memory = "" if asked.gpu_memory == "auto" else f", {asked.gpu_memory:g} GB of it"
+    return f"{cards}{named}{memory}" + ("" if asked.cpus == "auto" else f" and {cores}")
+
+
 def _refuse_missing(asked: Resources, machines: Sequence[Machine], cards: Sequence[Gpu]) -> None:
     there = _listed(machines)
     if not cards:

@@ -13,7 +13,7 @@ from cifar_tune.tuning.machines.nodes import Node
 from cifar_tune.tuning.placing.ladder import Place, Relief
 from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.packing import WHOLE, Room, Slice, empty_room, packed
-from cifar_tune.tuning.placing.placement import Request, policy_of, request_of, slice_of, smallest_card
+from cifar_tune.tuning.placing.placement import Request, asked_in_words, policy_of, request_of, slice_of, smallest_card
 
 LOOKED_AT = 64
 """Waiting trials that are considered at a time: after a resume there can be thousands."""
@@ -45,6 +45,8 @@ class Placed:
             "gpus": self.resources.gpus,
             "cpus": self.resources.cpus,
             "gpu_memory_reserved_bytes": self.resources.reserved_bytes,
+            "micro_batch_size": self.trial.micro_batch_size,
+            "recompute": self.trial.recompute,
         }
 
     @property
@@ -104,6 +106,16 @@ class Placer:
     def gpus_held(self) -> float:
         """Returns the cards that are given away, shares of cards added up."""
         return sum(placed.resources.gpus for placed in self._placed.values())
+
+    def wanted(self, key: str | None) -> str:
+        """Returns in words the place that a trial was given, or of one that got none what each is to have."""
+        if key is not None:
+            return f"{self._placed[key]} on {self._placed[key].host}"
+        return "a node with " + asked_in_words(self._policy)
+
+    def there(self) -> str:
+        """Returns the nodes and what they have, in words."""
+        return "; ".join(f"{node.host}: {node.machine}" for node in self._nodes()) or "no node"
 
     def stranded(self) -> set[str]:
         """Returns the trials whose node is gone."""

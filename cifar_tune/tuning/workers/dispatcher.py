@@ -116,6 +116,7 @@ class Dispatcher:
         if attempt is None:
             return
         trial_id = attempt.proposal.trial_id
+        attempt.at_work = True
         attempt.attempts += 1
         attempt.began = attempt.began or time.monotonic()
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
@@ -177,15 +178,16 @@ class Dispatcher:
 
     def _wait_again(self, key: str, reason: str) -> None:
         """Takes the trial from its worker; it is the first to start again."""
-        attempt = self._leave(key)
+        attempt = self._leave(key, reason)
         self._store.update_trial(attempt.proposal.trial_id, status_reason=reason)
         self._waiting.appendleft(attempt)
 
-    def _leave(self, key: str) -> Attempt:
+    def _leave(self, key: str, reason: str) -> Attempt:
         attempt = self.live.pop(key)
+        attempt.at_work = False
         attempt.gpu_seconds += (time.monotonic() - attempt.held) * self._placer[key].resources.gpus
         self._placer.release(key)
-        self._store.note(LEFT, trial_id=attempt.proposal.trial_id, at=time.time())
+        self._store.note(LEFT, trial_id=attempt.proposal.trial_id, at=time.time(), reason=reason)
         return attempt
 
     def lost(self, key: str, error: str) -> None:
@@ -208,6 +210,18 @@ class Dispatcher:
                 f"{self._lost} trials lost their workers before one finished an epoch. The last:\n{error}"
             )
 
+    @property
+    def at_work(self) -> bool:
+        """Whether any worker has begun the trial that it was given."""
+        return any(attempt.at_work for attempt in self.live.values())
+
+    def wanted(self) -> str:
+        """Returns what the first trial that is not at work waits for, and what there is, in words."""
+        placed = next((key for key, attempt in self.live.items() if not attempt.at_work), None)
+        waits = self.live[placed] if placed is not None else next(iter(self._waiting), None)
+        trial = "the next trial" if waits is None else waits.proposal.trial_id
+        return f"{trial} waits for {self._placer.wanted(placed)}; there is {self._placer.there()}"
+
     def stranded(self) -> set[str]:
         """Returns the trials whose node is gone."""
         return self._placer.stranded()
@@ -217,7 +231,7 @@ class Dispatcher:
         self._wait_again(key, "its node is gone; it waits for another")
 
     def _end(self, key: str, status: str, reason: str | None = None, error: str | None = None) -> None:
-        attempt = self._leave(key)
+        attempt = self._leave(key, status)
         trial_id = attempt.proposal.trial_id
         self._search.end(trial_id, status, reason, error)
         self._store.update_trial(
@@ -229,7 +243,7 @@ class Dispatcher:
 
     def interrupt(self, reason: str) -> None:
         """Marks the trials that are out; `--resume` continues them from their checkpoints."""
-        attempts = [*(self._leave(key) for key in list(self.live)), *self._waiting]
+        attempts = [*(self._leave(key, INTERRUPTED) for key in list(self.live)), *self._waiting]
         for attempt in attempts:
             self._store.update_trial(
                 attempt.proposal.trial_id,

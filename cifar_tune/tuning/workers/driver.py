@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.config.sweep_config import Resources
+from cifar_tune.errors import ClusterError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.tuning.clock import Clock
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.cluster import connected
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.machines.nodes import Cluster, Node, Question, this_node
+from cifar_tune.tuning.machines.nodes import Cluster, Node, Question, free_now, this_node
+from cifar_tune.tuning.machines.pulse import Pulse, RayGone, services_of_ray
 from cifar_tune.tuning.placing.attempt import Attempt
 from cifar_tune.tuning.placing.memory_record import MemoryRecord
 from cifar_tune.tuning.placing.needs import Needs
@@ -23,12 +25,16 @@ from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.placing.speed_record import SpeedRecord
 from cifar_tune.tuning.search.proposer import Proposer
 from cifar_tune.tuning.workers.dispatcher import Dispatcher
+from cifar_tune.tuning.workers.waiting import Waiting
 
 if TYPE_CHECKING:
     from cifar_tune.tuning.workers.trainable import TrialRunner
 
 RAY_FOLDER = ".ray"
 """Folder inside the results folder for what Ray must write; gone after an orderly end."""
+
+INTERRUPTED = "the sweep was interrupted while the trial was running"
+"""What the rows of trials say that were broken off."""
 
 
 def run_trials(
@@ -47,6 +53,7 @@ def run_trials(
     record: MemoryRecord | None = None,
     speeds: SpeedRecord | None = None,
     runner: type[TrialRunner] | None = None,
+    tell: Callable[[str | None], None] = lambda _: None,
 ) -> None:
     """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
 
@@ -55,15 +62,16 @@ def run_trials(
     root: of the data. refresh: called several times a second, with the trials that are at work. clock: tells
     when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
     record: of the memory that trials took. speeds: of how fast they were beside others. runner: another worker than
-    the usual one.
+    the usual one. tell: called as often as `refresh`, with what is waited for while no trial is at work.
 
     Raises:
-        ClusterError: Ray could not be started or reached, or a node of the cluster cannot take part.
+        ClusterError: Ray could not be started or reached, has died, or had no place for a trial for too long; a node of
+            the cluster cannot take part.
         DeviceError: no node has what a trial is to have.
     """
     folder = store.folder.resolve() / RAY_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    with connected(machine, address=address, log=folder / "ray.log"):
+    with connected(machine, address=address, log=folder / "ray.log"), Pulse(services_of_ray()) as pulse:
         interruption.listen()
         from cifar_tune.tuning.workers.ray_adapters import fit
         from cifar_tune.tuning.workers.trainable import TrialRunner as UsualRunner
@@ -77,18 +85,27 @@ def run_trials(
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
+        waiting = Waiting(asked.wait_hours, now=time.monotonic())
 
         def between_steps() -> None:
+            pulse.check()
+            now = time.monotonic()
             if clock is not None:
-                clock.tick(time.monotonic(), placer.gpus_held())
+                clock.tick(now, placer.gpus_held())
                 interruption.time_is_over = clock.met()
+            if not interruption.now:
+                tell(waiting.tick(now, dispatcher.at_work, lambda: f"{dispatcher.wanted()}; free: {free_now()}"))
             refresh(dispatcher.live.values())
 
+        reason = INTERRUPTED
         try:
             fit(dispatcher, interruption, storage=folder, refresh=between_steps, runner=runner or UsualRunner)
+        except (ClusterError, RayGone) as error:
+            reason = pulse.lost or str(error)
+            raise
         finally:
             met = interruption.time_is_over
-            dispatcher.interrupt(met.told if met else "the sweep was interrupted while the trial was running")
+            dispatcher.interrupt(met.told if met else reason)
             if clock is not None:
                 clock.end(time.monotonic(), met)
     shutil.rmtree(folder, ignore_errors=True)

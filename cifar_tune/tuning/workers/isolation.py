@@ -76,6 +76,8 @@ class ProcessState:
 def release_memory() -> None:
     """Collects what the last trial held; its peaks no longer count."""
     gc.collect()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from cifar_tune.tuning.progress import Running, Screen, View, duration, line_of
+from cifar_tune.tuning.progress import Running, Screen, View, duration, line_of, screen_of
 from cifar_tune.tuning.search.standing import BestTrial, SearchProgress
 
 BEST = BestTrial("t0003", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
@@ -27,6 +28,14 @@ def test_a_line_says_how_far_the_sweep_is_and_what_was_best() -> None:
 def test_before_the_first_epoch_a_line_promises_nothing() -> None:
     view = View("x", NOTHING_YET, "validation_loss", (), 0.0, None)
     assert line_of(view) == "0/20 trials, 0 epochs; 0 running"
+
+
+def test_line_and_screen_say_what_is_waited_for() -> None:
+    view = replace(VIEW, waiting="t0001 waits for 2 CPU cores; there is no node")
+    assert "; t0001 waits for 2 CPU cores; there is no node" in line_of(view)
+    out = io.StringIO()
+    Console(file=out, width=100).print(screen_of(view))
+    assert "t0001 waits for 2 CPU cores; there is no node" in out.getvalue()
 
 
 def test_without_a_terminal_lines_come_at_intervals_and_only_if_something_changed() -> None:

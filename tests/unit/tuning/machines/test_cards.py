@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.tuning.machines.cards import Gpu, amd_cards, mps_daemon_runs, nvidia_cards, parse_gpus
+from cifar_tune.tuning.machines.cards import (
+    Gpu,
+    amd_cards,
+    among,
+    mps_daemon_runs,
+    nvidia_cards,
+    parse_gpus,
+    visible_here,
+)
 from cifar_tune.tuning.machines.devices import Machine, card_details
 
 TWO_CARDS = """index, uuid, name, memory.total [MiB], memory.free [MiB], driver_version, compute_cap
@@ -76,6 +84,21 @@ def test_an_amd_card_is_found_by_the_kernels_files_and_another_makers_is_not(tmp
         (folder / "mem_info_vram_used").write_text("141652992\n")
     (card,) = amd_cards(tmp_path)
     assert (card.name, card.memory_bytes, card.usable_bytes) == ("AMD Instinct MI300X", 206141652992, 206 * 10**9)
+
+
+@pytest.mark.parametrize(("visible", "names"), [(None, "abc"), ("2,0", "ca"), ("1,7,0", "b"), ("", ""), ("-1", "")])
+def test_amd_cards_are_visible_as_rocm_sees_them(visible: str | None, names: str) -> None:
+    assert "".join(card.name for card in among([Gpu(name, 0, "") for name in "abc"], visible)) == names
+
+
+def test_a_variable_of_amds_comes_before_nvidias(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    assert visible_here() is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert visible_here() == "1"
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "")
+    assert visible_here() == ""
 
 
 def test_the_mps_daemon_runs_where_its_process_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

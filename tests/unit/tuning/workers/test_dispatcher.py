@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.schedulers import AshaPromotion, Hyperband
-from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.placements import read_placements
 from cifar_tune.results.store import ResultsStore
@@ -314,6 +315,13 @@ def test_out_of_memory_leads_down_a_ladder_and_each_step_is_an_attempt(tmp_path:
     )
     assert row["status_reason"].startswith("does not fit H100 (80 GB), alone and in micro-batches of 16 images; a card")
     assert row["error"] == OUT_OF_MEMORY.error
+    stays = read_placements(store.folder)
+    assert list(stays.micro_batch_size) == [64, 32, 32, 32, 32, 16]
+    assert list(stays.recompute) == [False, False, True, True, True, True]
+    assert [why.removeprefix("ran out of memory; next: ") for why in stays.ended_because] == [
+        *row["memory_steps"].split("; "),
+        "failed",
+    ]
     assert assigned(dispatcher, "g").trial_id == "t0002"
 
 
@@ -369,6 +377,49 @@ def test_a_trial_that_waits_for_a_node_that_is_gone_goes_to_another(tmp_path: Pa
     assert dispatcher.live["b"].attempts == 1
 
 
+def test_a_trial_is_at_work_from_when_a_worker_begins_it_until_it_leaves(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    assert isinstance(dispatcher.assign("a"), Assignment)
+    assert not dispatcher.at_work
+    dispatcher.started("a")
+    assert dispatcher.at_work
+    dispatcher.lost("a", "segmentation fault")
+    assert not dispatcher.at_work
+
+
+def test_a_trial_whose_place_ray_does_not_give_says_what_it_waits_for(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    dispatcher.assign("a")
+    assert dispatcher.wanted() == (
+        "t0001 waits for 1 CPU core, 1 thread, no GPU on node; there is node: 4 CPU cores, 1 GB of memory, no GPU"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ({"gpus": 0, "cpus": 2}, "2 CPU cores"),
+        ({}, "room on a GPU"),
+        ({"gpus": 2, "card": "H100"}, "2 GPUs with H100 in their names"),
+        ({"gpu_memory": 40, "cpus": 1}, "room on a GPU, 40 GB of it and 1 CPU core"),
+    ],
+)
+def test_trials_whose_nodes_are_gone_say_what_a_node_must_have(
+    sweep: SweepConfig, store: ResultsStore, asked: dict[str, Any], what: str
+) -> None:
+    there = [node("server", LARGE, LARGE)]
+    placer = Placer(Resources(**asked), lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    first = dispatcher.assign("a")
+    assert isinstance(first, Assignment)
+    there.clear()
+    dispatcher.withdraw("a")
+    assert dispatcher.assign("b") == "wait"
+    assert dispatcher.wanted() == f"{first.trial_id} waits for a node with {what}; there is no node"
+
+
 def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepConfig, store: ResultsStore) -> None:
     nodes = (node("laptop", SMALL), node("server", LARGE))
     dispatcher = dispatcher_of(sweep, store, nodes=nodes)
@@ -387,5 +438,6 @@ def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepCo
         assert (row.gpus, row.cpus) == (assignment.resources.gpus, assignment.resources.cpus)
         assert row.gpu_memory_reserved_bytes == assignment.resources.memory_bytes
     assert list(stays.ended_at.isna()) == [False, False, True]
+    assert list(stays.ended_because[:2]) == ["its worker died; it waits for another", "completed"]
     assert (stays.began_at[1:].to_numpy() >= stays.began_at[:-1].to_numpy()).all()
     assert stays.ended_at[0] <= stays.began_at[1] <= stays.ended_at[1]

@@ -73,6 +73,16 @@ def test_a_step_is_an_epoch_and_the_first_says_what_is_known_of_the_trial(tmp_pa
     assert second.facts == {}
 
 
+def test_a_worker_computes_on_as_many_threads_as_its_trial_has_cores(tmp_path: Path, runner: TrialRunner) -> None:
+    given = config(tmp_path)[MESSAGE]
+    before = torch.get_num_threads()
+    try:
+        runner.setup({MESSAGE: replace(given, resources=replace(given.resources, cpus=3, threads=3))})
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_trial_that_was_begun_elsewhere_repeats_what_was_recorded_and_goes_on(
     tmp_path: Path, runner: TrialRunner
 ) -> None:

@@ -1,0 +1,177 @@
+"""Sweeps on a cluster that the user's machine is no node of: as Ray jobs, and over Ray's client.
+
+python -m tests.integration.detached FOLDER, within namespaces. Host `head` is a cluster; host `laptop` has its network
+and its files, and no Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cifar_tune.results.columns import RUNNING
+from cifar_tune.results.ledger import LEDGER_NAME, events
+from tests.integration.hosts import Hosts, child_of
+
+DASHBOARD_PORT, CLIENT_PORT = 8265, 10001
+SERVICES = ("--include-dashboard=true", "--dashboard-host=0.0.0.0", f"--ray-client-server-port={CLIENT_PORT}")
+STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "60", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
+"""What the head waits for, once a job was told to stop or a client is gone."""
+
+PATIENCE_SECONDS = 180.0
+TRIALS = 3
+LONG = ("--set", "trials_per_study=2000")
+"""So many that the sweep does not end before it is stopped."""
+ENOUGH = ("--resume", *LONG, "--set", "stop.trials=1")
+"""Goes on with such a sweep until the trials that had begun are done."""
+
+SWEEP = f"""
+name: small
+trial:
+  dataset: {{name: digits, train_size: 200}}
+  model: {{name: mininet, width: 4}}
+  optimizer: {{name: sgd, lr: 0.1}}
+  batch_size: 32
+  epochs: 6
+scheduler: {{name: none}}
+trials_per_study: {TRIALS}
+"""
+
+Told = dict[str, object]
+
+
+class Scene:
+    """The two hosts, and how what was done there ended."""
+
+    def __init__(self, hosts: Hosts, folder: Path) -> None:
+        self.folder = folder
+        self.head, self.laptop = hosts.add("head"), hosts.add("laptop")
+        self.ended: dict[str, Told] = {}
+        self.head.start_ray(2, services=SERVICES, **STOP)
+        self._work = folder / "work"
+        self._work.mkdir()
+        (self._work / "small.yaml").write_text(SWEEP)
+
+    @property
+    def client(self) -> str:
+        """Its address for Ray's client."""
+        return f"ray://{self.head.address}:{CLIENT_PORT}"
+
+    def results(self, name: str) -> Path:
+        return self.folder / "results" / name
+
+    def kept(self, name: str) -> tuple[str, str]:
+        """The words that say where results go."""
+        return ("--results", str(self.results(name)))
+
+    def job(self, *words: str) -> list[str]:
+        """The words of `ray job`."""
+        program = str(Path(sys.executable).with_name("ray"))
+        return [program, "job", words[0], "--address", f"http://{self.head.address}:{DASHBOARD_PORT}", *words[1:]]
+
+    def submission(self, job: str, *words: str) -> list[str]:
+        """The words that submit a sweep as a job."""
+        sweep = [sys.executable, "-m", "cifar_tune.sweep", "small.yaml", *words]
+        return self.job("submit", "--submission-id", job, "--working-dir", ".", "--", *sweep)
+
+    def started(self, words: Sequence[str]) -> subprocess.Popen[str]:
+        """A command on the laptop."""
+        return subprocess.Popen(
+            self.laptop.command(*words, folder=self._work),
+            env=self.laptop.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, name: str, words: Sequence[str]) -> None:
+        """Runs a command on the laptop to its end and notes how it ended."""
+        self.note(name, self.started(words))
+
+    def note(self, name: str, process: subprocess.Popen[str]) -> None:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        self.ended[name] = {"status": process.returncode, "out": out, "err": err}
+
+    def note_job(self, job: str) -> None:
+        """Waits for the end of a job."""
+        wait_until(lambda: any(word in self._status(job) for word in ("succeeded", "failed", "was stopped")))
+        logs = self.laptop.run(*self.job("logs", job), seconds=PATIENCE_SECONDS)
+        self.ended[job] = {"status": self._status(job), "out": logs}
+
+    def _status(self, job: str) -> str:
+        return self.laptop.run(*self.job("status", job), seconds=PATIENCE_SECONDS).lower()
+
+    def sweep(self, name: str, *words: str) -> list[str]:
+        """The words of a sweep over Ray's client."""
+        command = [sys.executable, "-m", "cifar_tune.sweep", "small.yaml", "--address", self.client]
+        return [*command, *self.kept(name), *words]
+
+    def wait_for_epochs(self, name: str) -> None:
+        """Waits until trials of this sweep have finished some epochs."""
+        ledger = self.results(name) / LEDGER_NAME
+        wait_until(lambda: ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= 3)
+
+    def statuses(self, name: str) -> list[str]:
+        """The states of a sweep's trials, by the table."""
+        return list(pd.read_parquet(self.results(name) / "trials.parquet").status)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def jobs(scene: Scene) -> None:
+    """A job whose terminal is killed; one that is stopped and resumed; one whose results would not last."""
+    terminal = scene.started(scene.submission("killed", *scene.kept("killed")))
+    scene.wait_for_epochs("killed")
+    os.kill(child_of(terminal), signal.SIGKILL)
+    scene.note("terminal", terminal)
+    scene.note_job("killed")
+    scene.started(scene.submission("stopped", *scene.kept("stopped"), *LONG))
+    scene.wait_for_epochs("stopped")
+    scene.run("stop", scene.job("stop", "stopped"))
+    scene.note_job("stopped")
+    scene.ended["stopped"]["trials"] = scene.statuses("stopped")
+    scene.run("resumed", scene.submission("resumed", *scene.kept("stopped"), *ENOUGH))
+    scene.run("copied", scene.submission("copied"))
+
+
+def clients(scene: Scene) -> None:
+    """Over Ray's client: a sweep and its confirmation; one that is stopped and resumed; one whose client is killed."""
+    scene.run("whole", scene.sweep("whole"))
+    scene.run("plan", scene.sweep("plan", "--plan"))
+    confirm = ("cifar_tune.confirm", str(scene.results("whole")), "--top", "1", "--seeds", "1")
+    scene.run("confirm", [sys.executable, "-m", *confirm, "--address", scene.client])
+    for name, number in (("interrupted", signal.SIGINT), ("lost", signal.SIGKILL)):
+        client = scene.started(scene.sweep(name, *LONG))
+        scene.wait_for_epochs(name)
+        os.kill(child_of(client), number)
+        scene.note(name, client)
+        wait_until(lambda name=name: RUNNING not in scene.statuses(name))
+        scene.ended[name]["trials"] = scene.statuses(name)
+    scene.run("continued", scene.sweep("lost", *ENOUGH))
+
+
+def main(folder: Path) -> None:
+    with Hosts(folder / "programs") as hosts:
+        scene = Scene(hosts, folder)
+        try:
+            jobs(scene)
+            clients(scene)
+        finally:
+            (folder / "ended.json").write_text(json.dumps(scene.ended))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,126 @@
+"""Sweeps whose Ray dies, and sweeps whose nodes leave; notes how each ended.
+
+python -m tests.integration.ray_gone FOLDER, within namespaces
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cifar_tune.results.ledger import LEDGER_NAME, events
+from tests.integration.hosts import RAY_PORT, Host, Hosts
+
+PATIENCE_SECONDS = 240.0
+"""Until a sweep has ended that is told of nothing: Ray's silence of 40 s, and what a busy machine takes."""
+
+GCS, RAYLET = "gcs_server", "raylet"
+
+LONG = ("--set", "trials_per_study=2000")
+TWO_CORES = ("--set", "resources.cpus=2")
+
+SWEEP = """
+name: small
+trial:
+  dataset: {name: digits, train_size: 200}
+  model: {name: mininet, width: 4}
+  optimizer: {name: sgd, lr: 0.1}
+  batch_size: 32
+  epochs: 6
+scheduler: {name: none}
+trials_per_study: 3
+"""
+
+
+class Scene:
+    """A folder with a sweep file, and how its sweeps ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ended: dict[str, object] = {}
+        (folder / "small.yaml").write_text(SWEEP)
+
+    def started(self, host: Host, name: str, *words: str) -> subprocess.Popen[bytes]:
+        """A sweep of this name; what it writes goes to a file."""
+        command = [sys.executable, "-m", "cifar_tune.sweep", "small.yaml", "--results", f"results/{name}", *words]
+        with (self.folder / f"{name}.txt").open("wb") as file:
+            return subprocess.Popen(
+                host.command(*command, folder=self.folder), env=host.environment(), stdout=file, stderr=file
+            )
+
+    def begun(self, name: str) -> bool:
+        """Whether its trials have finished some epochs."""
+        ledger = self.folder / "results" / name / LEDGER_NAME
+        return ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= 3
+
+    def told(self, name: str) -> str:
+        return (self.folder / f"{name}.txt").read_text()
+
+    def note(self, name: str, sweep: subprocess.Popen[bytes]) -> None:
+        began = time.monotonic()
+        status = sweep.wait(PATIENCE_SECONDS)
+        self.ended[name] = {"status": status, "told": self.told(name), "seconds": time.monotonic() - began}
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def dies(scene: Scene, host: Host, name: str, services: Sequence[str], *words: str) -> None:
+    """A sweep on a host whose Ray loses these processes; then it is resumed with another Ray."""
+    sweep = scene.started(host, name, *LONG, *words)
+    wait_until(lambda: scene.begun(name))
+    host.kill_processes(*services)
+    scene.note(name, sweep)
+    host.run(str(Path(sys.executable).with_name("ray")), "stop", "--force", seconds=PATIENCE_SECONDS)
+    if words:
+        host.start_ray(1)
+    resumed = scene.started(host, name, *LONG, *words, "--resume", "--set", "stop.trials=1")
+    scene.note(f"{name} resumed", resumed)
+
+
+def leaves(scene: Scene, hosts: Hosts, head: Host, name: str, *words: str, joins: bool) -> None:
+    """A sweep whose trials need two cores, of which the only host that has them is killed."""
+    address = f"{head.address}:{RAY_PORT}"
+    worker = hosts.add(f"{name}1")
+    worker.start_ray(2, address)
+    sweep = scene.started(head, name, "--address", address, *TWO_CORES, *LONG, *words)
+    wait_until(lambda: scene.begun(name))
+    worker.kill()
+    if joins:
+        wait_until(lambda: "waits for a node with 2 CPU cores" in scene.told(name))
+        before = (scene.folder / "results" / name / LEDGER_NAME).stat().st_size
+        late = hosts.add(f"{name}2")
+        late.start_ray(2, address)
+        wait_until(lambda: (scene.folder / "results" / name / LEDGER_NAME).stat().st_size > 2 * before)
+        late.kill()
+    scene.note(name, sweep)
+
+
+def main(folder: Path) -> None:
+    with Hosts(folder / "programs") as hosts:
+        scene = Scene(folder)
+        try:
+            alone = hosts.add("alone")
+            dies(scene, alone, "own", (GCS, RAYLET))
+            head = hosts.add("head")
+            address = ("--address", f"{head.address}:{RAY_PORT}")
+            head.start_ray(1)
+            dies(scene, head, "both", (GCS, RAYLET), *address)
+            dies(scene, head, "raylet", (RAYLET,), *address)
+            dies(scene, head, "gcs", (GCS,), *address)
+            leaves(scene, hosts, head, "late", "--set", "resources.wait_hours=0.05", joins=True)
+            leaves(scene, hosts, head, "never", "--set", "resources.wait_hours=0.01", joins=False)
+        finally:
+            (folder / "ended.json").write_text(json.dumps(scene.ended))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
