@@ -105,8 +105,8 @@ class Host:
 
     def kill_processes(self, *names: str) -> None:
         """Ends the processes of the host that have these names."""
-        there = psutil.Process(self._first).children(recursive=True)
-        killed = [process for process in there if process.name() in names]
+        here = pid_namespace(self._first)
+        killed = [one for one in psutil.process_iter() if one.name() in names and pid_namespace(one.pid) == here]
         assert {process.name() for process in killed} == set(names)
         for process in killed:
             process.kill()
@@ -161,6 +161,14 @@ class Host:
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of a process of this host."""
         return environment(**{"PATH": self._path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **more})
+
+
+def pid_namespace(pid: int) -> str:
+    """What processes of one host have in common; empty of a process that has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
 
 
 def child_of(process: subprocess.Popen[Any]) -> int:

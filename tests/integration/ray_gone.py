@@ -60,10 +60,10 @@ class Scene:
     def told(self, name: str) -> str:
         return (self.folder / f"{name}.txt").read_text()
 
-    def note(self, name: str, sweep: subprocess.Popen[bytes]) -> None:
-        began = time.monotonic()
+    def note(self, name: str, sweep: subprocess.Popen[bytes], then: str = "") -> None:
+        """Waits for the end of the sweep, and notes it. then: words that tell it from one before of this name."""
         status = sweep.wait(PATIENCE_SECONDS)
-        self.ended[name] = {"status": status, "told": self.told(name), "seconds": time.monotonic() - began}
+        self.ended[f"{name}{then}"] = {"status": status, "told": self.told(name)}
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -83,7 +83,7 @@ def dies(scene: Scene, host: Host, name: str, services: Sequence[str], *words: s
     if words:
         host.start_ray(1)
     resumed = scene.started(host, name, *LONG, *words, "--resume", "--set", "stop.trials=1")
-    scene.note(f"{name} resumed", resumed)
+    scene.note(name, resumed, " resumed")
 
 
 def leaves(scene: Scene, hosts: Hosts, head: Host, name: str, *words: str, joins: bool) -> None:

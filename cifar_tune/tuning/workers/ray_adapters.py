@@ -45,8 +45,11 @@ class _Stateless:
 class SweepSearcher(_Stateless, Searcher):
     """Hands Tune the next assignment. Results reach the search through `SweepScheduler`, which Tune asks first."""
 
-    def __init__(self, dispatcher: Dispatcher, guard: Guard, stopper: SweepStopper) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, guard: Guard, stopper: SweepStopper, refresh: Callable[[], None]
+    ) -> None:
         super().__init__()
+        self._refresh = refresh
         self._dispatcher = dispatcher
         self._guard = guard
         self._stopper = stopper
@@ -58,6 +61,7 @@ class SweepSearcher(_Stateless, Searcher):
         with self._guard():
             assignment = self._dispatcher.assign(trial_id)
             if assignment == "wait":
+                self._refresh()  # while no trial is out, Tune asks for one again and again, and calls nobody else
                 return None
             if assignment != "exhausted":
                 return {MESSAGE: assignment}
@@ -175,7 +179,7 @@ def fit(
     tune.Tuner(
         runner,
         tune_config=tune.TuneConfig(
-            search_alg=SweepSearcher(dispatcher, guard, stopper),
+            search_alg=SweepSearcher(dispatcher, guard, stopper, refresh),
             scheduler=SweepScheduler(dispatcher, guard),
             num_samples=-1,
             reuse_actors=True,
