@@ -32,6 +32,9 @@ NO_DASHBOARD = ("--include-dashboard=false",)
 OBJECT_STORE_BYTES = 80 * 10**6
 """Ray's least is 75 MiB."""
 
+ALONE = {"RAY_memory_monitor_refresh_ms": "0"}
+"""What other processes of this machine take is no reason to end a trial here."""
+
 TOKEN = secrets.token_hex(32)
 """Clusters of Ray admit nobody without one."""
 
@@ -160,7 +163,7 @@ class Host:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of a process of this host."""
-        return environment(**{"PATH": self._path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **more})
+        return environment(**{"PATH": self._path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **ALONE, **more})
 
 
 def pid_namespace(pid: int) -> str:

@@ -110,7 +110,7 @@ class Placer:
     def wanted(self, key: str | None) -> str:
         """Returns in words the place that a trial was given, or of one that got none what each is to have."""
         if key is not None:
-            return f"{self._placed[key]} on {self._placed[key].host}"
+            return f"a worker with {self._placed[key]} on {self._placed[key].host}"
         return "a node with " + asked_in_words(self._policy)
 
     def there(self) -> str:

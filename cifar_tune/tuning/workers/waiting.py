@@ -8,8 +8,9 @@ from cifar_tune.errors import ClusterError
 from cifar_tune.tuning.clock import HOUR
 from cifar_tune.tuning.machines.pulse import SAVED
 
-TOLD_SECONDS = 30.0
-"""Without a trial at work, before the user is told: to start a worker takes 5 to 10 s."""
+TOLD_SECONDS = 60.0
+"""Without a trial at work, before the user is told: to start a worker takes 5 to 10 s, on a busy machine up to a
+minute."""
 
 AGAIN_SECONDS = 5.0
 """Between two looks at what there is."""
@@ -35,11 +36,12 @@ class Waiting:
         """
         if at_work:
             self._since, self._told = now, None
-        if now - self._since < TOLD_SECONDS:
+        seconds, most = now - self._since, self._hours * HOUR
+        if seconds < min(TOLD_SECONDS, most):
             return None
         if self._told is None or now - self._looked >= AGAIN_SECONDS:
             self._looked, self._told = now, what()
-        if now - self._since >= self._hours * HOUR:
+        if seconds >= most:
             limit = f"resources.wait_hours: for {self._hours:g} h no trial was at work"
             raise ClusterError(f"{limit}; {self._told}. {SAVED[0].upper()}{SAVED[1:]}")
         return self._told

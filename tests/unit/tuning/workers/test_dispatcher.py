@@ -393,7 +393,8 @@ def test_a_trial_whose_place_ray_does_not_give_says_what_it_waits_for(sweep: Swe
     dispatcher = dispatcher_of(sweep, store)
     dispatcher.assign("a")
     assert dispatcher.wanted() == (
-        "t0001 waits for 1 CPU core, 1 thread, no GPU on node; there is node: 4 CPU cores, 1 GB of memory, no GPU"
+        "t0001 waits for a worker with 1 CPU core, 1 thread, no GPU on node; there is node: 4 CPU cores, 1 GB of "
+        "memory, no GPU"
     )
 
 
