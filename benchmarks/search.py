@@ -6,7 +6,7 @@
 CURVES is a folder of tables that `python -m cifar_tune.simulate` reads. On each file four searches are replayed:
 
     random           random search, nothing is stopped
-    random_asha      random search with our ASHA
+    random_asha      random search with our ASHA that stops trials
     out_of_the_box   Ray's AsyncHyperBandScheduler and OptunaSearch with their defaults (their own classes, `max_t` the
                      epochs of the table): Optuna hears of a trial at its end; the best last value is returned
     ours             our default sampler and scheduler
@@ -40,7 +40,7 @@ from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.objective import Objective
 from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import Random, Tpe
-from cifar_tune.config.schedulers import Asha, NoScheduler, default_grace
+from cifar_tune.config.schedulers import Asha, AshaPromotion, NoScheduler, default_grace, tenth
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.tuning.replay.recording_tables import read_recording
 from cifar_tune.tuning.replay.recordings import Recording
@@ -140,11 +140,11 @@ def regrets(path: Path, arm: str, seed: int, workers: int) -> list[float]:
     if arm == "out_of_the_box":
         returned = replay_search(OutOfTheBox(recording, seed), recording, workers=workers, moments=moments)
     else:
-        asha = Asha(grace_epochs=default_grace(recording.epochs))
+        grace = default_grace({"name": "asha_promotion"}, recording.epochs, len(recording.runs))
         sampler, scheduler = {
             "random": (Random(), NoScheduler()),
-            "random_asha": (Random(), asha),
-            "ours": (Tpe(), asha),
+            "random_asha": (Random(), Asha(grace_epochs=tenth(recording.epochs))),
+            "ours": (Tpe(), AshaPromotion(grace_epochs=grace)),
         }[arm]
         sweep = RecordedSweep(recording, seed, Objective(), sampler, scheduler)
         returned = replay(sweep, workers=workers, moments=moments)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cifar_tune.config.objective import Objective
     from cifar_tune.config.samplers import AnySampler
     from cifar_tune.config.schedulers import AnyScheduler
+    from cifar_tune.tuning.replay.recordings import Recording
     from cifar_tune.tuning.replay.regret import Regret
 
 SHARES = (1 / 16, 1 / 8, 1 / 6, 1 / 4, 1 / 2, 1.0)
@@ -71,12 +72,13 @@ def simulate(options: argparse.Namespace) -> None:
     Raises:
         CifarTuneError: the input is wrong.
     """
+    from cifar_tune.config.schedulers import AshaPromotion
     from cifar_tune.tuning.replay.recording_tables import read_recording
     from cifar_tune.tuning.replay.regret import measure_regret
 
     objective, sampler, scheduler = _settings(options)
     recording = read_recording(options.table, objective.metric)
-    scheduler = scheduler or _named_scheduler(options.scheduler or "asha", recording.epochs)
+    scheduler = scheduler or _named_scheduler(options.scheduler or AshaPromotion().name, recording)
     regret = measure_regret(
         recording,
         objective,
@@ -142,11 +144,12 @@ def _refuse_pbt(options: argparse.Namespace, name: str | None, schedulers: Mappi
     raise ConfigError([Problem(where[0], None, None, where[1], message)])
 
 
-def _named_scheduler(name: str, epochs: int) -> AnyScheduler:
+def _named_scheduler(name: str, recording: Recording) -> AnyScheduler:
     from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, default_grace
 
-    grace = {"grace_epochs": default_grace(epochs)} if name in WITH_GRACE else {}
-    scheduler: AnyScheduler = _by_name(AnyScheduler)[name](**grace)
+    grace = default_grace({"name": name}, recording.epochs, len(recording.runs))
+    values = {"grace_epochs": grace} if name in WITH_GRACE else {}
+    scheduler: AnyScheduler = _by_name(AnyScheduler)[name](**values)
     return scheduler
 
 

@@ -50,6 +50,11 @@ def with_latency(trial: Mapping[str, Any], objective: Any) -> Mapping[str, Any]:
     return {**trial, "evaluation": {"latency": True, **evaluation}}
 
 
+def default_scheduler(objective: Any) -> Mapping[str, Any]:
+    """Returns the scheduler of a sweep that names none."""
+    return {"name": "asha" if len(_listed(objective)) > 1 else "asha_promotion"}
+
+
 def unaudited(scheduler: Mapping[str, Any], objective: Any) -> Mapping[str, Any]:
     """Returns the values of a scheduler, without an audit where it goes by several objectives."""
     several = len(_listed(objective)) > 1 and scheduler.get("name") == "asha"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from cifar_tune.config.domains import ChoiceDomain
 from cifar_tune.config.messages import Finding
-from cifar_tune.config.schedulers import default_grace
+from cifar_tune.config.schedulers import tenth
 
 ANYTHING_IN = ("schedule", "loss", "augmentations", "sam", "clip")
 """Blocks without tensors: a trial may go on with others."""
@@ -22,7 +22,7 @@ def with_population(sweep: Mapping[str, Any], epochs: Any) -> dict[str, Any]:
     scheduler = sweep.get("scheduler")
     if not isinstance(scheduler, Mapping) or scheduler.get("name") != "pbt":
         return dict(sweep)
-    interval = {"interval_epochs": default_grace(epochs)} if isinstance(epochs, int) else {}
+    interval = {"interval_epochs": tenth(epochs)} if isinstance(epochs, int) else {}
     size = {"trials_per_study": scheduler["population"]} if isinstance(scheduler.get("population"), int) else {}
     return {**size, **sweep, "scheduler": {**interval, **scheduler}}
 

@@ -14,12 +14,12 @@ from cifar_tune.config.domains import Domain, Plain
 from cifar_tune.config.dump import to_yaml
 from cifar_tune.config.messages import explain, found
 from cifar_tune.config.objective import AnyObjective, Objective
-from cifar_tune.config.objectives import objectives_findings, unaudited, with_latency
+from cifar_tune.config.objectives import default_scheduler, objectives_findings, unaudited, with_latency
 from cifar_tune.config.paths import dotted, locate, replace
 from cifar_tune.config.population import population_findings, with_population
 from cifar_tune.config.proposals import answers
 from cifar_tune.config.samplers import AnySampler, Tpe
-from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, Asha, default_grace, scheduler_findings
+from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, AshaPromotion, default_grace, scheduler_findings
 from cifar_tune.config.space import Space, Varied
 from cifar_tune.config.stop_rules import StopRules, stop_findings
 from cifar_tune.errors import ConfigError, Problem
@@ -102,7 +102,8 @@ class SweepConfig(Strict):
     objective: AnyObjective = Objective()
     """What to improve: one metric, or a list of them, of which the sweep finds the Pareto front."""
     sampler: AnySampler = Tpe()
-    scheduler: AnyScheduler = Asha()
+    scheduler: AnyScheduler = AshaPromotion()
+    """What stops weak trials; where several objectives are weighed, `asha` unless another is named."""
     trials_per_study: Count = 16
     """Trials of each cell of the grid."""
     stop: StopRules = StopRules()
@@ -209,12 +210,12 @@ class SweepConfig(Strict):
 def filled_in(data: Any) -> Any:
     """Returns a sweep's values with what follows from others: the baseline's seed, and the grace period.
 
-    The trial takes the sweep's seed unless it says its own. A scheduler with a grace period gets a tenth of the epochs.
+    The trial takes the sweep's seed unless it says its own, a scheduler its grace period from the epochs.
     """
     if not isinstance(data, Mapping):
         return data
     filled = dict(data)
-    trial, scheduler = data.get("trial"), data.get("scheduler", {"name": "asha"})
+    trial, scheduler = data.get("trial"), data.get("scheduler", default_scheduler(data.get("objective")))
     if isinstance(trial, Mapping):
         seed = data.get("seed", 0)
         filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
@@ -222,5 +223,7 @@ def filled_in(data: Any) -> Any:
         epochs = trial.get("epochs")
         filled = with_population(filled, epochs)
         if isinstance(scheduler, Mapping) and scheduler.get("name") in WITH_GRACE and isinstance(epochs, int):
-            filled["scheduler"] = {"grace_epochs": default_grace(epochs), **unaudited(scheduler, data.get("objective"))}
+            trials = data.get("trials_per_study", SweepConfig.model_fields["trials_per_study"].default)
+            grace = default_grace(scheduler, epochs, trials if isinstance(trials, int) else 1)
+            filled["scheduler"] = {"grace_epochs": grace, **unaudited(scheduler, data.get("objective"))}
     return filled

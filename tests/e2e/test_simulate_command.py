@@ -41,7 +41,7 @@ def test_a_table_gives_a_regret_curve_in_terminal_and_json(
     assert main([str(table), *arguments]) == 0
     shown = capsys.readouterr().out
     assert "curves: 30 runs of up to 9 epochs; lr 0.001 to 1 log" in shown
-    assert "grace_epochs 1, reduction_factor 3, brackets 1); 2 workers, 3 repetitions" in shown
+    assert "grace_epochs 1, reduction_factor 3); 2 workers, 3 repetitions" in shown
     found = json.loads((tmp_path / "r.json").read_text())
     assert (found["repetitions"], found["workers"], found["budget_seconds"]) == (3, 2, 18.0)
     assert found["curve"][-1]["seconds"] == 18.0

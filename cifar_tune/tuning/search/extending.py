@@ -57,12 +57,14 @@ def reason_against(path: str, before: SweepConfig, after: SweepConfig, *, restar
 
 
 def with_recorded_grace(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
-    """Returns the sweep with the grace period that it was begun with, where it is a tenth of the epochs now.
+    """Returns the sweep with the grace period that it was begun with, where it has the one that is filled in.
 
-    So it is where it is not written: more epochs then move no rung.
+    So it is where it is not written: more epochs or trials then move no rung.
     """
-    now, then = dict(sweep.scheduler).get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
-    if then is None or now in (None, then) or now != default_grace(sweep.trial.epochs):
+    scheduler = dict(sweep.scheduler)
+    now, then = scheduler.get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
+    filled_in = default_grace(scheduler, sweep.trial.epochs, sweep.trials_per_study)
+    if then is None or now in (None, then) or now != filled_in:
         return sweep
     scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
     return sweep.model_copy(update={"scheduler": scheduler})

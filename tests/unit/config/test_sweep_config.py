@@ -5,15 +5,20 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cifar_tune.config.domains import ChoiceDomain, Domain
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.proposals import draw
+from cifar_tune.config.schedulers import default_grace
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError
 
@@ -163,15 +168,29 @@ def test_corner_trials_hold_the_baseline_every_cell_and_every_end() -> None:
 
 
 def test_the_grace_period_is_a_tenth_of_the_epochs_where_it_is_not_written() -> None:
-    assert sweep().scheduler.model_dump()["grace_epochs"] == 2
-    assert sweep(trial={**TRIAL, "epochs": 1}).scheduler.model_dump()["grace_epochs"] == 1
-    assert sweep(scheduler={"name": "asha", "grace_epochs": 7}).scheduler.model_dump()["grace_epochs"] == 7
+    asha = {"name": "asha"}
+    assert sweep(scheduler=asha).scheduler.model_dump()["grace_epochs"] == 2
+    assert sweep(scheduler=asha, trial={**TRIAL, "epochs": 1}).scheduler.model_dump()["grace_epochs"] == 1
+    assert sweep(scheduler={**asha, "grace_epochs": 7}).scheduler.model_dump()["grace_epochs"] == 7
     assert sweep(scheduler={"name": "none"}).scheduler.model_dump() == {"name": "none"}
+
+
+def test_a_sweep_that_names_no_scheduler_promotes_and_with_several_objectives_stops() -> None:
+    assert sweep().scheduler == sweep(scheduler={"name": "asha_promotion"}).scheduler
+    two = [{"metric": "validation_accuracy"}, {"metric": "num_parameters", "mode": "min"}]
+    assert sweep(objective=two).scheduler == sweep(objective=two, scheduler={"name": "asha"}).scheduler
+
+
+@given(epochs=st.integers(1, 400), trials=st.integers(1, 500), factor=st.integers(2, 6))
+def test_promotion_begins_at_the_earliest_rung_that_leaves_two_trials(epochs: int, trials: int, factor: int) -> None:
+    grace = default_grace({"name": "asha_promotion", "reduction_factor": factor}, epochs, trials)
+    steps = [k for k in range(6) if factor**k <= 27 and (k == 0 or trials / factor**k >= 2)]
+    assert grace == ceil(Fraction(epochs, factor ** max(steps)))
 
 
 @pytest.mark.parametrize("name", ["asha", "asha_promotion", "hyperband", "median"])
 def test_every_scheduler_with_a_grace_period_gets_it_from_the_epochs_and_within_them(name: str) -> None:
-    assert sweep(scheduler={"name": name}).scheduler.model_dump()["grace_epochs"] == 2
+    assert sweep(scheduler={"name": name}).scheduler.model_dump()["grace_epochs"] == (7 if "promotion" in name else 2)
     with pytest.raises(ValidationError, match=r"grace_epochs: must be at most trial\.epochs, which is 20, got 21"):
         sweep(scheduler={"name": name, "grace_epochs": 21})
 

@@ -158,6 +158,15 @@ def test_a_grace_period_that_is_not_written_stays_what_the_sweep_was_begun_with(
         open_as(folder, as_begun(folder, written, "extend"), "extend")
 
 
+def test_more_trials_move_no_rung_of_a_sweep_that_promotes(folder: Path) -> None:
+    (folder.parent / "longer.yaml").write_text(FILE.replace("grace_epochs: 1, ", "").replace("asha", "asha_promotion"))
+    first, asked = sweep_of(folder, "trial.epochs=27"), sweep_of(folder, "trial.epochs=27", "trials_per_study=54")
+    assert [dict(one.scheduler)["grace_epochs"] for one in (first, asked)] == [9, 1]
+    with open_as(folder, first, "new") as store:
+        finish(store, first)
+    assert dict(as_begun(folder, asked, "extend").scheduler)["grace_epochs"] == 9
+
+
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
 def test_more_epochs_are_refused_where_the_schedule_follows_from_their_number(folder: Path, schedule: str) -> None:
     sweep = sweep_of(folder, f"trial.schedule={{name: {schedule}}}")
