@@ -3,13 +3,14 @@
     python benchmarks/search.py CURVES [--json PATH] [--keep FOLDER] [--repetitions 30] [--workers 8] [--processes 2]
         [--without SEARCH]
 
-CURVES is a folder of tables that `python -m cifar_tune.simulate` reads. On each file four searches are replayed:
+CURVES is a folder of tables that `python -m cifar_tune.simulate` reads. On each file five searches are replayed:
 
     random           random search, nothing is stopped
-    random_asha      random search with our ASHA that stops trials
+    random_asha      random search with our ASHA that stops trials, `asha`
+    tpe_asha         our default sampler with the same
     out_of_the_box   Ray's AsyncHyperBandScheduler and OptunaSearch with their defaults (their own classes, `max_t` the
                      epochs of the table): Optuna hears of a trial at its end; the best last value is returned
-    ours             our default sampler and scheduler
+    ours             our default sampler and scheduler, `asha_promotion`
 
 The budget is the time in which the workers would train 64 whole trials. Quoted are interquartile means over seeds with
 95 % bootstrap intervals, and the share of the budget after which each reaches what random search has at its end.
@@ -59,7 +60,7 @@ from cifar_tune.tuning.search.decision import CONTINUE, Decision
 from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.source import RecordedTrial
 
-ARMS = ("random", "random_asha", "out_of_the_box", "ours")
+ARMS = ("random", "random_asha", "tpe_asha", "out_of_the_box", "ours")
 SHARES = {"1/16": 1 / 16, "1/8": 1 / 8, "1/6": 1 / 6, "1/4": 1 / 4, "1/2": 1 / 2, "1": 1.0}
 BUDGET_TRIALS = 64
 METRIC = "accuracy"
@@ -140,10 +141,12 @@ def regrets(path: Path, arm: str, seed: int, workers: int) -> list[float]:
     if arm == "out_of_the_box":
         returned = replay_search(OutOfTheBox(recording, seed), recording, workers=workers, moments=moments)
     else:
+        asha = Asha(grace_epochs=tenth(recording.epochs))
         grace = default_grace({"name": "asha_promotion"}, recording.epochs, len(recording.runs))
         sampler, scheduler = {
             "random": (Random(), NoScheduler()),
-            "random_asha": (Random(), Asha(grace_epochs=tenth(recording.epochs))),
+            "random_asha": (Random(), asha),
+            "tpe_asha": (Tpe(), asha),
             "ours": (Tpe(), AshaPromotion(grace_epochs=grace)),
         }[arm]
         sweep = RecordedSweep(recording, seed, Objective(), sampler, scheduler)
@@ -249,7 +252,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--workers", type=int, default=8, help="simulated ones")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="real ones")
-    parser.add_argument("--without", choices=ARMS[1:3], action="append", default=[], help="leave one search out")
+    parser.add_argument("--without", choices=ARMS[1:4], action="append", default=[], help="leave one search out")
     options = parser.parse_args()
     options.searches = [arm for arm in ARMS if arm not in options.without]
     if options.keep:

@@ -61,9 +61,9 @@ def with_recorded_grace(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
 
     So it is where it is not written: more epochs or trials then move no rung.
     """
-    scheduler = dict(sweep.scheduler)
-    now, then = scheduler.get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
-    filled_in = default_grace(scheduler, sweep.trial.epochs, sweep.trials_per_study)
+    asked = dict(sweep.scheduler)
+    now, then = asked.get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
+    filled_in = default_grace(asked, sweep.trial.epochs, sweep.trials_per_study)
     if then is None or now in (None, then) or now != filled_in:
         return sweep
     scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
