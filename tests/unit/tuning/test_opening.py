@@ -11,7 +11,7 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DeviceError, ResultsError
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.opening import Mode, check_results, open_results, results_of
+from cifar_tune.tuning.opening import Mode, as_begun, check_results, open_results, results_of
 
 SWEEP = """
 name: small
@@ -38,7 +38,7 @@ def changed(tmp_path: Path, *overrides: str) -> SweepConfig:
 
 
 def make(folder: Path, sweep: SweepConfig, mode: Mode = "new") -> None:
-    store, _ = open_results(folder, sweep, mode)
+    store, _ = open_results(folder, as_begun(folder, sweep, mode), mode)
     store.close()
 
 
