@@ -8,7 +8,8 @@ diverged), train_loss, seconds`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import numbers
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ FOREIGN_METRICS: Mapping[Metric, str] = {"validation_accuracy": "val_acc", "vali
 
 STATUSES = ("ok", "diverged")
 """Of the other form."""
+
+NUMBERS = ("epoch", "max_epochs", "seconds", "train_loss")
+"""Of the other form, beside the objective."""
+
+MOST_EPOCHS = 100_000
+"""Of a run: each takes memory, whether it has a row or not."""
 
 SECONDS_UNKNOWN = 1.0
 """What an epoch takes where the table has no time at all: all the same."""
@@ -73,6 +80,40 @@ def _check_columns(path: Path, table: pd.DataFrame, *wanted: str) -> None:
         )
 
 
+def _numeric(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Returns those of these columns that the table has. Raises AnalysisError where one holds anything but numbers."""
+    there = [column for column in columns if column in table]
+    for column in there:
+        known = table[column].dropna()
+        wrong = known[[isinstance(one, bool) or not isinstance(one, numbers.Real) for one in known.tolist()]]
+        if len(wrong):
+            raise AnalysisError(f"{path}: {column} must hold numbers, got {wrong.iloc[0]!r}")
+    return there
+
+
+def _check_epochs(path: Path, table: pd.DataFrame) -> None:
+    """Raises AnalysisError where an epoch is none, or a row says of no run what it is of."""
+    epochs = table["epoch"]
+    wrong = table[epochs.isna() | (epochs % 1 != 0) | (epochs > MOST_EPOCHS) | (epochs < 0)]
+    if len(wrong):
+        raise AnalysisError(
+            f"{path}: epoch must be a whole number from 0 (before training) to {MOST_EPOCHS:,}, got"
+            f" {wrong['epoch'].iloc[0]:g} in run {wrong['run_id'].iloc[0]}"
+        )
+    if table["run_id"].isna().any():
+        raise AnalysisError(f"{path}: run_id is missing in {int(table['run_id'].isna().sum())} of {len(table)} rows")
+
+
+def _check_configurations(path: Path, table: pd.DataFrame) -> None:
+    """Raises AnalysisError where a run has several values of a parameter, or one that is infinite."""
+    for column in (name for name in map(str, table) if name.startswith(FOREIGN_PREFIX)):
+        if pd.api.types.is_float_dtype(table[column]) and np.isinf(table[column].to_numpy(float, na_value=0.0)).any():
+            raise AnalysisError(f"{path}: {column} must be finite, or missing where it does not apply; got infinity")
+        values = table[column].map(_plain).groupby(table["run_id"]).nunique()
+        if (values > 1).any():
+            raise AnalysisError(f"{path}: run {values.idxmax()} has {values.max()} values of {column}; it may have one")
+
+
 def _own_runs(folder: Path, metric: Metric) -> list[Run]:
     trials, epochs = _table(folder / TRIALS_NAME), _table(folder / EPOCHS_NAME)
     _check_columns(folder / TRIALS_NAME, trials, "trial_id", "status", f"{CONFIGURATION_PREFIX}epochs")
@@ -102,10 +143,13 @@ def _foreign_runs(path: Path, metric: Metric) -> list[Run]:
     table = _table(path)
     value = FOREIGN_METRICS[metric]
     _check_columns(path, table, "run_id", "epoch", value)
+    table = table.astype(dict.fromkeys(_numeric(path, table, (*NUMBERS, value)), float))
+    _check_epochs(path, table)
+    _check_configurations(path, table)
     names = {
         column: column.removeprefix(FOREIGN_PREFIX) for column in map(str, table) if column.startswith(FOREIGN_PREFIX)
     }
-    unknown = set(table["status"].unique()) - {*STATUSES} if "status" in table else set()
+    unknown = set(table["status"].dropna().unique()) - {*STATUSES} if "status" in table else set()
     if unknown:
         told = ", ".join(sorted(map(str, unknown)))
         raise AnalysisError(f"{path}: status must be {' or '.join(STATUSES)}, got {told}")
@@ -117,9 +161,10 @@ def _foreign_runs(path: Path, metric: Metric) -> list[Run]:
     for run, rows in table.groupby("run_id", sort=True):
         first = rows.iloc[0]
         values, seconds = _by_epoch(path, run, rows, value, "seconds")
-        planned = int(first["max_epochs"]) if "max_epochs" in table else longest
+        known = first["max_epochs"] if "max_epochs" in table else math.nan
+        planned = longest if math.isnan(known) else int(known)
         losses = _by_epoch(path, run, rows, "train_loss")[0] if "train_loss" in table else None
-        broken = _broken(first.get("status"), values, losses)
+        broken = _broken(_plain(first.get("status")), values, losses)
         diverged = broken is not None and broken < planned
         found.append(
             _run(
@@ -194,4 +239,5 @@ def _plain(value: Any) -> Any:
         return str(value)
     if pd.isna(value):
         return None
-    return value.item() if isinstance(value, np.generic) else value
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if isinstance(plain, bool | int | float | str) else str(plain)

@@ -227,6 +227,39 @@ def test_a_status_or_a_repeated_epoch_that_means_nothing_is_refused(tmp_path: Pa
         read_recording(table(tmp_path, good, rows(1, [0.1, 0.2], lr=0.2).assign(epoch=1)))
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("epoch", ["1", "2"], "epoch must hold numbers, got '1'"),
+        ("epoch", [1.0, 1.5], r"epoch must be a whole number from 0 \(before training\) to 100,000, got 1.5 in run 1"),
+        ("epoch", [1.0, math.nan], "epoch must be a whole number from 0 .*, got nan in run 1"),
+        ("epoch", [1, 10**9], "epoch must be a whole number from 0 .*, got 1e[+]09 in run 1"),
+        ("epoch", [-1, 1], "epoch must be a whole number from 0 .*, got -1 in run 1"),
+        ("val_acc", ["0.1", "best"], "val_acc must hold numbers, got '0.1'"),
+        ("seconds", ["a", "b"], "seconds must hold numbers, got 'a'"),
+        ("run_id", [1.0, math.nan], "run_id is missing in 1 of 4 rows"),
+        ("hp_lr", [math.inf, math.inf], "hp_lr must be finite, or missing where it does not apply; got infinity"),
+        ("hp_lr", [0.1, 0.2], "run 1 has 2 values of hp_lr; it may have one"),
+    ],
+)
+def test_odd_content_is_named_with_its_column(tmp_path: Path, column: str, values: list[object], message: str) -> None:
+    odd = rows(1, [0.1, 0.2], lr=0.2).astype({column: object}).assign(**{column: values})
+    both = pd.concat([odd, rows(0, [0.1, 0.2], lr=0.1)], ignore_index=True)
+    path = tmp_path / "odd.parquet"
+    both.astype({column: str if isinstance(values[0], str) else float}).to_parquet(path)
+    with pytest.raises(AnalysisError, match=message):
+        read_recording(path)
+
+
+def test_a_run_of_unknown_status_is_judged_by_its_last_value_and_one_of_unknown_length_by_the_longest(
+    tmp_path: Path,
+) -> None:
+    unknown = rows(1, [0.3, math.nan], lr=0.2).assign(status=None, max_epochs=math.nan)
+    read = read_recording(table(tmp_path, rows(0, [0.1, 0.2], lr=0.1), rows(2, [0.2, 0.3], lr=0.4), unknown))
+    assert [run.diverged for run in read.runs] == [False, True, False]
+    assert [run.epochs for run in read.runs] == [2, 2, 2]
+
+
 def test_a_results_folder_that_lacks_its_columns_says_which(tmp_path: Path) -> None:
     pd.DataFrame({"trial_id": ["t1"]}).to_parquet(tmp_path / "trials.parquet")
     pd.DataFrame({"trial_id": ["t1"]}).to_parquet(tmp_path / "epochs.parquet")
