@@ -30,6 +30,9 @@ FOREIGN_METRICS: Mapping[Metric, str] = {"validation_accuracy": "val_acc", "vali
 STATUSES = ("ok", "diverged")
 """Of the other form."""
 
+NOT_SEARCHED = ("seed", "epochs")
+"""Values of our trials that no sweep varies; a sweep that was extended has trials of several lengths."""
+
 NUMBERS = ("epoch", "max_epochs", "seconds", "train_loss")
 """Of the other form, beside the objective."""
 
@@ -121,7 +124,7 @@ def _own_runs(folder: Path, metric: Metric) -> list[Run]:
     names = {
         column: column.removeprefix(CONFIGURATION_PREFIX)
         for column in trials.columns
-        if column.startswith(CONFIGURATION_PREFIX) and column != f"{CONFIGURATION_PREFIX}seed"
+        if column.startswith(CONFIGURATION_PREFIX) and column.removeprefix(CONFIGURATION_PREFIX) not in NOT_SEARCHED
     }
     ended = trials[trials["status"].isin([COMPLETED, DIVERGED])]
     curves = dict(tuple(epochs.groupby("trial_id")))
