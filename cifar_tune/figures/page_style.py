@@ -17,6 +17,7 @@ main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.75rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 p { margin: .5rem 0; }
+p, li { overflow-wrap: anywhere; }
 a { color: var(--link); }
 .question { color: var(--muted); }
 .answer { font-size: 1.1rem; }

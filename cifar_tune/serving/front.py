@@ -43,7 +43,7 @@ def _plot(snapshot: Snapshot, pair: tuple[str, str], theme: Theme) -> Figure:
     trials, objectives = snapshot.trials, snapshot.sweep.objectives
     x, y = pair
     whole = completed(trials, objectives)
-    ahead = whole[whole["trial_id"].isin(pareto(trials, objectives)["trial_id"])]
+    ahead = whole.set_index("trial_id", drop=False).loc[pareto(trials, objectives)["trial_id"]].reset_index(drop=True)
     beaten = whole[~whole["trial_id"].isin(ahead["trial_id"])]
     stopped = trials[(trials["status"] == STOPPED) & trials[[*pair]].notna().all(axis=1)]
     edge = pareto(ahead, pair).sort_values(x)

@@ -143,7 +143,7 @@ def importance_section(trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, 
     if not len(trials):
         return None
     found = importance(trials, epochs, metric, sweep=sweep)
-    text = (f"{found.caution.capitalize()}.",) if found.caution else ()
+    text = (f"{found.caution[0].upper()}{found.caution[1:]}.",) if found.caution else ()
     if found.table.empty:
         return Section("Importance of the parameters", text) if text else None
     return Section(

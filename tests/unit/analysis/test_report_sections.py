@@ -183,6 +183,16 @@ def test_a_main_effect_is_the_parameters_share_of_the_variance() -> None:
     assert table.loc["b", "main_effect"] == pytest.approx(0.2, abs=0.05)
 
 
+@pytest.mark.slow
+def test_main_effects_of_a_range_and_a_choice_are_their_shares_of_the_variance() -> None:
+    """Over three decades the rate's effect has variance (3 * 0.1)**2 / 12, three times that of a choice between two."""
+    trials = many_trials(
+        lambda frame: 0.1 * np.log10(frame["trial.lr"]) + 0.1 * (frame["trial.activation"] == "mish"), 150
+    )
+    effects = importance(trials).table.set_index("parameter")["main_effect"]
+    assert effects.to_dict() == pytest.approx({"lr": 0.75, "activation": 0.25, "width": 0.0}, abs=0.1)
+
+
 def test_noise_and_too_few_trials_are_called_by_their_name() -> None:
     noise = importance(many_trials(lambda frame: pd.Series(0.0, frame.index)))
     assert noise.caution is not None
