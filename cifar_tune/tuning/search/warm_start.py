@@ -80,9 +80,13 @@ def read_warm_start(sweep: SweepConfig, limits: Unlimited[TrialConfig], own: Pat
         ConfigError: with one problem for each folder that is no sweep, has another objective, or gives nothing.
     """
     donors, problems = [], []
+    seen: set[Path] = set()
     for index, name in enumerate(sweep.warm_start):
         folder = Path(name).expanduser()
         try:
+            if folder.resolve() in seen:
+                raise ResultsError(f"{folder}: stands twice, and its trials count once; keep one")
+            seen.add(folder.resolve())
             if own is not None and folder.resolve() == own.resolve():
                 raise ResultsError(f"{folder}: is this sweep's own results folder; --extend adds trials to it")
             donors.append(_donor(sweep, limits, folder))

@@ -194,8 +194,7 @@ def check_median(epochs: pd.DataFrame, least: int) -> None:
                 assert row["rung_cutoff"] == statistics.median(averages)
 
 
-def test_every_decision_follows_from_the_epochs_before_it(made: tuple[str, pd.DataFrame]) -> None:
-    name, epochs = made
+def check(name: str, epochs: pd.DataFrame) -> None:
     assert epochs.trial_id.nunique() == SWEEP["trials_per_study"]
     assert set(epochs.decision) == {"continue", "stop"}
     match name:
@@ -209,6 +208,18 @@ def test_every_decision_follows_from_the_epochs_before_it(made: tuple[str, pd.Da
             check_hyperband(epochs, 3)
         case "median":
             check_median(epochs, 4)
+
+
+def test_every_decision_follows_from_the_epochs_before_it(made: tuple[str, pd.DataFrame]) -> None:
+    check(*made)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_so_it_does_where_lower_is_better(name: str, tmp_path: Path) -> None:
+    changes = {"scheduler": SCHEDULERS[name], "objective": {"metric": "validation_loss"}, "sampler": {"name": "random"}}
+    epochs = run(tmp_path / "loss", SweepConfig.model_validate(SWEEP | changes))
+    mirrored = {"validation_accuracy": -epochs.validation_loss, "rung_cutoff": -epochs.rung_cutoff}
+    check(name, epochs.assign(**mirrored))
 
 
 @pytest.mark.parametrize("interval", [7, 1], ids=["now and then", "after every epoch"])

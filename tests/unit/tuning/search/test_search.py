@@ -130,15 +130,20 @@ def test_a_diverged_or_failed_trial_leaves_the_study_able_to_go_on(tmp_path: Pat
         assert Search(sweep_of(), store).progress() == search.progress()
 
 
-def test_the_same_configuration_again_gets_the_next_seed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "qmc", "nsga2"])
+def test_the_same_configuration_again_gets_the_next_seed(tmp_path: Path, sampler: str) -> None:
+    changes = {"search": {"loss.label_smoothing": {"choice": [0.0, 0.1]}}, "sampler": {"name": sampler}}
     with ResultsStore.create(tmp_path / "x", sweep_name="digits") as store:
-        search = Search(sweep_of(grid={}, search={"loss.label_smoothing": {"choice": [0.0, 0.1]}}), store)
+        search = Search(sweep_of(grid={}, **changes), store)
         proposals = []
         for proposal in proposals_of(search):
             train(search, proposal)
             proposals.append(proposal)
     runs = [(one.trial.loss, one.trial.seed) for one in proposals]
     assert len(set(runs)) == 8
+    for loss in {loss for loss, _ in runs}:
+        seeds = [seed for other, seed in runs if other == loss]
+        assert seeds == [*range(len(seeds))]
 
 
 def test_without_anything_to_search_a_study_repeats_its_cell_with_other_seeds(tmp_path: Path) -> None:

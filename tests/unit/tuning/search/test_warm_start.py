@@ -200,6 +200,12 @@ def test_a_folder_that_is_no_sweep_or_this_one_is_an_error(tmp_path: Path) -> No
         read_warm_start(sweep_of(warm_start=[str(folder)]), Unlimited(), folder)
 
 
+def test_a_folder_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    folder = earlier(tmp_path / "earlier", trials_per_study=1)
+    with pytest.raises(ConfigError, match=r"^warm_start.1: .*: stands twice, and its trials count once; keep one"):
+        read_warm_start(sweep_of(warm_start=[str(folder), f"{folder}/../earlier"]), Unlimited())
+
+
 def test_another_objective_is_an_error(tmp_path: Path) -> None:
     folder = earlier(tmp_path / "earlier", objective={"metric": "validation_loss"}, trials_per_study=1)
     told = "its objective is validation_loss (min), here it is validation_accuracy (max)"
