@@ -224,7 +224,7 @@ def comparison_section(frames: Frames, other: Frames, metric: str) -> Section:
     return Section(
         f"Compared with {found.names[1]}",
         ("The same epochs, or the same time of training, of both; only completed trials count in the latter.",),
-        text_table(comparison_words(found)),
+        text_table(comparison_words(found), verbatim=found.names),
         name=f"comparison_{metric}",
         draw=lambda theme: comparison_figure(found, theme),
         alternative=f"Best {title(metric)} of both sweeps, by epoch and by time of training",

@@ -121,8 +121,9 @@ def print_comparison(console: Console, frames: Frames, other: Frames, metric: st
     found = compare(frames, other, metric)
     console.print()
     console.print(f"[bold]{escape(' beside '.join(found.names))}[/]: {title(metric)}", highlight=False)
-    for table in (comparison_words(found), found.parameters):
-        console.print(rich_table(table))
+    console.print(rich_table(comparison_words(found), found.names))
+    bests = [f"best {name}" for name in found.names]
+    console.print(rich_table(found.parameters, [*found.names, *bests]))
 
 
 def print_confirmations(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 
 import pandas as pd
@@ -59,10 +60,10 @@ MOST_PARAMETERS = 6
 """Beside the outcome; more do not fit a terminal."""
 
 
-def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Table:
+def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None, verbatim: Collection[str] = ()) -> Table:
     """A frame of this package in words; rows of rank 1 are marked.
 
-    most_parameters: columns of `trial.` that are shown; all of them by default.
+    most_parameters: columns of `trial.` that are shown; all of them by default. verbatim: columns that are names.
     """
     parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
     left_out = parameters[len(parameters) if most_parameters is None else most_parameters :]
@@ -70,7 +71,10 @@ def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Ta
     short = _short_names([column for column in parameters if column not in left_out])
     rows = shown.itertuples(index=False, name=None)
     return Table(
-        heads=tuple(short.get(column, HEADS.get(column, title(column))) for column in shown.columns),
+        heads=tuple(
+            column if column in verbatim else short.get(column, HEADS.get(column, title(column)))
+            for column in shown.columns
+        ),
         rows=tuple(
             tuple(_cell(column, value) for column, value in zip(shown.columns, row, strict=True)) for row in rows
         ),
@@ -79,9 +83,9 @@ def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None) -> Ta
     )
 
 
-def rich_table(frame: pd.DataFrame) -> RichTable:
+def rich_table(frame: pd.DataFrame, verbatim: Collection[str] = ()) -> RichTable:
     """A frame of this package for the terminal; where that is narrow, parameters take several lines."""
-    words = text_table(frame, most_parameters=MOST_PARAMETERS)
+    words = text_table(frame, most_parameters=MOST_PARAMETERS, verbatim=verbatim)
     parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
     shown = frame.drop(columns=parameters[MOST_PARAMETERS:])
     outcome = [column not in parameters for column in shown.columns]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cifar_tune.analysis import heatmap
+from cifar_tune.analysis import draw_heatmap, heatmap
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results import Frames
 
@@ -191,7 +191,8 @@ def test_every_cell_agrees_with_a_plain_loop(
 
 
 @pytest.mark.slow
-def test_a_heat_map_of_ten_thousand_trials_takes_less_than_three_seconds() -> None:
+def test_a_heat_map_of_ten_thousand_trials_is_computed_and_drawn_within_three_seconds(tmp_path: Path) -> None:
+    """Of CPU time, which a busy machine does not stretch."""
     draw = np.random.default_rng(0)
     names = [f"t{place:05d}" for place in range(10_000)]
     trials = pd.DataFrame({"trial_id": names, "status": "completed", "trial.lr": 10 ** draw.uniform(-3, 0, 10_000)})
@@ -199,7 +200,8 @@ def test_a_heat_map_of_ten_thousand_trials_takes_less_than_three_seconds() -> No
     trials["validation_accuracy"] = draw.uniform(0, 1, 10_000)
     epochs = pd.DataFrame({"trial_id": np.repeat(names, 27), "epoch": np.tile(np.arange(1, 28), 10_000)})
     epochs["validation_accuracy"] = draw.uniform(0, 1, len(epochs))
-    began = time.perf_counter()
+    began = time.process_time()
     result = heatmap(trials, "lr", "activation", epochs=epochs)
-    assert time.perf_counter() - began < 3
+    draw_heatmap(result, tmp_path / "h.png")
+    assert time.process_time() - began < 3
     assert result.n.to_numpy().sum() == 10_000

@@ -77,19 +77,20 @@ def test_a_comparison_is_told_in_the_terminal_and_on_the_page(
         for epoch in (1, 2):
             store.add_epoch("t0", epoch, validation_accuracy=configuration["optimizer.lr"] * epoch, epoch_seconds=36.0)
 
-    one, other = make_sweep("one", fill), make_sweep("other", fill)
+    one, other = make_sweep("one", fill), make_sweep("other_seconds", fill)
     assert main([str(one), "--compare", str(other)]) == 0
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines()]
-    assert "one beside other: validation accuracy (%)" in shown
+    assert "one beside other_seconds: validation accuracy (%)" in shown
+    assert ["quantity", "one", "seconds"] in lines
     assert ["best", "at", "epoch", "2", "20.0", "40.0"] in lines
     assert ["best", "after", "0.02", "hours", "of", "training", "20.0", "40.0"] in lines
     assert ["optimizer.lr", "0.1", "0.2", "0.1", "0.2"] in lines
     page = (one / "report" / "index.html").read_text()
-    assert "<h2>Compared with other</h2>" in page
+    assert "<h2>Compared with other_seconds</h2>" in page
     assert '<td>best at epoch 2</td><td class="number">20.0</td><td class="number">40.0</td>' in page
 
     assert main([str(one), "--compare", str(other), "--metric", "gpu_second"]) == 2
     assert "`gpu_second` is no metric; did you mean `gpu_seconds`?" in capsys.readouterr().err
     assert main([str(one), "--compare", str(one.parent)]) == 2
-    assert "it holds the sweeps one, other: name one of them" in capsys.readouterr().err
+    assert "it holds the sweeps one, other_seconds: name one of them" in capsys.readouterr().err
