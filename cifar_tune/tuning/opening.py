@@ -15,7 +15,13 @@ from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
-from cifar_tune.tuning.search.extending import may_change, reason_against, record_epochs, with_recorded_grace
+from cifar_tune.tuning.search.extending import (
+    may_change,
+    reason_against,
+    record_epochs,
+    record_new_keys,
+    with_recorded_grace,
+)
 from cifar_tune.tuning.search.restarts import begin_anew, unfinished
 
 Mode = Literal["new", "resume", "extend", "restart", "fresh"]
@@ -44,6 +50,8 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
         store = ResultsStore.open(folder)
         try:
             _compare(folder, sweep, mode)
+            if mode != "resume":
+                record_new_keys(store, sweep)
             if mode == "restart":
                 _restart(store, sweep)
             else:

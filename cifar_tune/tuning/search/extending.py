@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cifar_tune.config.rendering import flatten
 from cifar_tune.config.samplers import CmaEs
 from cifar_tune.config.schedulers import Asha, Hyperband, Pbt, default_grace
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.results.columns import COMPLETED
+from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.schedules.cosine import Cosine
 from cifar_tune.training.schedules.onecycle import OneCycle
@@ -90,6 +91,21 @@ def goes_on(row: Mapping[str, Any], epochs: int) -> bool:
     """Tells whether a completed trial was completed when the sweep had fewer epochs. row: of trials.parquet."""
     whole = row["status"] == COMPLETED and row["status_reason"] is None and row["parent"] is None
     return whole and row["epochs_trained"] < epochs
+
+
+def record_new_keys(store: ResultsStore, sweep: SweepConfig) -> None:
+    """Writes into the rows what keys meant that there were not when their trials began: else they would seem varied."""
+    varied = [path.removesuffix(".name") for path in (*sweep.grid, *sweep.search)]
+    alike = {
+        path: value
+        for path, value in flatten(sweep.trial).items()
+        if value is not None and not any(f"{path}.".startswith(f"{one}.") for one in varied)
+    }
+    for trial_id in store.trial_ids():
+        row = store.trial(trial_id)
+        missing = {path: value for path, value in alike.items() if row.get(f"{CONFIGURATION_PREFIX}{path}") is None}
+        if missing:
+            store.update_trial(trial_id, configuration=missing)
 
 
 def record_epochs(store: ResultsStore, epochs: int) -> None:

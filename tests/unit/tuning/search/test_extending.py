@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,22 @@ def test_a_study_ignores_trials_outside_its_new_range_and_proposes_inside(
     assert all(low <= rate <= high for rate in rates[9:])
     with open_as(folder, other, "resume") as store:
         assert Search(other, store).exhausted
+
+
+def test_a_key_that_there_was_not_when_the_sweep_began_is_filled_in(folder: Path) -> None:
+    """Else the trials of before would seem to differ from those of now."""
+    sweep = sweep_of(folder)
+    with open_as(folder, sweep, "new") as store:
+        finish(store, sweep)
+    ledger, recorded = folder / "ledger.jsonl", folder / "sweep.yaml"
+    ledger.write_text(re.sub(r'"recompute":false,?', "", ledger.read_text()))
+    recorded.write_text(re.sub(r"\n +recompute: .*", "", recorded.read_text()))
+    more = sweep_of(folder, "trials_per_study=12")
+    with open_as(folder, more, "extend") as store:
+        finish(store, more)
+        rows = [store.trial(trial_id) for trial_id in store.trial_ids()]
+    assert {row["trial.recompute"] for row in rows} == {False}
+    assert len({row["trial.optimizer.lr"] for row in rows}) == 12
 
 
 def test_what_may_not_change_is_named_with_its_old_and_new_value(folder: Path) -> None:
