@@ -92,11 +92,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_address(address)
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
-    from rich.console import Console
-
     from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.analysis.reports.overview import print_confirmations
     from cifar_tune.analysis.sweep_file import read_sweep_file
+    from cifar_tune.console import LastingConsole
     from cifar_tune.results import load
     from cifar_tune.results.columns import CONFIRMATIONS_NAME
     from cifar_tune.results.confirmations import retrainings_store
@@ -109,7 +108,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.retraining import check_data, retrain
     from cifar_tune.tuning.workers.confirming import Confirming
 
-    console, folder = Console(), options.results
+    console, folder = LastingConsole(), options.results
     frames = _opened(folder, console)
     sweep, wanted, reason = _wanted(folder, frames, options)
     root = data_root(options.data)
@@ -136,8 +135,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
             f"interrupted; every finished epoch is saved. To go on:\n  {PROGRAM} {shlex.join(words)}", file=sys.stderr
         )
         return INTERRUPTED
-    console.print(f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}", highlight=False, soft_wrap=True)
-    console.print(f"python -m cifar_tune.report {folder} shows it with the rest", highlight=False, soft_wrap=True)
+    told = f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}"
+    report = shlex.join(["python", "-m", "cifar_tune.report", str(folder)])
+    console.print(f"{told}\n{report} shows it with the rest", highlight=False, markup=False, soft_wrap=True)
     rows = rows_of_confirm(frames.confirmations)
     asked = rows["configuration"].isin([one.configuration for one in wanted])
     return DONE if rows.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT

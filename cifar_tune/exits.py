@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from io import TextIOWrapper
 
@@ -27,6 +28,7 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
 
     run: returns None where it is done. interrupted: what to say after Ctrl-C.
     """
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without a character shows `?` for it
     try:

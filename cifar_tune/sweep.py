@@ -191,8 +191,7 @@ def _train(
     address: str | None,
     words: Sequence[str],
 ) -> int:
-    from rich.console import Console
-
+    from cifar_tune.console import LastingConsole
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_end, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.opening import results_of
@@ -203,7 +202,7 @@ def _train(
     from cifar_tune.tuning.studies.journal import JOURNAL_NAME, Journal
     from cifar_tune.tuning.sweeping import train_sweep
 
-    console = Console()
+    console = LastingConsole()
     tell = partial(console.print, soft_wrap=True, markup=False, highlight=False)
     with Interruption() as interruption, results_of(folder, sweep, mode, tell) as store:
         record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))

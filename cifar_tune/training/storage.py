@@ -101,17 +101,21 @@ class CheckpointFolder:
         before = self.path / ".best.before"
         if before.exists() and not self.best.exists():
             before.rename(self.best)
+        checkpoint, corrupt = None, []
         for folder in (self.last, self.previous):
-            if not folder.exists():
+            if checkpoint is not None or not folder.exists():
                 continue
             try:
-                return read_checkpoint(folder)
+                checkpoint = read_checkpoint(folder)
             except CorruptCheckpointError as error:
                 aside = folder.with_name(f"{folder.name}.corrupt")
                 shutil.rmtree(aside, ignore_errors=True)
                 folder.rename(aside)
-                warnings.warn(f"{error}; put aside as {aside.name}, going on from the checkpoint before", stacklevel=2)
-        return None
+                corrupt.append(f"{error}; put aside as {aside.name}")
+        if corrupt:
+            next_best = "beginning anew" if checkpoint is None else f"going on from {checkpoint.folder.name}"
+            warnings.warn(f"{'; '.join(corrupt)}; {next_best}", stacklevel=2)
+        return checkpoint
 
 
 def trial_folder(checkpoint: Path) -> Path:

@@ -68,3 +68,29 @@ def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     done = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, check=True)
     assert done.stdout == b"a ? b\n"
+
+
+def test_what_trains_goes_on_when_nobody_reads_any_more() -> None:
+    lines = (
+        "import sys; from cifar_tune.console import LastingConsole; from cifar_tune.exits import exit_status",
+        "console = LastingConsole()",
+        "def train(): [console.print(n) for n in range(3)]; print('trained', file=sys.stderr)",
+        "sys.stdin.read(); sys.exit(exit_status(train))",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", "\n".join(lines)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, said = process.communicate()
+    assert (process.returncode, said) == (0, b"trained\n")
+
+
+def test_a_warning_is_one_line_without_the_place_in_our_code(capfd: pytest.CaptureFixture[str]) -> None:
+    imports = "import warnings; from cifar_tune.exits import exit_status"
+    code = f"{imports}; exit_status(lambda: warnings.warn('last is corrupt'))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert capfd.readouterr().err == "warning: last is corrupt\n"

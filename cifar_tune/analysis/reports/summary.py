@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -33,4 +34,5 @@ def print_summary(folder: Path, console: Console) -> None:
     for name, what in present.items():
         console.print(f"  {name:<18}{what}", highlight=False, style="dim")
     for command in ("report", "confirm"):
-        console.print(f"  python -m cifar_tune.{command} {escape(str(folder))}", highlight=False, soft_wrap=True)
+        words = shlex.join(["python", "-m", f"cifar_tune.{command}", str(folder)])
+        console.print(f"  {words}", highlight=False, markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def md5_of(path: Path) -> str:
 
 def prepare_command(dataset: str, root: Path) -> str:
     """Returns the command that fetches a data set and makes it ready."""
-    return f"`python -m cifar_tune.datasets prepare {dataset} --data {root}`"
+    return f"`python -m cifar_tune.datasets prepare {dataset} --data {shlex.quote(str(root))}`"
 
 
 def missing_message(dataset: str, folder: Path, missing: list[str], root: Path) -> str:

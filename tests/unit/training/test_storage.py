@@ -94,12 +94,23 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
         path.unlink()
     else:
         os.truncate(path, 100)
-    message = r"model\.safetensors is .*; put aside as last\.corrupt, going on from the checkpoint before"
+    message = r"model\.safetensors is .*; put aside as last\.corrupt; going on from previous"
     with pytest.warns(UserWarning, match=message):
         assert newest_epoch(tmp_path) == 1
     assert newest_epoch(tmp_path) == 1, "asked again, there is nothing to warn of"
     CheckpointFolder(tmp_path).save(files[2])
     assert newest_epoch(tmp_path) == 2
+
+
+def test_where_no_checkpoint_is_whole_that_is_said(files: list[Files], tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, sync_seconds=0)
+    for epoch in range(2):
+        folder.save(files[epoch])
+    for place in (folder.last, folder.previous):
+        (place / MODEL).unlink()
+    message = r"last.model\.safetensors is missing; put aside as last\.corrupt; .*previous\.corrupt; beginning anew"
+    with pytest.warns(UserWarning, match=message):
+        assert folder.newest() is None
 
 
 def test_another_format_is_no_damage_and_stays(files: list[Files], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -132,3 +133,11 @@ def test_the_summary_ends_with_where_everything_lies(sweep: Path) -> None:
     assert end[-2:] == [f"python -m cifar_tune.{command} {sweep}" for command in ("report", "confirm")]
     assert {"trials.parquet    one row a trial", "sweep.yaml        the sweep as it was run"} <= set(end)
     assert not any(line.startswith("checkpoints") for line in end)
+
+
+def test_a_command_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(sweep: Path) -> None:
+    odd = sweep.rename(sweep.with_name("it's [bold] here"))
+    console = Console(file=StringIO(), width=80)
+    print_summary(odd, console)
+    pasted = shlex.split(console.file.getvalue().splitlines()[-1])
+    assert pasted == ["python", "-m", "cifar_tune.confirm", str(odd)]
