@@ -33,6 +33,11 @@ def print_summary(folder: Path, console: Console) -> None:
     present = {name: what for name, what in WHERE.items() if (folder / name).exists()}
     for name, what in present.items():
         console.print(f"  {name:<18}{what}", highlight=False, style="dim")
+    for corrupt in sorted(folder.glob("checkpoints/*/*.corrupt")):
+        told = (
+            f"  {corrupt.relative_to(folder)}: was corrupt; the trial went on from an older checkpoint, or began anew"
+        )
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
     for command in ("report", "confirm"):
         words = shlex.join(["python", "-m", f"cifar_tune.{command}", str(folder)])
         console.print(f"  {words}", highlight=False, markup=False, soft_wrap=True)
