@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 import pandas as pd
 
@@ -55,9 +56,9 @@ def metric(trials: pd.DataFrame, name: str) -> str:
 
 
 def _suggest(name: str, known: list[str]) -> str:
-    """The known name that was meant: one that ends in this, else one spelt like it, whole or in its last part."""
+    """The known name that was meant: one that ends in this or that it is short for, else one spelt like it."""
     ends = sorted(
-        (full for full in known if full.endswith((f".{name}", f"_{name}"))),
+        (full for full in known if full.endswith((f".{name}", f"_{name}")) or _is_short_for(name, full)),
         key=lambda full: not full.startswith("validation"),
     )
     last_parts = {full.rsplit(".", 1)[-1]: full for full in reversed(known)}
@@ -68,6 +69,13 @@ def _suggest(name: str, known: list[str]) -> str:
         meant = ends or [searched.get(alike[0]) or last_parts.get(alike[0], alike[0])]
         return f"did you mean `{meant[0]}`?"
     return f"there are {', '.join(known)}" if known else "the table has none"
+
+
+def _is_short_for(name: str, full: str) -> bool:
+    """`val_acc` is, for `validation_accuracy`: each part begins the part of the whole name at its place."""
+    parts = re.split(r"[._]", name)
+    last = re.split(r"[._]", full)[-len(parts) :]
+    return all(parts) and len(parts) == len(last) and all(map(str.startswith, last, parts))
 
 
 def label(column: str) -> str:
