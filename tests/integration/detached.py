@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar_tune.results.columns import RUNNING
+from cifar_tune.errors import ResultsError
 from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.results.lock import DriverLock
 from tests.integration.hosts import Hosts, child_of
 
 DASHBOARD_PORT, CLIENT_PORT = 8265, 10001
@@ -26,7 +27,7 @@ SERVICES = ("--include-dashboard=true", "--dashboard-host=0.0.0.0", f"--ray-clie
 STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "60", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
 """What the head waits for, once a job was told to stop or a client is gone."""
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 400.0
 TRIALS = 3
 LONG = ("--set", "trials_per_study=2000")
 """So many that the sweep does not end before it is stopped."""
@@ -56,9 +57,15 @@ class Scene:
         self.head, self.laptop = hosts.add("head"), hosts.add("laptop")
         self.ended: dict[str, Told] = {}
         self.head.start_ray(2, services=SERVICES, **STOP)
+        wait_until(lambda: all(self._answers(port) for port in (DASHBOARD_PORT, CLIENT_PORT)))
         self._work = folder / "work"
         self._work.mkdir()
         (self._work / "small.yaml").write_text(SWEEP)
+
+    def _answers(self, port: int) -> bool:
+        """Whether the head listens there; its services come up one after the other."""
+        asked = f"from cifar_tune.tuning.machines.pulse import answers; print(answers(('{self.head.address}', {port})))"
+        return self.laptop.run(sys.executable, "-c", asked, seconds=PATIENCE_SECONDS).strip() == "True"
 
     @property
     def client(self) -> str:
@@ -98,13 +105,17 @@ class Scene:
 
     def note(self, name: str, process: subprocess.Popen[str]) -> None:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        self.ended[name] = {"status": process.returncode, "out": out, "err": err}
+        self.write_down(name, status=process.returncode, out=out, err=err)
+
+    def write_down(self, name: str, **told: object) -> None:
+        self.ended.setdefault(name, {}).update(told)
+        (self.folder / "ended.json").write_text(json.dumps(self.ended))
 
     def note_job(self, job: str) -> None:
         """Waits for the end of a job."""
         wait_until(lambda: any(word in self._status(job) for word in ("succeeded", "failed", "was stopped")))
         logs = self.laptop.run(*self.job("logs", job), seconds=PATIENCE_SECONDS)
-        self.ended[job] = {"status": self._status(job), "out": logs}
+        self.write_down(job, status=self._status(job), out=logs)
 
     def _status(self, job: str) -> str:
         return self.laptop.run(*self.job("status", job), seconds=PATIENCE_SECONDS).lower()
@@ -114,10 +125,15 @@ class Scene:
         command = [sys.executable, "-m", "cifar_tune.sweep", "small.yaml", "--address", self.client]
         return [*command, *self.kept(name), *words]
 
-    def wait_for_epochs(self, name: str) -> None:
-        """Waits until trials of this sweep have finished some epochs."""
+    def wait_for_epochs(self, name: str, command: subprocess.Popen[str]) -> None:
+        """Waits until trials of the sweep that the command runs have finished some epochs."""
         ledger = self.results(name) / LEDGER_NAME
-        wait_until(lambda: ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= 3)
+
+        def begun() -> bool:
+            assert command.poll() is None, command.communicate()
+            return ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= 3
+
+        wait_until(begun)
 
     def statuses(self, name: str) -> list[str]:
         """The states of a sweep's trials, by the table."""
@@ -131,46 +147,58 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+def is_free(results: Path) -> bool:
+    """Whether no driver is at work there."""
+    lock = DriverLock(results)
+    try:
+        lock.acquire()
+    except ResultsError:
+        return False
+    lock.release()
+    return True
+
+
 def jobs(scene: Scene) -> None:
     """A job whose terminal is killed; one that is stopped and resumed; one whose results would not last."""
     terminal = scene.started(scene.submission("killed", *scene.kept("killed")))
-    scene.wait_for_epochs("killed")
+    scene.wait_for_epochs("killed", terminal)
     os.kill(child_of(terminal), signal.SIGKILL)
     scene.note("terminal", terminal)
     scene.note_job("killed")
-    scene.started(scene.submission("stopped", *scene.kept("stopped"), *LONG))
-    scene.wait_for_epochs("stopped")
+    terminal = scene.started(scene.submission("stopped", *scene.kept("stopped"), *LONG))
+    scene.wait_for_epochs("stopped", terminal)
     scene.run("stop", scene.job("stop", "stopped"))
     scene.note_job("stopped")
-    scene.ended["stopped"]["trials"] = scene.statuses("stopped")
+    scene.write_down("stopped", trials=scene.statuses("stopped"))
     scene.run("resumed", scene.submission("resumed", *scene.kept("stopped"), *ENOUGH))
     scene.run("copied", scene.submission("copied"))
 
 
 def clients(scene: Scene) -> None:
-    """Over Ray's client: a sweep and its confirmation; one that is stopped and resumed; one whose client is killed."""
+    """Over Ray's client: a sweep, a plan, a confirmation."""
     scene.run("whole", scene.sweep("whole"))
     scene.run("plan", scene.sweep("plan", "--plan"))
     confirm = ("cifar_tune.confirm", str(scene.results("whole")), "--top", "1", "--seeds", "1")
     scene.run("confirm", [sys.executable, "-m", *confirm, "--address", scene.client])
+
+
+def broken_clients(scene: Scene) -> None:
+    """Over Ray's client: a sweep that is stopped; one whose client is killed, and that another goes on with."""
     for name, number in (("interrupted", signal.SIGINT), ("lost", signal.SIGKILL)):
         client = scene.started(scene.sweep(name, *LONG))
-        scene.wait_for_epochs(name)
+        scene.wait_for_epochs(name, client)
         os.kill(child_of(client), number)
         scene.note(name, client)
-        wait_until(lambda name=name: RUNNING not in scene.statuses(name))
-        scene.ended[name]["trials"] = scene.statuses(name)
+        wait_until(lambda name=name: is_free(scene.results(name)))
+        scene.write_down(name, trials=scene.statuses(name))
     scene.run("continued", scene.sweep("lost", *ENOUGH))
 
 
 def main(folder: Path) -> None:
     with Hosts(folder / "programs") as hosts:
         scene = Scene(hosts, folder)
-        try:
-            jobs(scene)
-            clients(scene)
-        finally:
-            (folder / "ended.json").write_text(json.dumps(scene.ended))
+        for part in (jobs, clients, broken_clients):
+            part(scene)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs a command on the head of a cluster for a machine that is no node of it, over Ray's client.
 
 What the command writes comes back as it is written; its results stay on the cluster. The command ends with the
-connection as one at a terminal does: everything is saved.
+connection; Ray then kills what its worker has started, and the results are those of a driver that was killed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STOPPED = 128 + signal.SIGINT
 """Status of a command that was stopped before it listened; as a shell gives it after Ctrl-C."""
 
 ENDS_WITH = "while kill -0 {parent}; do sleep 1; done; kill -TERM {child}"
-"""A shell that ends the command when its actor is gone, however that happened."""
+"""A shell that ends the command where its actor is gone and Ray has not killed what that had started."""
 
 
 class Command:
@@ -141,6 +141,13 @@ def run_on_head(words: Sequence[str], *, address: str, files: Mapping[str, str])
     except ImportError as error:
         raise ClusterError(
             f"--address {address}: needs Ray's client, which is not installed: pip install 'cifar-tune[cluster]'"
+        ) from error
+    except ConnectionError as error:
+        told = " ".join(str(error).split())
+        raise ClusterError(
+            f"the Ray cluster at {address} answers and lets nobody in: {told}. Where the cluster has a token, this "
+            "machine needs it too: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN; what its client server says is on the head, "
+            "in /tmp/ray/session_latest/logs/ray_client_server*"
         ) from error
     except Exception as error:
         raise ClusterError(f"the Ray cluster at {address} could not be joined{why(error, address)}") from error
