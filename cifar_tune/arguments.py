@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cifar_tune.errors import CheckpointError, DatasetError, ResultsError
+from cifar_tune.training.places import network_folder
 
 
 def count(text: str) -> int:
@@ -88,10 +89,6 @@ def picture_files(paths: Sequence[Path]) -> tuple[list[Path], list[DatasetError]
     return found, refused
 
 
-MARKERS = "manifest.json", "config.json"
-"""A file that only a checkpoint has, and one that only an exported model has."""
-
-
 def checkpoint_folder(path: Path, *, best: bool) -> Path:
     """Returns a checkpoint's or exported model's folder: `path`, or the best one of the trial or sweep that it names.
 
@@ -103,11 +100,7 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
     """
     if best:
         path = best_trial(path)
-    if path.is_file():
-        return path
-    folders = [path, path.parent / "checkpoints" / path.name]
-    places = [folder / part for folder in folders for part in ("", "best", "last", "previous")]
-    found = next((place for place in places if any((place / one).is_file() for one in MARKERS)), None)
+    found = network_folder(path)
     if found is None:
         hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
         raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")

@@ -2,7 +2,7 @@
 
 from cifar_tune.inspection import Predictor
 
-predictor = Predictor.load("results/quickstart/checkpoints/t0004/best")
+predictor = Predictor.load("results/quickstart/t0004")
 predictor.predict("five.png", top_k=3)
 """
 

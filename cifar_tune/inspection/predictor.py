@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cifar_tune.errors import DatasetError
+from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.inspection.exported import PREFERRED, is_exported, open_exported
 from cifar_tune.inspection.programs import LOADERS
 from cifar_tune.inspection.trained import read_trained
@@ -24,6 +24,7 @@ from cifar_tune.training.datasets.image_decoding import EncodedImage, decode_ima
 from cifar_tune.training.device import find_device
 from cifar_tune.training.evaluate import log_probabilities, mean_log_probabilities
 from cifar_tune.training.loop import EVALUATION_BATCHES
+from cifar_tune.training.places import network_folder
 from cifar_tune.training.precision import arithmetic_of, kernels
 from cifar_tune.training.preparation import Normalization
 
@@ -49,15 +50,16 @@ class Predictor(ABC):
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "auto") -> Predictor:
-        """Returns the predictor of a checkpoint's folder, such as results/x/checkpoints/t0004/best, or exported model.
+        """Returns the predictor of a trial, such as results/x/t0004, of one of its checkpoints, or an exported model.
 
-        path: of an exported folder the weights are taken, else a program; a file in it, such as model.onnx, is itself.
+        path: of a trial the best checkpoint is taken; of an exported folder the weights, else a program; a file in it,
+        such as model.onnx, is itself.
 
         Raises:
             CheckpointError: it is none, is corrupt, was written in another format, or needs what is not installed.
             DeviceError: there is no such device.
         """
-        path = Path(path)
+        path = network_folder(Path(path)) or Path(path)
         if is_exported(path):
             exported = open_exported(path)
             name = path.name if path.is_file() else next(one for one in PREFERRED if one in exported.checksums)
@@ -154,7 +156,8 @@ class NetworkPredictor(Predictor):
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "auto") -> NetworkPredictor:
         """Returns as `Predictor.load` one that has a network to look into; a program has none, a CheckpointError."""
-        return cls(read_trained(Path(path)), device)
+        path = Path(path)
+        return cls(read_trained(network_folder(path) or path), device)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         source = open_source(Images(pixels, np.zeros(len(pixels), dtype=np.int64)), self.device)
@@ -185,7 +188,12 @@ class ProgramPredictor(Predictor):
     def probabilities(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         images = torch.from_numpy(pixels)
         views = (images, images.flip(3)) if self._mirror else (images,)
-        return mean_log_probabilities([self._logits(view).log_softmax(1) for view in views]).exp()
+        logits = [self._logits(view) for view in views]
+        if (classes := logits[0].shape[1]) != self.info.classes:
+            raise CheckpointError(
+                f"the program tells {classes} classes apart, and its folder names {self.info.classes}"
+            )
+        return mean_log_probabilities([one.log_softmax(1) for one in logits]).exp()
 
 
 def _image(pixels: NDArray[np.generic], name: str) -> Image.Image:

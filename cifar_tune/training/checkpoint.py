@@ -54,10 +54,16 @@ class TrainedModel:
         return hashlib.sha256(safetensors.torch.save(ordered)).hexdigest()
 
     def model(self, device: torch.device) -> nn.Module:
-        """Returns the network, ready to be evaluated."""
+        """Returns the network, ready to be evaluated. Raises CheckpointError where the weights do not fit it."""
         with global_draws(0, torch.device("cpu")):
             network = self.trial.model.build(self.info)
-        network.load_state_dict(self.weights)
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{self.folder} names {self.info.classes} classes and a {self.trial.model.name}, and its weights are "
+                f"of another network: {' '.join(str(error).split())}"
+            ) from None
         layout = torch.channels_last if self.trial.channels_last else torch.contiguous_format
         return network.to(device).to(memory_format=layout).eval()
 

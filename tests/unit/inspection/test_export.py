@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -102,6 +103,12 @@ def damaged_weights(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(content)
 
 
+def one_class_fewer(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["dataset"]["class_names"].pop()
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def other_format(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text()) | {"format": 9}
     (folder / "config.json").write_text(json.dumps(config))
@@ -114,6 +121,7 @@ def other_format(folder: Path) -> None:
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is missing"),
         (lambda folder: (folder / "trial.json").unlink(), "trial.json is missing: .* is no whole exported model"),
         (lambda folder: (folder / "config.json").write_text("{}"), "is not the config.json of an exported model"),
+        (one_class_fewer, r"names 9 classes and a resnet18, and its weights .*: .* size mismatch for fc\.weight"),
         (other_format, "is in export format 9; this version of cifar_tune reads 1"),
         (lambda folder: (folder / "model.onnx").write_text(""), "holds no model.onnx; it holds model.safetensors"),
     ],
@@ -224,6 +232,9 @@ def test_the_command_writes_onnx_that_names_its_classes_and_checks_it(
     session = onnxruntime.InferenceSession(tmp_path / "x" / "model.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == list("0123456789")
     assert session.get_inputs()[0].shape == ["batch", 1, 8, 8]
+    one_class_fewer(tmp_path / "x")
+    with pytest.raises(CheckpointError, match="the program tells 10 classes apart, and its folder names 9"):
+        Predictor.load(tmp_path / "x").predict(np.zeros((8, 8), np.uint8))
     with pytest.raises(CheckpointError, match=r"holds a program only .* here weights are needed"):
         NetworkPredictor.load(tmp_path / "x")
 

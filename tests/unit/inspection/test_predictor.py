@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from cifar_tune.arguments import best_trial
 from cifar_tune.errors import CheckpointError, DatasetError
-from cifar_tune.inspection import Predictor, read_trained
+from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
 from cifar_tune.predict import main
+from cifar_tune.results import ResultsStore
 from cifar_tune.training.datasets.digits import Digits
 
 
@@ -86,6 +89,20 @@ def test_an_array_of_another_kind_is_refused(checkpoints: Path, array: np.ndarra
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is no whole checkpoint"):
         Predictor.load(tmp_path)
+
+
+def test_a_trial_stands_for_its_best_checkpoint_and_a_sweep_for_its_best_trial(
+    checkpoints: Path, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
+        for trial_id, accuracy in (("t0001", 0.5), ("t0002", 0.75)):
+            store.update_trial(trial_id, status="completed", study="all", configuration={"epochs": 2})
+            store.add_epoch(trial_id, 1, validation_accuracy=accuracy)
+    shutil.copytree(checkpoints, tmp_path / "s" / "checkpoints" / "t0002")
+    expected = Predictor.load(checkpoints / "best", "cpu").predict(digits[0][0])
+    for path in (checkpoints, tmp_path / "s" / "t0002", best_trial(tmp_path / "s")):
+        assert Predictor.load(path, "cpu").predict(digits[0][0]) == expected
+        assert NetworkPredictor.load(path, "cpu").predict(digits[0][0]) == expected
 
 
 def test_a_file_in_a_checkpoint_is_no_checkpoint(checkpoints: Path) -> None:
