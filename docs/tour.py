@@ -2,7 +2,8 @@
 
     python docs/tour.py [--keep DIR]
 
-Runs every block of docs/tour.md in a folder of its own and puts the pictures that it names into docs/images.
+Runs every block of docs/tour.md, up to real images, in a folder of its own and puts the pictures that it names into
+docs/images.
 """
 
 from __future__ import annotations
@@ -21,13 +22,10 @@ ROOT = Path(__file__).parents[1]
 TOUR = ROOT / "docs" / "tour.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r'!\[[^]]+\]\((images/[^ )]+) "([^"]+)"\)')
-NOT_RUN = (
-    "make install",
-    "source ",
-    "python -m cifar_tune.datasets prepare",
-    "python -m cifar_tune.sweep sweeps/cifar10_cpu",
-)
-"""What was done before, needs the network, or is a sweep of its own."""
+NOT_RUN = "make install", "source "
+"""What was done before."""
+REAL_IMAGES = "\n## On real images\n"
+"""Where the part begins that needs the network, and is a sweep of its own."""
 
 
 def steps(text: str) -> Iterator[list[str]]:
@@ -63,7 +61,7 @@ def main() -> None:
     text = TOUR.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        walk(text, folder.absolute())
+        walk(text.split(REAL_IMAGES)[0], folder.absolute())
         for place, file in pictures(text, folder).items():
             shutil.copy(file, TOUR.parent / place)
             print(f"{TOUR.parent / place}: {file.relative_to(folder)}")

@@ -67,9 +67,14 @@ def classes_table(evaluation: Evaluation) -> Table:
 def speeds_table(speeds: Sequence[Speed]) -> Table:
     """Latency and throughput by batch size."""
     rows = tuple(
-        (str(one.batch_size), f"{1000 * one.latency_seconds:,.2f}", f"{one.images_per_second:,.0f}") for one in speeds
+        (str(one.batch_size), f"{1000 * one.latency_seconds:,.2f}", f"{one.images_per_second:,.{_decimals(one)}f}")
+        for one in speeds
     )
     return Table(("images at once", "milliseconds", "images a second"), rows, left=(False,) * 3)
+
+
+def _decimals(speed: Speed) -> int:
+    return 0 if speed.images_per_second >= 100 else 2
 
 
 def evaluation_sections(

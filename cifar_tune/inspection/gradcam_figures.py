@@ -41,7 +41,7 @@ def gradcam_figure(
         show_picture(plain, picture)
         _title(plain, label, theme)
         show_heat(over, picture, heat)
-        _title(over, answer if heat.any() else f"{answer} (nothing)", theme)
+        _title(over, _or_nothing(answer, heat), theme)
     told = f"Grad-CAM at {layer}, {maps.shape[2]} x {maps.shape[1]} places; bright: speaks for the answer"
     figure_head(figure, "Where the network looks", told, theme)
     return figure
@@ -61,9 +61,9 @@ def experts_figure(
     below[0].set_ylabel("expert", fontsize=8, color=theme.muted)
     for upper, lower, view in zip(above[1:], below[1:], views, strict=True):
         show_heat(upper, picture, view.gate_map)
-        _title(upper, f"{100 * view.probability:.0f} % {shortened(view.superclass, LONGEST - 5)}", theme)
+        _title(upper, _or_nothing(f"{100 * view.probability:.0f} % {view.superclass}", view.gate_map), theme)
         show_heat(lower, picture, view.expert_map)
-        _title(lower, f"{100 * view.within:.0f} % {shortened(view.likeliest, LONGEST - 5)}", theme)
+        _title(lower, _or_nothing(f"{100 * view.within:.0f} % {view.likeliest}", view.expert_map), theme)
     told = f"Grad-CAM at {layer}; above: gate and probability, below: the expert's own class"
     figure_head(figure, "Which expert looks where", told, theme)
     return figure
@@ -82,6 +82,12 @@ def show_heat(axes: Axes, picture: NDArray[np.uint8], heat: NDArray[np.float32])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _or_nothing(said: str, heat: NDArray[np.float32]) -> str:
+    """What was said, and whether nothing in the picture speaks for it."""
+    nothing = "" if heat.any() else " (nothing)"
+    return shortened(said, LONGEST - len(nothing)) + nothing
 
 
 def _title(axes: Axes, text: str, theme: Theme) -> None:

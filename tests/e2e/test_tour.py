@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,10 @@ SMALLER = {
     "trials_per_study=14": "trials_per_study=4",
     "--top 3 --seeds 3": "--top 1 --seeds 2",
 }
+SMALLER_ON_REAL_IMAGES = {
+    "cifar10_cpu.yaml": "cifar10_cpu.yaml --set trial.epochs=1 --set trial.dataset.train_size=400 "
+    "--set trial.model.width=4 --set trials_per_study=1",
+}
 """Words of commands, and what the small version has in their place."""
 
 
@@ -34,11 +39,18 @@ def tour() -> ModuleType:
     return module
 
 
-def smaller(text: str) -> str:
-    for words, fewer in SMALLER.items():
+def smaller(text: str, instead: Mapping[str, str]) -> str:
+    for words, fewer in instead.items():
         assert words in text
         text = re.sub(rf"^(python .*){re.escape(words)}", lambda found, put=fewer: found[1] + put, text, flags=re.M)
     return text
+
+
+def walk(tour: ModuleType, text: str, folder: Path) -> None:
+    try:
+        tour.walk(text, folder)
+    except subprocess.CalledProcessError as error:
+        pytest.fail(f"{' '.join(error.cmd[1:])}: exit status {error.returncode}")
 
 
 def test_every_picture_of_the_tour_says_what_makes_it(tour: ModuleType) -> None:
@@ -51,13 +63,19 @@ def test_every_picture_of_the_tour_says_what_makes_it(tour: ModuleType) -> None:
 @pytest.mark.timeout(1800)
 def test_every_command_of_the_tour_runs_in_a_small_version(tour: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "walk"
-    try:
-        tour.walk(smaller(TEXT), folder)
-    except subprocess.CalledProcessError as error:
-        pytest.fail(f"{' '.join(error.cmd[1:])}: exit status {error.returncode}")
+    walk(tour, smaller(TEXT.split(tour.REAL_IMAGES)[0], SMALLER), folder)
     frames = load(folder / "results" / "quickstart")
     assert len(frames.trials) == 8
     assert frames.confirmations["test_accuracy"].notna().sum() == 2
     for file in tour.pictures(TEXT, folder).values():
         with Image.open(file) as picture:
             assert min(picture.size) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.usefixtures("real_data")
+@pytest.mark.timeout(900)
+def test_the_commands_on_real_images_run_in_a_small_version(tour: ModuleType, tmp_path: Path) -> None:
+    walk(tour, smaller(TEXT.split(tour.REAL_IMAGES)[1], SMALLER_ON_REAL_IMAGES), tmp_path / "walk")
+    assert len(load(tmp_path / "walk" / "results" / "cifar10_cpu").trials) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from cifar_tune.errors import DatasetError
 
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 """Pillow's modes of more than 8 bits a channel: it would clip them to white."""
-
+DEEP_STORAGE = re.compile(r"\w+;16[BLN]")
+"""How its readers call 16 bits a channel of colour, of which it would keep the upper 8: black, where 12 are used."""
 
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 """Where further frames are the picture's later moments; in MPO and TIFF they are other sizes or pages."""
@@ -64,8 +66,10 @@ def refuse_unfit(image: Image.Image, name: str) -> None:
     Raises:
         DatasetError: It is not; says under this name what it is.
     """
-    if image.mode in DEEP_MODES:
-        raise DatasetError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
+    stored = DEEP_STORAGE.search(str(getattr(image, "tile", "")))
+    if image.mode in DEEP_MODES or stored:
+        kind = stored[0] if stored and image.mode not in DEEP_MODES else image.mode
+        raise DatasetError(f"{name} has more than 8 bits a channel ({kind}); convert it to 8 bits")
     if image.width * image.height > MOST_PIXELS:
         raise DatasetError(
             f"{name} has {image.width} x {image.height} pixels; at most {MOST_PIXELS:,} are decoded: make it smaller"

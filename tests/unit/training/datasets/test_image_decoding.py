@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +69,31 @@ def test_images_are_turned_upright() -> None:
     upright = decode_image(encoded(Image.fromarray(pixels), exif=exif), 8)
     assert (upright[:, :, 7] == 255).all()
     assert (upright[:, :, :7] == 0).all()
+
+
+def png_of_16_bits(pixels: np.ndarray, colour_type: int) -> EncodedImage:
+    """A PNG by its specification; Pillow writes none of 16 bits in colour. pixels: (H, W, C) uint16."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width = pixels.shape[:2]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return EncodedImage(
+        "an image", b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("channels", "colour_type", "kind"), [(1, 0, "I;16"), (2, 4, "LA;16B"), (3, 2, "RGB;16B"), (4, 6, "RGBA;16B")]
+)
+def test_16_bits_of_any_colour_are_refused(channels: int, colour_type: int, kind: str) -> None:
+    image = png_of_16_bits(np.full((8, 8, channels), 4000, np.uint16), colour_type)
+    with pytest.raises(
+        DatasetError, match=rf"an image has more than 8 bits a channel \({kind}\); convert it to 8 bits"
+    ):
+        decode_image(image, 8)
 
 
 def test_16_bits_a_channel_are_refused_rather_than_clipped() -> None:
