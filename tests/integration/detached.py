@@ -28,6 +28,7 @@ STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "60", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "
 """What the head waits for, once a job was told to stop or a client is gone."""
 
 PATIENCE_SECONDS = 400.0
+STARTS, START_SECONDS = 4, 60.0
 TRIALS = 3
 LONG = ("--set", "trials_per_study=2000")
 """So many that the sweep does not end before it is stopped."""
@@ -56,11 +57,22 @@ class Scene:
         self.folder = folder
         self.head, self.laptop = hosts.add("head"), hosts.add("laptop")
         self.ended: dict[str, Told] = {}
-        self.head.start_ray(2, services=SERVICES, **STOP)
-        wait_until(lambda: all(self._answers(port) for port in (DASHBOARD_PORT, CLIENT_PORT)))
+        self._start()
         self._work = folder / "work"
         self._work.mkdir()
         (self._work / "small.yaml").write_text(SWEEP)
+
+    def _start(self) -> None:
+        """Starts the cluster; again where Ray's client server gave up on a slow raylet, as it does after 30 s."""
+        ports = (DASHBOARD_PORT, CLIENT_PORT)
+        for _ in range(STARTS):
+            self.head.start_ray(2, services=SERVICES, **STOP)
+            deadline = time.monotonic() + START_SECONDS
+            while time.monotonic() < deadline:
+                if all(self._answers(port) for port in ports):
+                    return
+            self.head.run(str(Path(sys.executable).with_name("ray")), "stop", "--force", seconds=PATIENCE_SECONDS)
+        raise AssertionError(f"nobody listens at {ports}")
 
     def _answers(self, port: int) -> bool:
         """Whether the head listens there; its services come up one after the other."""
