@@ -79,8 +79,7 @@ def test_the_landscape_is_that_of_the_trials_own_training_images(
     words = [str(checkpoints), "--output", str(tmp_path), "--device", "cpu", "--data", str(tmp_path)]
     assert main([*words, "--show", "landscape", "--points", "3", "--images", "32", "--span", "0.5"]) == 0
     assert {file.name for file in tmp_path.glob("*.png")} == {"landscape-line.png", "landscape-plane.png"}
-    told = "Loss landscape: 474 passes over 32 training images at most, a minute at most; --points and --images make"
-    assert told in capsys.readouterr().out
+    assert "Loss landscape: 474 passes over 32 training images at most, " in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()
     assert "32 training images" in page
     assert "BatchNorm&#x27;s statistics stay those" in page
