@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -15,6 +15,9 @@ from rich.table import Table
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.initial_weights import match_weights
 from cifar_tune.training.metrics import EpochMetrics
+
+NARROW = 80
+"""Columns below which loss and accuracy would leave no room for the bar."""
 
 
 def shown(opened: OpenTrial, console: Console) -> Iterator[EpochMetrics]:
@@ -88,14 +91,17 @@ class StepBar:
         self._steps = len(opened.data.train) // self._batch_size * self._epochs
         self._began, self._first_step = time.monotonic(), opened.state.step
 
-    def __rich__(self) -> Table:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state = self._state
         epoch = f"epoch {min(state.epoch + 1, self._epochs)}/{self._epochs}"
         row = Table.grid(padding=(0, 2), expand=True)
-        for ratio in (None, 1, None, None):
-            row.add_column(no_wrap=True, ratio=ratio)
-        row.add_row(epoch, ProgressBar(self._steps, state.step), self._score(), self._speed())
-        return row
+        cells: list[RenderableType] = [epoch, ProgressBar(self._steps, state.step), self._score(), self._speed()]
+        if options.max_width < NARROW:
+            del cells[2]
+        for cell in cells:
+            row.add_column(no_wrap=True, ratio=1 if isinstance(cell, ProgressBar) else None)
+        row.add_row(*cells)
+        yield row
 
     def _score(self) -> str:
         if not self._state.history:

@@ -92,3 +92,9 @@ def test_on_a_terminal_a_bar_follows_the_steps(trial: TrialConfig) -> None:
     assert "loss" in after
     assert "images/s" in after
     assert after.rstrip().endswith("left")
+    console.width = 40
+    console.print(bar)
+    narrow = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
+    assert narrow.startswith("epoch 2/3")
+    assert narrow.rstrip().endswith("left")
+    assert "…" not in narrow
