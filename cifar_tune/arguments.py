@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cifar_tune.errors import CheckpointError, DatasetError, ResultsError
+from cifar_tune.buckets.address import Address, place
+from cifar_tune.buckets.folders import fetch_checkpoints
+from cifar_tune.buckets.replica import CHECKPOINTS
+from cifar_tune.errors import CheckpointError, DatasetError, ResultsError, StorageError
+from cifar_tune.places import at_hand
 from cifar_tune.training.places import network_folder
 
 
@@ -20,10 +24,26 @@ def count(text: str) -> int:
 def local_folder(text: str) -> Path:
     """Returns a folder's path. Raises ArgumentTypeError for an address such as s3://bucket/x."""
     if "://" in text:
-        raise argparse.ArgumentTypeError(
-            f"must be a folder, got {text!r}; a bucket can be mounted as one, or the folder be copied there afterwards"
-        )
+        raise argparse.ArgumentTypeError(f"must be a folder, got {text!r}; a bucket can be mounted as one")
     return Path(text)
+
+
+def results_place(text: str) -> Path | Address:
+    """Returns where results are. Raises ArgumentTypeError for an address of no known store."""
+    try:
+        return place(text)
+    except StorageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Adds the results that a command is about."""
+    parser.add_argument(
+        "results",
+        type=results_place,
+        metavar="RESULTS",
+        help="a results folder, such as results/quickstart, or its s3:// or gs:// address",
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +66,9 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, runs: bool = True) -> Non
     """Adds what names a checkpoint, and the device where it `runs`; `checkpoint_folder` finds it."""
     parser.add_argument(
         "checkpoint",
-        type=Path,
+        type=results_place,
         metavar="CHECKPOINT",
-        help="its folder, results/SWEEP/TRIAL_ID, with --best a sweep, or an exported model",
+        help="its folder, results/SWEEP/TRIAL_ID, with --best a sweep, or an exported model; s3:// and gs:// too",
     )
     parser.add_argument("--best", action="store_true", help="CHECKPOINT is a results folder: its best completed trial")
     if runs:
@@ -105,6 +125,35 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
         hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
         raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
     return found
+
+
+def on_checkpoint(options: argparse.Namespace, command: Callable[[Path], int | None]) -> int | None:
+    """Returns what a command returns for the folder of the checkpoint that `add_checkpoint` let name.
+
+    Raises:
+        StorageError: it is at an address that cannot be read.
+        CheckpointError: as `checkpoint_folder`, and what the command raises.
+    """
+    named: Path | Address = options.checkpoint
+    if isinstance(named, Path):
+        return command(checkpoint_folder(named, best=options.best))
+    root = _sweep_above(named)
+    with at_hand(root) as folder:
+        path = best_trial(folder) if options.best else folder / named.key[len(root.key) + 1 :]
+        trial = path.parent if path.name in ("last", "previous", "best") else path
+        trial = trial if trial.parent.name == CHECKPOINTS else trial.parent / CHECKPOINTS / trial.name
+        fetch_checkpoints(trial)
+        return command(checkpoint_folder(path, best=False))
+
+
+def _sweep_above(named: Address) -> Address:
+    """Returns the address of the sweep that a checkpoint, a trial or itself is of. Raises CheckpointError."""
+    above = named
+    while above.key:
+        if (above / "sweep.yaml").exists():
+            return above
+        above = above.parent
+    raise CheckpointError(f"{named} is neither a sweep nor inside one; there is no sweep.yaml above it")
 
 
 def best_trial(folder: Path) -> Path:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data, count
+from cifar_tune.arguments import add_address, add_data, add_results, count
 from cifar_tune.errors import AnalysisError, ResultsError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
+from cifar_tune.places import driven
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    add_results(parser)
     parser.add_argument(
         "--top",
         type=count,
@@ -80,6 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Confirms in a folder, or at an address; returns the exit status. Raises what `confirm` raises."""
+    with driven(options.results) as folder:
+        return confirm(folder, options, words)
+
+
+def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str]) -> int:
     """Checks everything that can be checked, retrains what the table does not answer; returns the exit status.
 
     Raises:
@@ -95,6 +102,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.analysis.reports.overview import print_confirmations
     from cifar_tune.analysis.sweep_file import read_sweep_file
+    from cifar_tune.buckets.folders import named
     from cifar_tune.console import LastingConsole
     from cifar_tune.results import load
     from cifar_tune.results.columns import CONFIRMATIONS_NAME
@@ -108,7 +116,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.retraining import check_data, retrain
     from cifar_tune.tuning.workers.confirming import Confirming
 
-    console, folder = LastingConsole(), options.results
+    console = LastingConsole()
     frames = _opened(folder, console)
     sweep, wanted, reason = _wanted(folder, frames, options)
     root = data_root(options.data)
@@ -135,8 +143,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
             f"interrupted; every finished epoch is saved. To go on:\n  {PROGRAM} {shlex.join(words)}", file=sys.stderr
         )
         return INTERRUPTED
-    told = f"\nOne row a configuration and seed: {folder / CONFIRMATIONS_NAME}"
-    report = shlex.join(["python", "-m", "cifar_tune.report", str(folder)])
+    told = f"\nOne row a configuration and seed: {named(folder / CONFIRMATIONS_NAME)}"
+    report = shlex.join(["python", "-m", "cifar_tune.report", named(folder)])
     console.print(f"{told}\n{report} shows it with the rest", highlight=False, markup=False, soft_wrap=True)
     rows = rows_of_confirm(frames.confirmations)
     asked = rows["configuration"].isin([one.configuration for one in wanted])

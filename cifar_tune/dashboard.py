@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cifar_tune.arguments import add_results
 from cifar_tune.errors import CifarTuneError
 from cifar_tune.exits import DONE, WRONG_INPUT
+from cifar_tune.places import at_hand
 
 HOST, PORT = "127.0.0.1", 8891
 
@@ -32,7 +34,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    add_results(parser)
     parser.add_argument("--port", type=_port, default=PORT, help=f"0 for any that is free (default: {PORT})")
     parser.add_argument("--host", default=HOST, help=f"address to serve at (default: {HOST}); others need a token")
     return parser
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
     try:
-        return dashboard(options.results, options.host, options.port)
+        with at_hand(options.results, following=True) as folder:
+            return dashboard(folder, options.host, options.port)
     except CifarTuneError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT

@@ -8,6 +8,7 @@
     |-- ExportError      RuntimeError a model cannot be exported as asked, or not be published
     |-- InspectionError  ValueError   a network has no such layer, or not what was asked to be shown
     |-- ResultsError     OSError      a results folder is in the way, missing, locked, or unreadable
+    |-- StorageError     OSError      an address in an object store cannot be reached, read or written
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
     |-- ClusterError     RuntimeError Ray could not be started or reached
     |-- ServingError     OSError      the dashboard cannot serve where it was told to
@@ -71,6 +72,10 @@ class InspectionError(CifarTuneError, ValueError):
 
 class ResultsError(CifarTuneError, OSError):
     """A results folder is in the way, missing, locked by another process, or unreadable."""
+
+
+class StorageError(CifarTuneError, OSError):
+    """An address in an object store is none, or cannot be reached, read or written; says why."""
 
 
 class AnalysisError(CifarTuneError, ValueError):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count
+from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint
 from cifar_tune.errors import DatasetError
 from cifar_tune.exits import exit_status
 
@@ -71,16 +71,15 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    return exit_status(lambda: evaluate(options))
+    return exit_status(lambda: on_checkpoint(options, lambda folder: evaluate(options, folder)))
 
 
-def evaluate(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace, folder: Path) -> None:
     """Prints and writes what the model is worth.
 
     Raises:
         CifarTuneError: the checkpoint or the data are not there, cannot be read, or do not belong together.
     """
-    folder = checkpoint_folder(options.checkpoint, best=options.best)
 
     from rich.console import Console
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cifar_tune.arguments import add_checkpoint, add_data, checkpoint_folder, count, picture_files
+from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint, picture_files
 from cifar_tune.errors import CheckpointError, DatasetError, ExportError
 from cifar_tune.exits import exit_status
 
@@ -77,16 +77,15 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    return exit_status(lambda: run(options))
+    return exit_status(lambda: on_checkpoint(options, lambda folder: run(options, folder)))
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, folder: Path) -> None:
     """Exports, and says what was written.
 
     Raises:
         CifarTuneError: the input is wrong, or an export does not compute the same.
     """
-    folder = checkpoint_folder(options.checkpoint, best=options.best)
     is_trial = folder.suffix in TRIAL_FILES
     if not is_trial and (options.set or options.classes):
         raise CheckpointError(

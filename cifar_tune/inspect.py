@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import STDIN, add_checkpoint, add_data, checkpoint_folder, count, picture_files
+from cifar_tune.arguments import STDIN, add_checkpoint, add_data, count, on_checkpoint, picture_files
 from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
 
 if TYPE_CHECKING:
@@ -72,16 +72,15 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    return exit_status(lambda: inspect(options))
+    return exit_status(lambda: on_checkpoint(options, lambda folder: inspect(options, folder)))
 
 
-def inspect(options: argparse.Namespace) -> int:
+def inspect(options: argparse.Namespace, folder: Path) -> int:
     """Draws and writes what was asked for, and says what pictures cannot be read; returns the exit status.
 
     Raises:
         CifarTuneError: the checkpoint, all pictures, a layer or the data are not there, or cannot be read.
     """
-    folder = checkpoint_folder(options.checkpoint, best=options.best)
     files, refused = picture_files(options.pictures)
 
     from rich.console import Console

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cifar_tune.arguments import STDIN, add_checkpoint, checkpoint_folder, count, picture_files
+from cifar_tune.arguments import STDIN, add_checkpoint, count, on_checkpoint, picture_files
 from cifar_tune.errors import DatasetError
 from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
 
@@ -50,17 +50,16 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    return exit_status(lambda: predict(options, sys.stdout))
+    return exit_status(lambda: on_checkpoint(options, lambda folder: predict(options, folder, sys.stdout)))
 
 
-def predict(options: argparse.Namespace, output: TextIO) -> int:
+def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
     """Writes the likeliest classes of each picture, and of an unreadable one why it has none; returns the exit status.
 
     Raises:
         CifarTuneError: the checkpoint is not there, or no picture is.
     """
     files, refused = picture_files(options.images)
-    folder = checkpoint_folder(options.checkpoint, best=options.best)
     from cifar_tune.inspection import Predictor
 
     pictures = [sys.stdin.buffer.read() if file == STDIN else file for file in files]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import count
+from cifar_tune.arguments import add_results, count, results_place
 from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status
+from cifar_tune.places import at_hand
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +40,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    add_results(parser)
     parser.add_argument("--x", metavar="NAME", help="parameter across, such as optimizer.lr; else a searched one")
     parser.add_argument("--y", metavar="NAME", help="parameter down, such as model.name; else an axis of the grid")
     parser.add_argument("--metric", metavar="NAME", help="any numeric column of trials.parquet; else the objective")
@@ -47,7 +49,9 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--at-epoch", type=int, metavar="N", help="compare trials as they stood at this epoch")
     parser.add_argument("--top", type=count, default=10, metavar="N", help="trials in the ranking (default: 10)")
-    parser.add_argument("--compare", type=Path, metavar="RESULTS", help="another sweep to draw beside this one")
+    parser.add_argument(
+        "--compare", type=results_place, metavar="RESULTS", help="another sweep to draw beside this one"
+    )
     parser.add_argument("--why", metavar="TRIAL", help="only say what became of this trial, against whom and why")
     return parser
 
@@ -65,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     from cifar_tune.analysis.reports.overview import Choice
 
     choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
-    return report(options.results, Console(), choice, options.why, options.compare)
+    beside = nullcontext() if options.compare is None else at_hand(options.compare)
+    with at_hand(options.results) as folder, beside as other:
+        return report(folder, Console(), choice, options.why, other)
 
 
 def report(

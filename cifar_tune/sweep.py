@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data, local_folder
+from cifar_tune.arguments import add_address, add_data, results_place
 from cifar_tune.errors import ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
+from cifar_tune.places import driven, folder_of
 
 if TYPE_CHECKING:
     from cifar_tune.config.sweep_config import SweepConfig
@@ -67,9 +68,9 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--results",
-        type=local_folder,
-        metavar="DIR",
-        help="the results folder itself (default: results/NAME, by the file's `name`)",
+        type=results_place,
+        metavar="PLACE",
+        help="the results folder itself, or its address, s3://BUCKET/X or gs://BUCKET/X (default: results/NAME)",
     )
     add_data(parser)
     add_address(parser)
@@ -105,14 +106,14 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
     root = data_root(options.data)
-    folder = (options.results or Path("results", sweep.name)).expanduser()
+    place = options.results or Path("results", sweep.name)
     machine = this_machine()
     try:
         if address is None:
             check_here(sweep, root, machine)
         else:
             check_trials(sweep, root)
-        _check_search(sweep, root, folder, options)
+        _check_search(sweep, root, folder_of(place), options)
     except ConfigError as error:
         raise located(error, options.file, options.set) from None
     if options.plan:
@@ -121,20 +122,21 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         if address is not None:
             print(_cluster_plan(sweep, root, machine, address))
         else:
-            print(plan(sweep, root=root, folder=folder, machine=machine))
+            print(plan(sweep, root=root, folder=folder_of(place), machine=machine))
         return DONE
     from cifar_tune.tuning.machines.joining import joined
     from cifar_tune.tuning.opening import as_begun, check_results
 
     mode = _mode(options)
-    check_results(folder, mode)
-    sweep = as_begun(folder, asked := sweep, mode)
-    if sweep != asked:
-        print("scheduler.grace_epochs stays what the sweep was begun with")
-    check_data(sweep, root)
-    with joined(sweep, folder=folder, root=root, machine=machine, address=address):
-        prepare_data(sweep, root)
-        return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+    with driven(place) as folder:
+        check_results(folder, mode)
+        sweep = as_begun(folder, asked := sweep, mode)
+        if sweep != asked:
+            print("scheduler.grace_epochs stays what the sweep was begun with")
+        check_data(sweep, root)
+        with joined(sweep, folder=folder, root=root, machine=machine, address=address):
+            prepare_data(sweep, root)
+            return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
 
 
 def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
@@ -224,8 +226,9 @@ def _train(
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED
     from cifar_tune.analysis.reports.summary import print_summary
+    from cifar_tune.buckets.folders import named
 
-    print_summary(folder, console)
+    print_summary(folder, console, named(folder))
     return DONE if usable or interruption.time_is_over else NO_USABLE_RESULT
 
 

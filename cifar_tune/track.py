@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tune.arguments import add_results
 from cifar_tune.errors import TrackingError
 from cifar_tune.exits import exit_status
+from cifar_tune.places import at_hand
 
 if TYPE_CHECKING:
     from cifar_tune.results import Frames
@@ -43,7 +45,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="a results folder, such as results/quickstart")
+    add_results(parser)
     parser.add_argument("--to", required=True, choices=TRACKERS, help="the tracker")
     parser.add_argument(
         "--place",
@@ -57,7 +59,13 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = command_line().parse_args(arguments)
-    return exit_status(lambda: track(options.results, options.to, options.place, once=options.once))
+    return exit_status(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Sends what the arguments ask for. Raises what `track` raises."""
+    with at_hand(options.results, following=not options.once) as folder:
+        track(folder, options.to, options.place, once=options.once)
 
 
 def track(folder: Path, name: str, place: str | None, *, once: bool = False) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cifar_tune.buckets.address import place
+from cifar_tune.buckets.folders import fetched
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY
 from cifar_tune.results.columns import (
@@ -51,7 +53,7 @@ class Frames(NamedTuple):
 
 
 def load(folders: str | Path | Iterable[str | Path]) -> Frames:
-    """The tables of a results folder, or of several as one.
+    """The tables of a results folder, or of several as one; `s3://...` and `gs://...` are fetched.
 
     Repeated strings are categories, times are UTC, whole numbers stay whole where values are missing (Int64). A table
     that is damaged or missing is made again from the ledger, or what can be is saved from the other table; a
@@ -59,8 +61,10 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
 
     Raises:
         ResultsError: a folder is no results folder, is beyond saving, or was written by a newer version.
+        StorageError: an address cannot be read.
     """
-    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    named_places = [folders] if isinstance(folders, str | Path) else folders
+    paths = [fetched(place(str(one))) for one in named_places]
     if not paths:
         raise ResultsError("no results folder was named")
     tables = [_read_folder(path) for path in paths]

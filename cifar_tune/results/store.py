@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cifar_tune.buckets.folders import secure
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
 from cifar_tune.results.ledger import LEDGER_NAME, Ledger, create_ledger, events, repair
@@ -130,6 +131,15 @@ class ResultsStore:
             ResultsError: a value has no JSON form.
         """
         self._ledger.append({"event": "note", "kind": kind, "payload": payload})
+
+    def secure(self) -> None:
+        """Returns when the loss of this machine can lose no event, where the folder stands for an address.
+
+        Raises:
+            StorageError: the address cannot be written to.
+            ResultsError: another driver has taken over there.
+        """
+        secure(self.folder / LEDGER_NAME)
 
     def notes(self, kind: str) -> Iterator[dict[str, Any]]:
         """The payloads of all notes of a kind, oldest first, read from the ledger."""

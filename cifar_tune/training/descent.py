@@ -7,31 +7,42 @@ import os
 import shutil
 from pathlib import Path
 
+from cifar_tune.buckets.address import Address, copy_in_order, write_whole
+
 LAST, PREVIOUS, MANIFEST = "last", "previous", "manifest.json"
 ORIGIN = "origin.json"
 """File in a trial's folder that says whose checkpoint it began from."""
 
 
-def adopt(folder: Path, parent: Path, epoch: int) -> None:
+def adopt(folder: Path | Address, parent: Path | Address, epoch: int) -> None:
     """Gives a trial that has no checkpoint yet that of another after so many epochs, if it is still there.
 
-    folder, parent: of the two trials' checkpoints. Files are shared, not copied, where the disk can; whether they are
-    whole is seen when they are read.
+    folder, parent: of the two trials' checkpoints, both folders or both addresses. Files are shared, not copied,
+    where the disk can; whether they are whole is seen when they are read.
     """
     sources = [source for source in (parent / LAST, parent / PREVIOUS) if _epoch_of(source) == epoch]
-    if not sources or any((folder / name).exists() for name in (LAST, PREVIOUS)):
+    if not sources or any((folder / name / MANIFEST).exists() for name in (LAST, PREVIOUS)):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ORIGIN).write_text(json.dumps({"trial_id": parent.name, "epoch": epoch}), encoding="utf-8")
-    new = folder / ".last.new"
+    write_whole(folder / ORIGIN, json.dumps({"trial_id": parent.name, "epoch": epoch}).encode())
+    _copy(sources[0], folder / LAST)
+
+
+def _copy(source: Path | Address, target: Path | Address) -> None:
+    """Copies a checkpoint so that it is there whole or not at all."""
+    if isinstance(source, Address):
+        assert isinstance(target, Address)
+        copy_in_order(source, target, source.objects(), MANIFEST)
+        return
+    assert isinstance(target, Path)
+    new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    for path in sources[0].iterdir():
+    for path in source.iterdir():
         try:
             os.link(path, new / path.name)
         except OSError:
             shutil.copyfile(path, new / path.name)
-    new.rename(folder / LAST)
+    new.rename(target)
 
 
 def origin_of(checkpoint: Path) -> tuple[str, int] | None:
@@ -43,7 +54,7 @@ def origin_of(checkpoint: Path) -> tuple[str, int] | None:
         return None
 
 
-def _epoch_of(checkpoint: Path) -> int | None:
+def _epoch_of(checkpoint: Path | Address) -> int | None:
     try:
         epoch: int = json.loads((checkpoint / MANIFEST).read_bytes())["epoch"]
     except (OSError, ValueError, KeyError, TypeError):

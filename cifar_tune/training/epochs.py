@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from cifar_tune.buckets.address import Address
+from cifar_tune.training.bucket_checkpoints import checkpoint_folder_at
 from cifar_tune.training.check import check_trial
 from cifar_tune.training.checkpoint import Checkpoint, packed, read_checkpoint, restore
 from cifar_tune.training.data import TrainingData, load_data
@@ -69,21 +71,22 @@ def open_trial(
     *,
     root: Path,
     device: str | torch.device = "auto",
-    checkpoints: Path | None = None,
+    checkpoints: Path | Address | None = None,
     ranks: Ranks = ALONE,
 ) -> OpenTrial:
     """Returns the trial, ready to go on.
 
     root: folder of the data sets. checkpoints: the trial's own folder; None keeps nothing. ranks: that train it
-    together, each calling this; the folder is then one that all see.
+    together, each calling this, on one machine.
 
     Raises:
         ConfigError: The trial and the data set do not suit each other.
         DatasetError: A file of the data set is missing or corrupt.
         DeviceError: There is no such device.
         CheckpointError: The checkpoints are of another trial or format.
+        StorageError: Their address cannot be reached.
     """
-    folder = None if checkpoints is None else CheckpointFolder(checkpoints)
+    folder = None if checkpoints is None else checkpoint_folder_at(checkpoints)
     checkpoint = None if folder is None else _newest(folder, ranks)
     check_trial(trial, trial.dataset.info(root), begun=checkpoint is not None)
     device = find_device(device)

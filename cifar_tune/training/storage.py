@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+from cifar_tune.buckets.address import Address, read_if_there, write_whole
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.checkpoint import Checkpoint, CorruptCheckpointError, read_checkpoint
 
@@ -34,8 +35,9 @@ class CheckpointFolder:
 
     def __init__(self, path: Path, sync_seconds: float = SYNC_SECONDS) -> None:
         self.path = path
+        self._shared: Path | Address = path
         self.last, self.previous, self.best = path / LAST, path / PREVIOUS, path / BEST
-        self._writer = uuid.uuid4().hex
+        self._writer = uuid.uuid4().hex.encode()
         self._has_saved = False
         self._sync_seconds = sync_seconds
         self._synced_at = float("-inf")
@@ -68,14 +70,12 @@ class CheckpointFolder:
         shutil.rmtree(self.path / ".last.before", ignore_errors=True)
 
     def _keep_others_out(self) -> None:
-        note = self.path / WRITER
-        found = note.read_text(encoding="ascii") if note.exists() else None
+        note = self._shared / WRITER
+        found = read_if_there(note)
         if self._has_saved and found not in (None, self._writer):
-            raise CheckpointError(f"{self.path}: another process has taken over this trial; nothing is saved here")
+            raise CheckpointError(f"{self._shared}: another process has taken over this trial; nothing is saved here")
         if found != self._writer:
-            new = self.path / f"{WRITER}.{self._writer}"
-            new.write_text(self._writer, encoding="ascii")
-            new.replace(note)
+            write_whole(note, self._writer)
         self._has_saved = True
 
     def keep_best(self, checkpoint: Path) -> None:

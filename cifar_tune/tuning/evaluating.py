@@ -109,6 +109,7 @@ class Evaluating:
             self._begin(reason)
         opened_at = datetime.now(UTC).isoformat()
         self._store.note(OPENED, trial_id=self._name, opened_at=opened_at, commit=commit, reason=reason)
+        self._store.secure()
         self._file.publish()
         return open_test_split(dataset, root, device)
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from cifar_tune.buckets.address import Address
+from cifar_tune.buckets.folders import place_of
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
@@ -95,12 +97,12 @@ def check_results(folder: Path, mode: Mode) -> None:
     """
     if mode == "new" and _holds_files(folder):
         raise ResultsError(
-            f"{folder}: is there already; --resume finishes an interrupted sweep, --extend adds trials to a finished "
-            "one, --fresh moves it aside and starts over, --results DIR writes elsewhere"
+            f"{place_of(folder)}: is there already; --resume finishes an interrupted sweep, --extend adds trials to a "
+            "finished one, --fresh moves it aside and starts over, --results DIR writes elsewhere"
         )
     if mode in CONTINUING and not _holds_files(folder):
         option = "resume" if mode == "resume" else "extend"
-        raise ResultsError(f"{folder}: there is no sweep to {option}; without --{option} it starts")
+        raise ResultsError(f"{place_of(folder)}: there is no sweep to {option}; without --{option} it starts")
 
 
 def as_begun(folder: Path, sweep: SweepConfig, mode: Mode) -> SweepConfig:
@@ -125,6 +127,10 @@ def _move_aside(folder: Path) -> Path | None:
     """Renames the folder, so that `--fresh` loses nothing."""
     if not _holds_files(folder):
         return None
+    if isinstance(address := place_of(folder), Address):
+        raise ResultsError(
+            f"{address}: holds a sweep, and nothing in a bucket can be moved aside; name another address"
+        )
     lock = DriverLock(folder)
     lock.acquire()
     aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}")

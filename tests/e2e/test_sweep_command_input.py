@@ -245,11 +245,18 @@ def test_a_plan_starts_nothing_and_writes_nothing(folder: Path, capsys: pytest.C
     assert sorted(path.name for path in folder.iterdir()) == ["small.yaml"]
 
 
-@pytest.mark.parametrize("option", ["--results", "--data"])
-def test_an_address_of_a_bucket_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "address", "said"),
+    [
+        ("--data", "s3://bucket/x", "must be a folder, got 's3://bucket/x'; a bucket can be mounted"),
+        ("--results", "s3://bucket", "s3://bucket: must be s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+        ("--results", "https://host/x", "https://host/x: must be s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: str, address: str, said: str
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["small.yaml", option, "s3://bucket/x"])
-    assert (
-        f"argument {option}: must be a folder, got 's3://bucket/x'; a bucket can be mounted" in capsys.readouterr().err
-    )
+        main(["small.yaml", option, address])
+    assert f"argument {option}: {said}" in capsys.readouterr().err
     assert {path.name for path in folder.iterdir()} == {"small.yaml"}

@@ -21,15 +21,17 @@ WHERE = {
 }
 
 
-def print_summary(folder: Path, console: Console) -> None:
+def print_summary(folder: Path, console: Console, place: str) -> None:
     """Prints the best trials, the heat map, and where everything lies.
+
+    place: what the user calls the folder.
 
     Raises:
         ResultsError: the folder holds no sweep.
     """
     print_overview(console, folder, *load(folder))
     console.print()
-    console.print(f"[bold]Results[/] in {escape(str(folder))}", highlight=False)
+    console.print(f"[bold]Results[/] in {escape(place)}", highlight=False)
     present = {name: what for name, what in WHERE.items() if (folder / name).exists()}
     for name, what in present.items():
         console.print(f"  {name:<18}{what}", highlight=False, style="dim")
@@ -39,5 +41,5 @@ def print_summary(folder: Path, console: Console) -> None:
         )
         console.print(told, highlight=False, markup=False, soft_wrap=True)
     for command in ("report", "confirm"):
-        words = shlex.join(["python", "-m", f"cifar_tune.{command}", str(folder)])
+        words = shlex.join(["python", "-m", f"cifar_tune.{command}", place])
         console.print(f"  {words}", highlight=False, markup=False, soft_wrap=True)

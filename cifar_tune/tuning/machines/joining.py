@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cifar_tune.buckets.address import Address, remove, write_whole
+from cifar_tune.buckets.folders import place_of
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ResultsError
 from cifar_tune.tuning.machines.cluster import check_lasting, connected
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.machines.nodes import Cluster, Question
+from cifar_tune.tuning.machines.nodes import DRIVER_FILE, Cluster, Question
 from cifar_tune.tuning.placing.placement import policy_of
 
 
@@ -34,24 +35,24 @@ def joined(sweep: SweepConfig, *, folder: Path, root: Path, machine: Machine, ad
     check_lasting(folder)
     with TemporaryDirectory() as temporary, connected(machine, address=address, log=Path(temporary, "ray.log")):
         datasets = tuple({trial.dataset: None for trial in sweep.corner_trials()})
-        with _made(folder.resolve() / f".nodes.{uuid.uuid4().hex}") as storage:
+        with _made(place_of(folder) / f".nodes.{uuid.uuid4().hex}") as storage:
             cluster = Cluster(Question(root.resolve(), datasets, storage))
         policy_of(sweep.resources, cluster(), len(sweep.cells()) * sweep.trials_per_study)
         yield
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+def _made(folder: Path | Address) -> Iterator[Path | Address]:
     """Makes a folder; at the end it is gone again, and with it those above that had to be made for it."""
-    above = [parent for parent in folder.parents if not parent.exists()]
+    above = [parent for parent in folder.parents if not parent.exists()] if isinstance(folder, Path) else []
     try:
-        folder.mkdir(parents=True)
+        write_whole(folder / DRIVER_FILE, b"")
     except OSError as error:
-        raise ResultsError(f"{folder.parent}: cannot be made a results folder: {error.strerror}") from error
+        raise ResultsError(f"{folder.parent}: cannot be made a results folder: {error.strerror or error}") from error
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         for parent in above:
             if not any(parent.iterdir()):
                 parent.rmdir()

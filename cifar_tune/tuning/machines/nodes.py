@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cifar_tune
+from cifar_tune.buckets.address import Address, write_whole
 from cifar_tune.errors import ClusterError, DatasetError
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.tuning.machines.cards import Gpu
@@ -37,11 +38,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Question:
-    """What a node is asked. root: of the data. storage: a folder that all are to share; None asks for neither."""
+    """What a node is asked. root: of the data. storage: what all are to share; None asks for neither."""
 
     root: Path | None = None
     datasets: tuple[AnyDataset, ...] = ()
-    storage: Path | None = None
+    storage: Path | Address | None = None
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,15 @@ def _visible_to_ray() -> str | None:
     return None if numbers is None else ",".join(numbers)
 
 
-def _storage_problems(storage: Path | None, node_id: str) -> tuple[str, ...]:
+def _storage_problems(storage: Path | Address | None, node_id: str) -> tuple[str, ...]:
     if storage is None:
         return ()
     try:
         (storage / DRIVER_FILE).read_bytes()
-        (storage / f".{node_id}").write_text(node_id, encoding="ascii")
-        (storage / f".{node_id}").replace(storage / node_id)  # as checkpoints are written
+        write_whole(storage / node_id, node_id.encode())
     except OSError as error:
-        return (
-            f"cannot read and write the results folder {storage.parent} ({error.strerror}); all nodes must see one",
-        )
+        why = error.strerror or error
+        return (f"cannot read and write the results folder {storage.parent} ({why}); all nodes must see one",)
     return ()
 
 
@@ -178,8 +177,7 @@ def living_nodes() -> dict[str, dict[str, Any]]:
 def _examined(question: Question, described: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Node], list[str]]:
     """Returns the nodes that can take part, and a line for each problem of the others."""
     if question.storage is not None:
-        question.storage.mkdir(parents=True, exist_ok=True)
-        (question.storage / DRIVER_FILE).touch()
+        write_whole(question.storage / DRIVER_FILE, b"")
     nodes, problems = {}, []
     for node_id, told in _ask(question, list(described)).items():
         found = _problems(told, question, node_id)

@@ -117,6 +117,7 @@ class Confirming:
     def open_test_split(self, trial_id: str) -> None:
         """Writes down that the test split is opened, before it is."""
         self._store.note(OPENED, trial_id=trial_id, opened_at=datetime.now(UTC).isoformat(), commit=self._commit)
+        self._store.secure()
         self._file.publish()
 
     def score(self, trial_id: str, score: Scored) -> None:

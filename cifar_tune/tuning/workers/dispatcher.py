@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from cifar_tune.buckets.folders import place_of
+from cifar_tune.buckets.replica import CHECKPOINTS
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.results.placements import LEFT, PLACED
@@ -22,9 +24,6 @@ from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.search.proposer import Proposer
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport, Message
-
-CHECKPOINTS = "checkpoints"
-"""Folder inside the results folder; holds one folder a trial."""
 
 WORKER_DEATHS = 2
 """A trial whose worker dies is tried again so many times, from its last checkpoint. One that raises is not tried again:
@@ -52,7 +51,7 @@ class Dispatcher:
         self._search = search
         self._store = store
         self._root = root
-        self._checkpoints = store.folder.absolute() / CHECKPOINTS
+        self._checkpoints = place_of(store.folder) / CHECKPOINTS
         self._placer = placer
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
@@ -68,6 +67,7 @@ class Dispatcher:
         if chosen is None and self._placer.open_to_more(self._wishes()):
             proposal = self._search.propose()
             if proposal is not None:
+                self._store.secure()  # before any checkpoint knows of it
                 self._waiting.append(self._attempt(proposal))
                 chosen = self._placer.place(key, self._wishes())
         if chosen is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cifar_tune.buckets.address import remove
+from cifar_tune.buckets.folders import place_of
 from cifar_tune.config.sweep_config import Resources
 from cifar_tune.errors import ClusterError
 from cifar_tune.results.store import ResultsStore
@@ -69,8 +70,8 @@ def run_trials(
             the cluster cannot take part.
         DeviceError: no node has what a trial is to have.
     """
-    folder = store.folder.resolve() / RAY_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
+    folder, shared = store.folder.resolve() / RAY_FOLDER, place_of(store.folder) / RAY_FOLDER
+    remove(folder)
     with connected(machine, address=address, log=folder / "ray.log"), Pulse(services_of_ray()) as pulse:
         interruption.listen()
         from cifar_tune.tuning.workers.ray_adapters import fit
@@ -81,7 +82,7 @@ def run_trials(
             alone = (this_node(machine),)
             nodes = lambda: alone  # noqa: E731
         else:
-            nodes = Cluster(Question(root.resolve(), tuple(datasets), folder / "nodes"))
+            nodes = Cluster(Question(root.resolve(), tuple(datasets), shared / "nodes"))
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
@@ -108,4 +109,5 @@ def run_trials(
             dispatcher.interrupt(met.told if met else reason)
             if clock is not None:
                 clock.end(time.monotonic(), met)
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in {folder, shared}:
+        remove(place)

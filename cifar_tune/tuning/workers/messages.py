@@ -14,7 +14,7 @@ MESSAGE = "message"
 
 @dataclass(frozen=True)
 class Assignment:
-    """One trial for a worker. root: of the data. checkpoints: the trial's own folder. device: as torch names it.
+    """One trial for a worker. root: of the data. checkpoints: the trial's own folder or address. device: torch's name.
 
     opens_test: whether the trial, once trained, is scored on the test split; only for confirmations.
     begins_after: the epoch of the checkpoint of another trial that it begins from; 0 with fresh weights.

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cifar_tune.buckets.address import place
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets import DatasetInfo
 from cifar_tune.training.models import AnyModel
@@ -63,7 +64,7 @@ class TrialProcess:
             TrialConfig.model_validate_json(assignment.trial_json),
             root=Path(assignment.root),
             device=assignment.device,
-            checkpoints=Path(assignment.checkpoints),
+            checkpoints=place(assignment.checkpoints),
             ranks=self._ranks or ALONE,
         )
         if trial.state.epoch < assignment.begins_after:

@@ -126,7 +126,7 @@ def test_a_driver_that_died_or_whose_number_was_given_to_another_process_is_not_
 
 def test_the_summary_ends_with_where_everything_lies(sweep: Path) -> None:
     console = Console(file=StringIO(), width=80)
-    print_summary(sweep, console)
+    print_summary(sweep, console, str(sweep))
     lines = console.file.getvalue().splitlines()
     place = lines.index("Best completed trials")
     end = [line.strip() for line in lines[place:] if line]
