@@ -135,7 +135,7 @@ def test_a_sweep_whose_driver_and_machine_are_lost_is_finished_from_the_bucket(f
     known = {(one["trial_id"], one["epoch"]): one["values"] for one in there if one["event"] == "epoch"}
     ended = [one["trial_id"] for one in there if one["event"] == "trial" and one["values"].get("status") == "completed"]
     assert ended
-    assert {"t0003"} & {one["payload"]["trial_id"] for one in there if one.get("kind") == "proposed"}
+    assert "t0003" in {one.get("trial_id") for one in there}
     forget(bucket)
 
     assert "--resume finishes an interrupted sweep" in run(*words).stderr
@@ -153,8 +153,8 @@ def test_a_sweep_whose_driver_and_machine_are_lost_is_finished_from_the_bucket(f
     undisturbed = file.parent / "undisturbed"
     done("sweep", file, "--results", undisturbed, "--set", "trial.epochs=6")
     order = ["trial_id", "epoch"]
-    expected = load(undisturbed).epochs[NUMBERS].sort_values(order, ignore_index=True)
-    pd.testing.assert_frame_equal(epochs[NUMBERS].sort_values(order, ignore_index=True), expected, check_dtype=False)
+    expected = pd.read_parquet(undisturbed / "epochs.parquet")[NUMBERS].sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(epochs[NUMBERS].sort_values(order, ignore_index=True), expected)
 
 
 def test_every_command_reads_a_bucket_and_what_it_finds_goes_there(file: Path, bucket: Address) -> None:
