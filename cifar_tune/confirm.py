@@ -81,17 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> int:
-    """Confirms in a folder, or at an address; returns the exit status. Raises what `confirm` raises."""
-    with driven(options.results) as folder:
-        return confirm(folder, options, words)
-
-
-def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str]) -> int:
-    """Checks everything that can be checked, retrains what the table does not answer; returns the exit status.
-
-    Raises:
-        CifarTuneError: the input is wrong.
-    """
+    """Confirms here or on the head of a cluster; returns the exit status. Raises what `confirm` raises."""
     from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
 
     address = address_of(options.address)
@@ -99,6 +89,16 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str]) -> 
         check_address(address)
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
+    with driven(options.results) as folder:
+        return confirm(folder, options, words, address)
+
+
+def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], address: str | None) -> int:
+    """Checks everything that can be checked, retrains what the table does not answer; returns the exit status.
+
+    Raises:
+        CifarTuneError: the input is wrong.
+    """
     from cifar_tune.analysis.confirmation import rows_of_confirm
     from cifar_tune.analysis.reports.overview import print_confirmations
     from cifar_tune.analysis.sweep_file import read_sweep_file

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
+from cifar_tune.buckets.address import Address
 from cifar_tune.errors import ClusterError
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.cluster import ON_HEAD, SWITCHES, why
@@ -106,9 +107,9 @@ def _environment(columns: int) -> dict[str, str]:
 
 
 def check_paths(
-    address: str, needed: Sequence[tuple[str, Path | None]], possible: Sequence[tuple[str, Path | None]]
+    address: str, needed: Sequence[tuple[str, Path | Address | None]], possible: Sequence[tuple[str, Path | None]]
 ) -> None:
-    """Returns if paths mean the same on the cluster as here: they are absolute. needed: those that must be given.
+    """Returns if places mean the same on the cluster as here: addresses, absolute paths. needed: that must be given.
 
     Raises:
         ClusterError: one does not.
@@ -119,7 +120,7 @@ def check_paths(
                 f"--address {address}: the sweep runs on the cluster and its results stay there; name a folder that "
                 f"all nodes see: {name} /PATH"
             )
-        if path is not None and not path.is_absolute():
+        if isinstance(path, Path) and not path.is_absolute():
             raise ClusterError(
                 f"--address {address}: {name} {path}: the sweep runs on the cluster; give the path there, from its root"
             )

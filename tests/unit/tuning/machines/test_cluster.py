@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tune.buckets.address import Address
 from cifar_tune.errors import ClusterError, ResultsError
 from cifar_tune.tuning.machines.cluster import ON_HEAD, address_of, check_lasting
 from cifar_tune.tuning.machines.head import check_paths
@@ -33,6 +34,7 @@ def test_results_in_rays_copy_of_a_working_directory_are_refused(tmp_path: Path)
 
 
 def test_a_path_that_begins_at_the_root_means_the_same_on_the_cluster() -> None:
+    check_paths(CLIENT, [("--results", Address.parse("s3://bucket/x"))], [])
     check_paths(CLIENT, [("--results", Path("/shared/x"))], [("--data", None), ("--data", Path("/data"))])
 
 
