@@ -69,7 +69,7 @@ class Address:
         place, _, options = rest.partition("?")
         bucket, _, key = place.partition("/")
         key = key.strip("/")
-        if scheme not in SCHEMES or not bucket or not key:
+        if scheme not in SCHEMES or not bucket or not is_inside(key):
             raise StorageError(
                 f"{text}: must be s3://BUCKET/FOLDER or gs://BUCKET/FOLDER; other stores can be mounted as a folder"
             )
@@ -140,7 +140,7 @@ class Address:
         found: dict[str, Stamp] = {}
         for one in self._tried(lambda: self._files.get_file_info(below), patience):
             name = one.path[len(self._path) + 1 :]
-            if without in name.split("/"):
+            if without in name.split("/") or not is_inside(name):
                 continue
             if one.type == FileType.File:
                 found[name] = one.size, one.mtime_ns / 1e9
@@ -205,6 +205,11 @@ class Address:
                 if time.monotonic() >= until or not any(word in str(error) for word in TRANSIENT):
                     raise StorageError(f"{self}: {_reason(error)}") from error
             time.sleep(PAUSE_SECONDS)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file of this name lies in the folder that it is written to: who fills a bucket chooses the names."""
+    return not {"", ".", ".."} & set(name.split("/")) and "\\" not in name
 
 
 def place(text: str) -> Path | Address:

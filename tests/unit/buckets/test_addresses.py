@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.arguments import results_place
-from cifar_tune.buckets.address import Address, place, read_if_there, write_whole
+from cifar_tune.buckets.address import Address, is_inside, place, read_if_there, write_whole
 from cifar_tune.buckets.folders import place_of, standing_for
 from cifar_tune.buckets.replica import replica_folder
 from cifar_tune.errors import StorageError
@@ -35,6 +35,13 @@ def test_what_is_no_folder_in_a_bucket_is_told(text: str) -> None:
         place(text)
     with pytest.raises(argparse.ArgumentTypeError, match="must be s3://BUCKET/FOLDER"):
         results_place(text)
+
+
+@pytest.mark.parametrize("name", ["../.bashrc", "a/../../b", "/etc/passwd", "a//b", "./a", "..", "", "a\\..\\b"])
+def test_no_name_in_a_bucket_leads_out_of_the_folder(name: str) -> None:
+    assert not is_inside(name)
+    with pytest.raises(StorageError):
+        place(f"s3://bucket/x/{name}/y")
 
 
 def test_what_is_no_address_is_a_path() -> None:
