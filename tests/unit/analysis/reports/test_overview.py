@@ -138,13 +138,13 @@ def test_the_summary_ends_with_where_everything_lies(sweep: Path) -> None:
 def test_the_summary_names_checkpoints_that_were_put_aside(sweep: Path) -> None:
     (sweep / "checkpoints" / "t0003" / "last.corrupt").mkdir(parents=True)
     console = Console(file=StringIO(), width=80)
-    print_summary(sweep, console)
+    print_summary(sweep, console, str(sweep))
     assert "  checkpoints/t0003/last.corrupt: was corrupt; the trial went on from" in console.file.getvalue()
 
 
 def test_a_command_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(sweep: Path) -> None:
     odd = sweep.rename(sweep.with_name("it's [bold] here"))
     console = Console(file=StringIO(), width=80)
-    print_summary(odd, console)
+    print_summary(odd, console, str(odd))
     pasted = shlex.split(console.file.getvalue().splitlines()[-1])
     assert pasted == ["python", "-m", "cifar_tune.confirm", str(odd)]
