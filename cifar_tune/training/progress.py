@@ -16,8 +16,8 @@ from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.initial_weights import match_weights
 from cifar_tune.training.metrics import EpochMetrics
 
-NARROW = 80
-"""Columns below which loss and accuracy would leave no room for the bar."""
+NARROW, NARROWEST = 80, 52
+"""Columns below which loss and accuracy leave no room for the bar, and the bar none for epoch, speed and time left."""
 
 
 def shown(opened: OpenTrial, console: Console) -> Iterator[EpochMetrics]:
@@ -93,11 +93,13 @@ class StepBar:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state = self._state
-        epoch = f"epoch {min(state.epoch + 1, self._epochs)}/{self._epochs}"
+        epoch = f"{min(state.epoch + 1, self._epochs)}/{self._epochs}"
         row = Table.grid(padding=(0, 2), expand=True)
-        cells: list[RenderableType] = [epoch, ProgressBar(self._steps, state.step), self._score(), self._speed()]
-        if options.max_width < NARROW:
-            del cells[2]
+        cells: list[RenderableType] = [f"epoch {epoch}", ProgressBar(self._steps, state.step), self._speed()]
+        if options.max_width < NARROWEST:
+            cells = [epoch, self._speed()]
+        elif options.max_width >= NARROW:
+            cells.insert(2, self._score())
         for cell in cells:
             row.add_column(no_wrap=True, ratio=1 if isinstance(cell, ProgressBar) else None)
         row.add_row(*cells)

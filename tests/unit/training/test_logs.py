@@ -95,6 +95,6 @@ def test_on_a_terminal_a_bar_follows_the_steps(trial: TrialConfig) -> None:
     console.width = 40
     console.print(bar)
     narrow = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
-    assert narrow.startswith("epoch 2/3")
+    assert narrow.startswith("2/3")
     assert narrow.rstrip().endswith("left")
     assert "…" not in narrow
