@@ -284,12 +284,12 @@ def test_killed_while_it_saves_a_trial_has_a_whole_checkpoint(address: Address, 
     for name, content in [*files[2].items()][:torn] + [*files[1].items()][torn:]:
         (address / "last" / name).write_bytes(content)
     again = BucketCheckpoints(address)
-    with pytest.warns(UserWarning, match="from the checkpoint before") if torn else nullcontext():
+    with pytest.warns(UserWarning, match="going on from previous") if torn else nullcontext():
         assert epoch_of(again) == 2
     again.save(files[2])
     assert epoch_of(BucketCheckpoints(address)) == 3
     (address / "last" / MODEL).unlink()
-    with pytest.warns(UserWarning, match="from the checkpoint before"):
+    with pytest.warns(UserWarning, match="going on from previous"):
         assert epoch_of(BucketCheckpoints(address)) == 2
 
 
