@@ -1,4 +1,4 @@
-"""Sweeps on a cluster that the user's machine is no node of: as Ray jobs, and over Ray's client.
+"""Sweeps on a cluster that the user's machine is no node of, as Ray jobs.
 
 python -m tests.integration.detached FOLDER, within namespaces. Host `head` is a cluster; host `laptop` has its network
 and its files, and no Ray.
@@ -17,15 +17,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar_tune.errors import ResultsError
 from cifar_tune.results.ledger import LEDGER_NAME, events
-from cifar_tune.results.lock import DriverLock
 from tests.integration.hosts import Hosts, child_of
 
-DASHBOARD_PORT, CLIENT_PORT = 8265, 10001
-SERVICES = ("--include-dashboard=true", "--dashboard-host=0.0.0.0", f"--ray-client-server-port={CLIENT_PORT}")
-STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "60", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
-"""What the head waits for, once a job was told to stop or a client is gone."""
+DASHBOARD_PORT = 8265
+SERVICES = ("--include-dashboard=true", "--dashboard-host=0.0.0.0")
+STOP = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
+"""What the head waits for, once a job was told to stop."""
 
 PATIENCE_SECONDS = 400.0
 STARTS, START_SECONDS = 4, 60.0
@@ -63,26 +61,20 @@ class Scene:
         (self._work / "small.yaml").write_text(SWEEP)
 
     def _start(self) -> None:
-        """Starts the cluster; again where Ray's client server gave up on a slow raylet, as it does after 30 s."""
-        ports = (DASHBOARD_PORT, CLIENT_PORT)
+        """Starts the cluster; again where its services do not come up."""
         for _ in range(STARTS):
             self.head.start_ray(2, services=SERVICES, **STOP)
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline:
-                if all(self._answers(port) for port in ports):
+                if self._answers(DASHBOARD_PORT):
                     return
             self.head.run(str(Path(sys.executable).with_name("ray")), "stop", "--force", seconds=PATIENCE_SECONDS)
-        raise AssertionError(f"nobody listens at {ports}")
+        raise AssertionError(f"nobody listens at {DASHBOARD_PORT}")
 
     def _answers(self, port: int) -> bool:
         """Whether the head listens there; its services come up one after the other."""
         asked = f"from cifar_tune.tuning.machines.pulse import answers; print(answers(('{self.head.address}', {port})))"
         return self.laptop.run(sys.executable, "-c", asked, seconds=PATIENCE_SECONDS).strip() == "True"
-
-    @property
-    def client(self) -> str:
-        """Its address for Ray's client."""
-        return f"ray://{self.head.address}:{CLIENT_PORT}"
 
     def results(self, name: str) -> Path:
         return self.folder / "results" / name
@@ -132,11 +124,6 @@ class Scene:
     def _status(self, job: str) -> str:
         return self.laptop.run(*self.job("status", job), seconds=PATIENCE_SECONDS).lower()
 
-    def sweep(self, name: str, *words: str) -> list[str]:
-        """The words of a sweep over Ray's client."""
-        command = [sys.executable, "-m", "cifar_tune.sweep", "small.yaml", "--address", self.client]
-        return [*command, *self.kept(name), *words]
-
     def wait_for_epochs(self, name: str, command: subprocess.Popen[str]) -> None:
         """Waits until trials of the sweep that the command runs have finished some epochs."""
         ledger = self.results(name) / LEDGER_NAME
@@ -159,17 +146,6 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def is_free(results: Path) -> bool:
-    """Whether no driver is at work there."""
-    lock = DriverLock(results)
-    try:
-        lock.acquire()
-    except ResultsError:
-        return False
-    lock.release()
-    return True
-
-
 def jobs(scene: Scene) -> None:
     """A job whose terminal is killed; one that is stopped and resumed; one whose results would not last."""
     terminal = scene.started(scene.submission("killed", *scene.kept("killed")))
@@ -186,31 +162,9 @@ def jobs(scene: Scene) -> None:
     scene.run("copied", scene.submission("copied"))
 
 
-def clients(scene: Scene) -> None:
-    """Over Ray's client: a sweep, a plan, a confirmation."""
-    scene.run("whole", scene.sweep("whole"))
-    scene.run("plan", scene.sweep("plan", "--plan"))
-    confirm = ("cifar_tune.confirm", str(scene.results("whole")), "--top", "1", "--seeds", "1")
-    scene.run("confirm", [sys.executable, "-m", *confirm, "--address", scene.client])
-
-
-def broken_clients(scene: Scene) -> None:
-    """Over Ray's client: a sweep that is stopped; one whose client is killed, and that another goes on with."""
-    for name, number in (("interrupted", signal.SIGINT), ("lost", signal.SIGKILL)):
-        client = scene.started(scene.sweep(name, *LONG))
-        scene.wait_for_epochs(name, client)
-        os.kill(child_of(client), number)
-        scene.note(name, client)
-        wait_until(lambda name=name: is_free(scene.results(name)))
-        scene.write_down(name, trials=scene.statuses(name))
-    scene.run("continued", scene.sweep("lost", *ENOUGH))
-
-
 def main(folder: Path) -> None:
     with Hosts(folder / "programs") as hosts:
-        scene = Scene(hosts, folder)
-        for part in (jobs, clients, broken_clients):
-            part(scene)
+        jobs(Scene(hosts, folder))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sweeps that outlive their terminal as Ray jobs, and sweeps of a machine that is no node, over Ray's client."""
+"""Sweeps that outlive their terminal, as Ray jobs."""
 
 from __future__ import annotations
 
@@ -67,36 +67,3 @@ def test_a_job_that_is_stopped_saves_as_after_ctrl_c_and_another_goes_on(
 def test_results_that_would_go_with_the_job_are_refused(ended: dict[str, dict[str, Any]]) -> None:
     assert ended["copied"]["status"] != 0
     assert "lies in Ray's copy of this job's working directory" in ended["copied"]["out"] + ended["copied"]["err"]
-
-
-def test_over_rays_client_the_sweep_runs_on_the_cluster_and_shows_itself_here(
-    folder: Path, ended: dict[str, dict[str, Any]]
-) -> None:
-    assert ended["whole"]["status"] == 0
-    assert "Traceback" not in ended["whole"]["err"]
-    assert str(folder / "results" / "whole") in ended["whole"]["out"]
-    assert_whole(folder, "whole")
-    assert set(tables(folder, "whole")[0].node) == {"head"}
-
-
-def test_plan_and_confirm_run_there_too(folder: Path, ended: dict[str, dict[str, Any]]) -> None:
-    assert ended["plan"]["status"] == 0
-    assert "2 CPU cores" in ended["plan"]["out"]
-    assert not (folder / "results" / "plan").exists()
-    assert ended["confirm"]["status"] == 0
-    assert (folder / "results" / "whole" / "confirmations.parquet").is_file()
-
-
-def test_ctrl_c_here_stops_and_saves_there(ended: dict[str, dict[str, Any]]) -> None:
-    assert ended["interrupted"]["status"] == 130
-    assert "interrupted; every finished epoch is saved. To go on:" in ended["interrupted"]["err"]
-    assert "--address ray://" in ended["interrupted"]["err"]
-    assert "interrupted" in ended["interrupted"]["trials"]
-
-
-def test_a_client_that_dies_ends_the_sweep_there_and_another_goes_on(
-    folder: Path, ended: dict[str, dict[str, Any]]
-) -> None:
-    assert ended["lost"]["status"] != 0
-    assert ended["continued"]["status"] == 0
-    assert_whole(folder, "lost")
