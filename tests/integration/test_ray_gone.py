@@ -1,4 +1,4 @@
-"""A sweep whose Ray has died, or whose nodes have left, says so and ends; it can be resumed."""
+"""A sweep whose Ray has died says so and ends; it can be resumed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from tests.integration.hosts import in_namespaces, why_not_here
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-DIED = ("own", "both", "raylet", "gcs")
+DIED = ("own", "both")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (reason := why_not_here()) is not None:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("gone")
-    done = in_namespaces("tests.integration.ray_gone", str(folder), seconds=1400)
+    done = in_namespaces("tests.integration.ray_gone", str(folder), seconds=800)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -49,22 +49,3 @@ def test_it_is_resumed_on_another_ray_and_no_epoch_is_lost_or_doubled(
     assert set(trials.status) == {"completed"}
     assert len(epochs) == 6 * len(trials)
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
-
-
-def test_a_sweep_whose_nodes_left_says_what_it_waits_for_and_goes_on_with_one_that_joins(
-    ended: dict[str, dict[str, Any]], folder: Path
-) -> None:
-    assert ended["late"]["status"] == 0
-    trials = pd.read_parquet(folder / "results" / "late" / "trials.parquet")
-    assert set(trials.node) == {"late1", "late2"} or set(trials.node) == {"late2"}
-    assert (trials.epochs_trained == 300).all()
-    assert "waits for a node with 2 CPU cores; there is head: 1 CPU core" in ended["late"]["told"]
-    assert "; free: 1 of " in ended["late"]["told"]
-
-
-def test_after_the_time_it_may_wait_it_ends(ended: dict[str, dict[str, Any]], folder: Path) -> None:
-    assert ended["never"]["status"] == 2
-    assert "resources.wait_hours: for 0.05 h no trial was at work; t" in ended["never"]["told"]
-    statuses = set(pd.read_parquet(folder / "results" / "never" / "trials.parquet").status)
-    assert "running" not in statuses
-    assert "interrupted" in statuses
