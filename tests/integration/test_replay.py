@@ -35,31 +35,41 @@ search:
   batch_size: {int: [16, 64], step: 16}
   loss.label_smoothing: {choice: [0.0, 0.1]}
 sampler: {name: tpe, n_startup_trials: 4}
-scheduler: {name: asha, grace_epochs: 1, reduction_factor: 3, audit_fraction: 0.2}
+scheduler: {name: SCHEDULER, grace_epochs: 1, reduction_factor: 3, audit_fraction: 0.2}
 trials_per_study: 16
 """
 
 DECISIONS = ["trial_id", "epoch", "validation_accuracy", "decision", "rung", "rung_size", "rung_rank", "rung_cutoff"]
 
 
-def test_the_same_seed_makes_the_same_decisions_on_ray_and_in_the_simulator(tmp_path: Path, machine: Machine) -> None:
-    (tmp_path / "small.yaml").write_text(SWEEP)
+@pytest.mark.parametrize("scheduler", ["asha", "asha_promotion"])
+def test_the_same_seed_makes_the_same_decisions_on_ray_and_in_the_simulator(
+    tmp_path: Path, machine: Machine, scheduler: str
+) -> None:
+    (tmp_path / "small.yaml").write_text(SWEEP.replace("SCHEDULER", scheduler))
     sweep = load_sweep(tmp_path / "small.yaml")
     real, simulated = tmp_path / "real", tmp_path / "simulated"
     train(sweep, real, machine)
     with ResultsStore.create(simulated, sweep_name=sweep.name) as store:
         recorded = recorded_sweep(sweep, real)
         replay_search(Search(recorded, store), recorded.recording, workers=1, moments=[math.inf])
-        proposed = [note["values"] for note in store.notes("proposed")]
+        proposed, promoted = moves(store)
     trained, replayed = (pd.read_parquet(folder / "trials.parquet") for folder in (real, simulated))
     with ResultsStore.open(real) as store:
-        assert proposed == [note["values"] for note in store.notes("proposed")]
+        assert (proposed, promoted) == moves(store)
+    assert bool(promoted) == (scheduler == "asha_promotion")
     assert replayed["trial.run"].tolist() == list(range(16))
     ends = ["trial_id", "status", "status_reason", "epochs_trained", "audited"]
     pd.testing.assert_frame_equal(replayed[ends], trained[ends], check_exact=True)
     assert {"completed", "stopped"} <= set(trained.status)
     epochs = [pd.read_parquet(folder / "epochs.parquet")[DECISIONS] for folder in (simulated, real)]
     pd.testing.assert_frame_equal(*epochs, check_exact=True)
+
+
+def moves(store: ResultsStore) -> tuple[list[object], list[object]]:
+    """What was proposed, and which paused trials went on from where and why, each in order."""
+    gone_on = [(note["trial_id"], note["epoch"], note.get("audited", False)) for note in store.notes("promoted")]
+    return [note["values"] for note in store.notes("proposed")], gone_on
 
 
 def train(sweep: SweepConfig, folder: Path, machine: Machine) -> None:
