@@ -91,11 +91,11 @@ def report(
 
     frames = load_told(folder, console)
     beside = load_told(other, console) if other else None
-    metric = choice.metric or read_sweep_file(folder).metric
+    sweep = read_sweep_file(folder)
+    metric = choice.metric or sweep.metric
     if trial_id is not None:
-        console.print(
-            why(frames.trials, frames.epochs, trial_id, metric), markup=False, highlight=False, soft_wrap=True
-        )
+        told = why(frames.trials, frames.epochs, trial_id, metric, sweep.objectives)
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
         return DONE
     print_overview(console, folder, *frames, choice)
     if beside is not None:

@@ -107,6 +107,16 @@ def written(name: str, value: float) -> str:
     return f"{value:,.0f}" if THOUSAND <= abs(value) < THOUSAND**3 else short_number(value)
 
 
+def value_words(name: str, value: float) -> str:
+    """A metric's value with its unit, where the metric stands before it: `51.23 %`, `1.2 GB`, `541,253`."""
+    match UNITS.get(name):
+        case "fraction":
+            return f"{100 * value:.2f} %"
+        case "bytes":
+            return f"{written(name, value)} GB"
+    return f"{value:,.0f}" if value >= THOUSAND and float(value).is_integer() else f"{value:.4g}"
+
+
 def short_number(value: object) -> str:
     """A parameter's value in few characters."""
     if isinstance(value, bool) or not isinstance(value, int | float):

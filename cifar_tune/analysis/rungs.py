@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from cifar_tune.analysis.budget import common_keys, restarts_of
@@ -30,3 +32,17 @@ def rung_survival(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     table["went_on"] = table["arrived"] - table["stopped"]
     table["share"] = table["went_on"] / table["arrived"]
     return table[[*apart, *COLUMNS]]
+
+
+def at_rung(trials: pd.DataFrame, epochs: pd.DataFrame, study: Any, rung: pd.Series) -> pd.DataFrame:
+    """The epochs that were compared at a rung, of the trial's study and bracket, in the order in which they came."""
+    restarts = restarts_of(trials)[(trials["trial_id"].astype(str) == rung["trial_id"]).to_numpy()].iloc[0]
+    trials = trials[restarts_of(trials) == restarts]
+    study_of = trials.assign(trial_id=trials["trial_id"].astype(str)).set_index("trial_id")["study"].astype(object)
+    at_rung = epochs[(epochs["rung"] == rung["rung"]) & epochs["trial_id"].astype(str).isin(study_of.index)]
+    there = at_rung.assign(study=at_rung["trial_id"].astype(str).map(study_of))
+    for column, own in (("bracket", rung["bracket"]), ("study", study)):
+        missing: bool = pd.isna(own)
+        there = there.loc[there[column].isna() if missing else there[column] == own]
+    ordered: pd.DataFrame = there.sort_values("rung_size")
+    return ordered

@@ -97,7 +97,7 @@ def trial(snapshot: Snapshot, trial_id: str, history: Sequence[Change]) -> dict[
         AnalysisError: no such trial.
     """
     metric = objective(snapshot)
-    told = why(snapshot.trials, snapshot.epochs, trial_id, metric)
+    told = why(snapshot.trials, snapshot.epochs, trial_id, metric, snapshot.sweep.objectives)
     found = snapshot.trials[snapshot.trials["trial_id"] == trial_id]
     row = found.iloc[0]
     epochs = snapshot.epochs[snapshot.epochs["trial_id"] == trial_id]

@@ -131,6 +131,20 @@ def test_of_many_better_trials_the_best_and_the_one_at_the_cutoff_are_named(make
     assert told(make_sweep("s", fill), "t30")[-1] == f"Better there: {best}, t10 90.00 % (the cutoff) and 21 more."
 
 
+def test_a_place_that_is_not_recorded_is_said_in_words(make_sweep: MakeSweep) -> None:
+    def fill(store: ResultsStore) -> None:
+        for place in (1, 2):
+            store.update_trial(f"t{place}", status="stopped")
+            arrive(store, f"t{place}", place / 10, decision="continue", rung_cutoff=0.5)
+            store.add_epoch(f"t{place}", 3, validation_accuracy=0.2, decision="stop", rung=3)
+
+    assert told(make_sweep("s", fill), "t2") == [
+        "t2 was stopped after epoch 3: the rung at epoch 3; its place there is not recorded.",
+        "Its validation accuracy was 20.00 %; what was needed is not recorded.",
+        "It passed the rung at epoch 2 (its place is not recorded).",
+    ]
+
+
 def test_a_completed_trial_is_told_its_place_and_the_rungs_it_passed(make_sweep: MakeSweep) -> None:
     assert told(make_sweep("s", halving), "t0003") == [
         "t0003 completed: it ended after epoch 3 of 3.",
