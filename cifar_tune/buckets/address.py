@@ -163,11 +163,15 @@ class Address:
     def check(self) -> None:
         """Returns if objects can be listed, written, read and deleted here; nothing is left.
 
+        A store that refuses may close the connection before it has read what was sent, and its answer is lost then. The
+        first request sends nothing.
+
         Raises:
             StorageError: one of it cannot be done.
         """
         probe = self / f".check.{uuid.uuid4().hex}"
         try:
+            probe.write_bytes(b"", patience=0.0)
             probe.write_bytes(PROBE, patience=0.0)
             is_same = probe.read_bytes() == PROBE
             self.objects(without="checkpoints")

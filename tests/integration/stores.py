@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -80,6 +82,52 @@ class Google(Server):
 
     def make(self, bucket: str) -> None:
         self.ask("POST", "/storage/v1/b?project=p", {"name": bucket})
+
+
+class Hasty:
+    """Stands before a store and asks it; who sends more than a question is hung up on before it is read.
+
+    So is what a busy server's answer to a refused write becomes, if the connection is closed with the write unread.
+    """
+
+    def __init__(self, store: Server) -> None:
+        self._store = store
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._answering = threading.Thread(target=self._answer)
+        self._answering.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def end(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._answering.join(timeout=PATIENCE_SECONDS)
+        self._listening.close()
+
+    def _answer(self) -> None:
+        while True:
+            try:
+                asking, _ = self._listening.accept()
+            except OSError:
+                return
+            with asking:
+                head = _until_blank_line(asking)
+                if b"transfer-encoding:" in head:
+                    at_once = struct.pack("ii", 1, 0)
+                    asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                    continue
+                with socket.create_connection(("127.0.0.1", self._store.port), timeout=PATIENCE_SECONDS) as store:
+                    store.sendall(head)
+                    while answer := store.recv(65536):
+                        asking.sendall(answer)
+
+
+def _until_blank_line(asking: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head and (more := asking.recv(65536)):
+        head += more
+    return head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
 
 @contextmanager

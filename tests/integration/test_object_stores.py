@@ -29,7 +29,7 @@ from cifar_tune.training.descent import adopt
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.nodes import DRIVER_FILE, _storage_problems
-from tests.integration.stores import PATIENCE_SECONDS, S3, Google, running
+from tests.integration.stores import PATIENCE_SECONDS, S3, Google, Hasty, running
 
 pytestmark = pytest.mark.slow
 
@@ -328,6 +328,25 @@ def test_a_bucket_that_cannot_be_used_is_told_before_any_work(s3: S3, case: str)
     with pytest.raises(StorageError, match=f"^{address}: {said}"), driven(address):
         pytest.fail("it was let in")
     assert not replica_folder(address).exists()
+
+
+@pytest.mark.parametrize("case", ["read-only", "for others", "not there"])
+def test_a_refusal_is_heard_of_a_store_that_hangs_up_on_what_is_sent(
+    s3: S3, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = f"hasty{s3.port}"
+    said = "there is no such bucket"
+    if case in REFUSALS:
+        s3.make(bucket)
+        refuse, said = REFUSALS[case]
+        refuse(s3, bucket)
+    hasty = Hasty(s3)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", hasty.url)
+    try:
+        with pytest.raises(StorageError, match=f"s3://{bucket}/x: {said}"):
+            Address.parse(f"s3://{bucket}/x").check()
+    finally:
+        hasty.end()
 
 
 def test_an_address_may_name_its_store(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
