@@ -51,27 +51,30 @@ Told = dict[str, object]
 class Scene:
     """The two hosts, and how what was done there ended."""
 
-    def __init__(self, hosts: Hosts, folder: Path) -> None:
+    def __init__(
+        self, hosts: Hosts, folder: Path, *, services: Sequence[str] = SERVICES, port: int = DASHBOARD_PORT
+    ) -> None:
+        """services: options of the head. port: where it listens once they are up."""
         self.folder = folder
         self.head, self.laptop = hosts.add("head"), hosts.add("laptop")
         self.ended: dict[str, Told] = {}
-        self._start()
+        self._start(services, port)
         self._work = folder / "work"
         self._work.mkdir()
         (self._work / "small.yaml").write_text(SWEEP)
 
-    def _start(self) -> None:
+    def _start(self, services: Sequence[str], port: int) -> None:
         """Starts the cluster; again where its services do not come up."""
         for _ in range(STARTS):
-            self.head.start_ray(2, services=SERVICES, **STOP)
+            self.head.start_ray(2, services=services, **STOP)
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline:
-                if self._answers(DASHBOARD_PORT):
+                if self.answers(port):
                     return
             self.head.run(str(Path(sys.executable).with_name("ray")), "stop", "--force", seconds=PATIENCE_SECONDS)
-        raise AssertionError(f"nobody listens at {DASHBOARD_PORT}")
+        raise AssertionError(f"nobody listens at {port}")
 
-    def _answers(self, port: int) -> bool:
+    def answers(self, port: int) -> bool:
         """Whether the head listens there; its services come up one after the other."""
         asked = f"from cifar_tune.tuning.machines.pulse import answers; print(answers(('{self.head.address}', {port})))"
         return self.laptop.run(sys.executable, "-c", asked, seconds=PATIENCE_SECONDS).strip() == "True"

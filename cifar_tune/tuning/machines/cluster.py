@@ -50,6 +50,13 @@ CONNECT_SECONDS = 5.0
 CLIENT = "ray://"
 """Begins the address of a cluster that this machine is no node of."""
 
+NO_CLIENT_SERVER = (
+    ". Ray's client server is started by `ray start --head` where cifar-tune[cluster] is installed, at port 10001, and "
+    "answers some seconds later; where it gave up, on the head: GRPC_ENABLE_FORK_SUPPORT=0 python -m "
+    "ray.util.client.server --address HEAD:6379"
+)
+"""What to do where nobody listens at an address of this kind."""
+
 ON_HEAD = "CIFAR_TUNE_ON_HEAD"
 """Variable with the cluster's own address where a command runs on its head for one elsewhere."""
 
@@ -73,7 +80,8 @@ def check_address(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        raise ClusterError(f"--address {address}: no Ray cluster answers there ({error})") from error
+        hint = NO_CLIENT_SERVER if address.startswith(CLIENT) else ""
+        raise ClusterError(f"--address {address}: no Ray cluster answers there ({error}){hint}") from error
 
 
 COPIED = "runtime_resources/working_dir_files"

@@ -6,7 +6,6 @@ connection; Ray then kills what its worker has started, and the results are thos
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import shutil
@@ -22,7 +21,8 @@ from typing import IO, Any
 from cifar_tune.buckets.address import Address
 from cifar_tune.errors import ClusterError
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.cluster import ON_HEAD, SWITCHES, why
+from cifar_tune.tuning.machines.client import joined
+from cifar_tune.tuning.machines.cluster import ON_HEAD
 
 Piece = tuple[str, str]
 """Name of a stream, and a line that the command wrote there."""
@@ -134,32 +134,17 @@ def run_on_head(words: Sequence[str], *, address: str, files: Mapping[str, str])
     Raises:
         ClusterError: the cluster cannot be reached or cannot run it, or was lost.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in SWITCHES.items()})
-    import ray
+    with joined(address):
+        import ray
 
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except ImportError as error:
-        raise ClusterError(
-            f"--address {address}: needs Ray's client, which is not installed: pip install 'cifar-tune[cluster]'"
-        ) from error
-    except ConnectionError as error:
-        told = " ".join(str(error).split())
-        raise ClusterError(
-            f"the Ray cluster at {address} answers and lets nobody in: {told}. Where the cluster has a token, this "
-            "machine needs it too: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN; what its client server says is on the head, "
-            "in /tmp/ray/session_latest/logs/ray_client_server*"
-        ) from error
-    except Exception as error:
-        raise ClusterError(f"the Ray cluster at {address} could not be joined{why(error, address)}") from error
-    try:
-        command = ray.remote(Command).options(num_cpus=0, resources=HEAD, max_concurrency=2)
-        return _followed(command.remote(list(words), dict(files), shutil.get_terminal_size().columns))
-    except (ray.exceptions.RayError, ConnectionError) as error:
-        told = str(error).strip().splitlines()[-1]
-        raise ClusterError(f"the cluster at {address} does not run cifar_tune any more, or cannot: {told}") from error
-    finally:
-        ray.shutdown()
+        try:
+            command = ray.remote(Command).options(num_cpus=0, resources=HEAD, max_concurrency=2)
+            return _followed(command.remote(list(words), dict(files), shutil.get_terminal_size().columns))
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            told = str(error).strip().splitlines()[-1]
+            raise ClusterError(
+                f"the cluster at {address} does not run cifar_tune any more, or cannot: {told}"
+            ) from error
 
 
 def _followed(command: Any) -> int:
