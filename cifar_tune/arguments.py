@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cifar_tune.buckets.address import Address, place
-from cifar_tune.buckets.folders import fetch_checkpoints
+from cifar_tune.buckets.folders import fetch_checkpoints, named
 from cifar_tune.buckets.replica import CHECKPOINTS
 from cifar_tune.errors import CheckpointError, DatasetError, ResultsError, StorageError
 from cifar_tune.places import at_hand
@@ -144,6 +144,11 @@ def on_checkpoint(options: argparse.Namespace, command: Callable[[Path], int | N
         trial = trial if trial.parent.name == CHECKPOINTS else trial.parent / CHECKPOINTS / trial.name
         fetch_checkpoints(trial)
         return command(checkpoint_folder(path, best=False))
+
+
+def written(files: Sequence[Path]) -> str:
+    """Returns what was written, as the user names it, a file a line."""
+    return "Written: " + "\n         ".join(map(named, files))
 
 
 def _sweep_above(named: Address) -> Address:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cifar_tune.arguments import add_results
+from cifar_tune.buckets.folders import named
 from cifar_tune.errors import CifarTuneError
 from cifar_tune.exits import DONE, WRONG_INPUT
 from cifar_tune.places import at_hand
@@ -76,7 +77,7 @@ def dashboard(folder: Path, host: str, port: int) -> int:
     app = make_app(LiveSweep(folder))
 
     def announce() -> None:
-        print(f"{folder}: {place.url}", flush=True)
+        print(f"{named(folder)}: {place.url}", flush=True)
         if place.token:
             print("Whoever has this address can read the sweep; the token ends with this program.", flush=True)
         print("Ctrl-C ends it.", flush=True)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint
+from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint, written
+from cifar_tune.buckets.folders import named
 from cifar_tune.errors import DatasetError
 from cifar_tune.exits import exit_status
 
@@ -120,13 +121,13 @@ def _evaluate_on_test(
         if (answer := record.answer) is not None and not options.again:
             _answer(options, console, trained.folder, answer)
             return
-        reason = f"evaluate: {options.reason or trained.folder}"
+        reason = f"evaluate: {options.reason or named(trained.folder)}"
         commit = git_state(Path(cifar_tune.__file__).parent)
         source = record.open_test_split(root, network.device, reason=reason, commit=commit)
         evaluation = evaluation_of(network, source, options.split)
         record.score(evaluation.summary)
     _present(options, console, trained.folder, network, source, evaluation)
-    console.print(f"The opening is written down in {record.table}")
+    console.print(f"The opening is written down in {named(record.table)}")
 
 
 def _present(
@@ -150,15 +151,13 @@ def _present(
     )
     output = options.output or trial_folder(folder) / "evaluation" / f"{folder.name}-{evaluation.split}"
     sections = evaluation_sections(evaluation, source, timed, device_name(network.device))
-    files = write_page(output, f"Evaluation of {folder}", [told], list(sections))
+    files = write_page(output, f"Evaluation of {named(folder)}", [told], list(sections))
     console.print(f"{told}\n", markup=False)
     _print(console, evaluation, timed)
-    console.print(f"\nWritten: {files[0]}", markup=False)
-    for file in files[1:]:
-        console.print(f"         {file}", markup=False)
+    console.print(f"\n{written(files)}", markup=False)
     if options.json:
         speed = {"device": device_name(network.device), "speed": [one._asdict() for one in timed]}
-        _write_json(options.json, {"checkpoint": str(folder), **evaluation.as_json(PAIRS), **speed})
+        _write_json(options.json, {"checkpoint": named(folder), **evaluation.as_json(PAIRS), **speed})
 
 
 def _print(console: Console, evaluation: Evaluation, timed: Sequence[Speed]) -> None:
@@ -187,7 +186,7 @@ def _answer(options: argparse.Namespace, console: Console, folder: Path, answer:
     )
     console.print(_rich(summary_table(answer.summary)))
     if options.json:
-        content = {"checkpoint": str(folder), "split": "test", "summary": dict(answer.summary)}
+        content = {"checkpoint": named(folder), "split": "test", "summary": dict(answer.summary)}
         _write_json(options.json, content | {"opened_at": answer.opened_at, "reason": answer.reason})
 
 

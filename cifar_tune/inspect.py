@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import STDIN, add_checkpoint, add_data, count, on_checkpoint, picture_files
+from cifar_tune.arguments import STDIN, add_checkpoint, add_data, count, on_checkpoint, picture_files, written
+from cifar_tune.buckets.folders import named
 from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
 
 if TYPE_CHECKING:
@@ -114,10 +115,8 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
         if (shown := len(pictures.labels)) < len(files) - len(unreadable):
             console.print(f"The first {shown} of {len(files)} pictures are looked at; name others for them.")
     sections = list(_sections(options, network, filtered, pictures, console))
-    written = write_page(output, f"Inside {folder}", [told], sections)
-    console.print(f"Written: {written[0]}", markup=False)
-    for file in written[1:]:
-        console.print(f"         {file}", markup=False)
+    files = write_page(output, f"Inside {named(folder)}", [told], sections)
+    console.print(written(files), markup=False)
     for error in refused:
         print(error, file=sys.stderr)
     return WRONG_INPUT if refused else DONE

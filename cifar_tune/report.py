@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_results, count, results_place
+from cifar_tune.arguments import add_results, count, results_place, written
 from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status
 from cifar_tune.places import at_hand
 
@@ -101,9 +101,7 @@ def report(
     if beside is not None:
         print_comparison(console, frames, beside, metric)
     files = write_report(folder, *frames, choice, beside)
-    console.print(f"\nWritten: {files[0]}", markup=False, highlight=False, soft_wrap=True)
-    for file in files[1:]:
-        console.print(f"         {file}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{written(files)}", markup=False, highlight=False, soft_wrap=True)
     trials = frames.trials
     ended = not trials["status"].isin(["running", "interrupted"]).any()
     usable = trials["validation_accuracy"].notna().any()

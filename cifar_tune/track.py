@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_results
+from cifar_tune.buckets.folders import as_named, named
 from cifar_tune.errors import TrackingError
 from cifar_tune.exits import exit_status
 from cifar_tune.places import at_hand
@@ -81,7 +82,7 @@ def track(folder: Path, name: str, place: str | None, *, once: bool = False) -> 
 
     tracker = open_tracker(name, place, folder, sweep_name(folder, load(folder).trials))
     following = Following(tracker, SentRecord(folder, name, tracker.place))
-    print(f"{folder} to {name}, {tracker.place}", flush=True)
+    print(f"{named(folder)} to {name}, {as_named(tracker.place)}", flush=True)
     try:
         while not once and running(folder):
             attempt(following, load(folder))

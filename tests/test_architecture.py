@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "figures": {"errors"},
     "tuning": {"config", "training", "results", "buckets", "dominance", "schema", "errors"},
     "analysis": {"results", "figures", "dominance", "errors"},
-    "serving": {"analysis", "figures", "results", "errors"},
+    "serving": {"analysis", "figures", "results", "buckets", "errors"},
     "tracking": {"figures", "results", "errors"},
     "inspection": {"training", "figures", "schema", "errors"},
 }

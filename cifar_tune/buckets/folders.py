@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cifar_tune.buckets.address import Address
 from cifar_tune.buckets.replica import Replica
+from cifar_tune.errors import CifarTuneError
 
 _replicas: dict[Path, Replica] = {}
 
 
 @contextmanager
 def standing_for(address: Address) -> Iterator[Replica]:
-    """Yields the replica of an address; inside the block its folder stands for the address."""
+    """Yields the replica of an address; inside the block its folder stands for the address, and errors name that."""
     replica = Replica(address)
     if replica.folder in _replicas:
         yield _replicas[replica.folder]
@@ -22,6 +24,9 @@ def standing_for(address: Address) -> Iterator[Replica]:
     _replicas[replica.folder] = replica
     try:
         yield replica
+    except CifarTuneError as error:
+        error.args = tuple(as_named(str(one)) for one in error.args)
+        raise
     finally:
         del _replicas[replica.folder]
 
@@ -48,6 +53,14 @@ def named(folder: Path) -> str:
     return str(folder if replica_of(folder) is None else place_of(folder))
 
 
+def as_named(text: str) -> str:
+    """Returns a text with folders and files in it as a user names them."""
+    for folder in _replicas:
+        path = re.compile(rf"{re.escape(str(folder))}(/[^\s:;,'\"()]+)?")
+        text = path.sub(lambda found: named(Path(found.group())), text)
+    return text
+
+
 def secure(ledger: Path) -> None:
     """Returns when the address that a ledger's folder stands for, if any, has all of its events.
 
@@ -59,13 +72,15 @@ def secure(ledger: Path) -> None:
         replica.secure(ledger.resolve())
 
 
-def fetched(place: Path | Address) -> Path:
-    """Returns a folder with what is at a place now, without checkpoints. Raises StorageError."""
+@contextmanager
+def fetched(place: Path | Address) -> Iterator[Path]:
+    """Yields a folder with what is at a place now, without checkpoints. Raises StorageError."""
     if isinstance(place, Path):
-        return place
+        yield place
+        return
     with standing_for(place) as replica:
         replica.fetch()
-        return replica.folder
+        yield replica.folder
 
 
 def fetch_checkpoints(trial: Path) -> None:

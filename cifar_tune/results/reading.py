@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cifar_tune.buckets.address import place
-from cifar_tune.buckets.folders import fetched
+from cifar_tune.buckets.folders import as_named, fetched, named
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY
 from cifar_tune.results.columns import (
@@ -64,14 +65,15 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
         StorageError: an address cannot be read.
     """
     named_places = [folders] if isinstance(folders, str | Path) else folders
-    paths = [fetched(place(str(one))) for one in named_places]
-    if not paths:
-        raise ResultsError("no results folder was named")
-    tables = [_read_folder(path) for path in paths]
-    given = [_sweep_name(path, trials) for path, (trials, *_) in zip(paths, tables, strict=True)]
-    names = [name if given.count(name) == 1 else str(path) for path, name in zip(paths, given, strict=True)]
-    named = [[_of_sweep(name, table) for table in of_one] for name, of_one in zip(names, tables, strict=True)]
-    return _frames(*map(_concatenate, zip(*named, strict=True)))
+    with ExitStack() as stack:
+        paths = [stack.enter_context(fetched(place(str(one)))) for one in named_places]
+        if not paths:
+            raise ResultsError("no results folder was named")
+        tables = [_read_folder(path) for path in paths]
+        given = [_sweep_name(path, trials) for path, (trials, *_) in zip(paths, tables, strict=True)]
+        names = [name if given.count(name) == 1 else named(path) for path, name in zip(paths, given, strict=True)]
+    of_sweeps = [[_of_sweep(name, table) for table in of_one] for name, of_one in zip(names, tables, strict=True)]
+    return _frames(*map(_concatenate, zip(*of_sweeps, strict=True)))
 
 
 def frames_of(folder: Path, rows: Rows) -> Frames:
@@ -137,12 +139,12 @@ def _read_confirmations(folder: Path) -> pa.Table:
         return table
     if not ledger.is_file():
         said = f"{path}: {table}, and there is no {ledger.relative_to(folder)} to rebuild from; going on without it"
-        warnings.warn(said, DamagedTableWarning, stacklevel=4)
+        _warn(said)
         return confirmation_table(folder.name, ())
     made = confirmations_of(ledger)
     kept = _put_back(folder, folder / CONFIRM_FOLDER, {CONFIRMATIONS_NAME: lambda: [made]})
     said = f"{path}: {table}; rebuilt from {ledger.relative_to(folder)}{_where(kept)}"
-    warnings.warn(said, DamagedTableWarning, stacklevel=4)
+    _warn(said)
     return made
 
 
@@ -177,14 +179,18 @@ def _make_again(folder: Path, damaged: dict[str, str], whole: dict[str, pa.Table
         rows = replay(events(folder / LEDGER_NAME))
         made = {TRIALS_NAME: rows.trial_table(), EPOCHS_NAME: rows.epoch_table()}
         kept = _put_back(folder, folder, {name: rows.groups(name) for name in damaged})
-        warnings.warn(f"{folder}: {said}; rebuilt from {LEDGER_NAME}{_where(kept)}", DamagedTableWarning, stacklevel=4)
+        _warn(f"{folder}: {said}; rebuilt from {LEDGER_NAME}{_where(kept)}")
         return made
     if not whole:
         raise ResultsError(f"{folder}: {said}, and there is no {LEDGER_NAME} to rebuild from: nothing can be saved")
     saved = _from_epochs(folder, whole[EPOCHS_NAME]) if TRIALS_NAME in damaged else Rows(folder.name)
     what = "trials saved without configuration and status" if TRIALS_NAME in damaged else "going on without epochs"
-    warnings.warn(f"{folder}: {said}, and there is no {LEDGER_NAME}; {what}", DamagedTableWarning, stacklevel=4)
+    _warn(f"{folder}: {said}, and there is no {LEDGER_NAME}; {what}")
     return {TRIALS_NAME: saved.trial_table(), EPOCHS_NAME: saved.epoch_table()} | whole
+
+
+def _warn(said: str) -> None:
+    warnings.warn(as_named(said), DamagedTableWarning, stacklevel=5)
 
 
 def _where(kept: bool) -> str:

@@ -22,6 +22,7 @@ from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.why import why
+from cifar_tune.buckets.folders import named
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, EPOCH_COLUMNS
 from cifar_tune.results.lock import read_driver
 from cifar_tune.serving.chronicle import Change
@@ -50,7 +51,7 @@ def state(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "version": snapshot.version,
         "name": sweep_name(snapshot.folder, snapshot.trials),
-        "folder": str(snapshot.folder),
+        "folder": named(snapshot.folder),
         "question": list(snapshot.sweep.header),
         "answer": confirmation_answer(snapshot.confirmations, snapshot.trials, snapshot.sweep, metric)
         or (pareto_answer(snapshot.trials, snapshot.sweep) if several_objectives(snapshot) else None)

@@ -10,9 +10,9 @@ import pytest
 
 from cifar_tune.arguments import results_place
 from cifar_tune.buckets.address import Address, is_inside, place, read_if_there, write_whole
-from cifar_tune.buckets.folders import place_of, standing_for
+from cifar_tune.buckets.folders import as_named, place_of, standing_for
 from cifar_tune.buckets.replica import replica_folder
-from cifar_tune.errors import StorageError
+from cifar_tune.errors import ConfigError, Problem, ResultsError, StorageError
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/x", "gs://anonymous@bucket/a/b", "s3://b/x?endpoint_override=host:9000"])
@@ -73,3 +73,21 @@ def test_a_file_is_written_whole_and_nothing_lies_beside_it(tmp_path: Path) -> N
         write_whole(path, content)
         assert read_if_there(path) == content
     assert [one.name for one in path.parent.iterdir()] == ["b"]
+
+
+def test_files_in_a_text_are_called_by_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with standing_for(Address.parse("s3://b/x?scheme=http")) as replica:
+        folder = replica.folder
+        told = as_named(f"{folder}: no; '{folder}/a.png', ({folder}/b), {tmp_path}/c")
+    assert told == f"s3://b/x?scheme=http: no; 's3://b/x/a.png?scheme=http', (s3://b/x/b?scheme=http), {tmp_path}/c"
+    assert as_named(str(folder)) == str(folder)
+
+
+def test_errors_name_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    address = Address.parse("s3://b/x")
+    with pytest.raises(ResultsError, match=r"^s3://b/x/trials\.parquet: no$"), standing_for(address) as replica:
+        raise ResultsError(f"{replica.folder}/trials.parquet: no")
+    with pytest.raises(ConfigError, match=r"^s3://b/x/sweep\.yaml:3: seed: no$"), standing_for(address) as replica:
+        raise ConfigError([Problem(f"{replica.folder}/sweep.yaml", 3, None, "seed", "no")])
