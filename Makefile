@@ -31,8 +31,9 @@ cluster: install
 quickstart: install
 	$(BIN)/python -m cifar_tune.sweep sweeps/quickstart.yaml
 
+# Each file in one process, so that its tests share their fixtures.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

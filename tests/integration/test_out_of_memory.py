@@ -11,14 +11,11 @@ import torch
 from torch import Tensor
 
 from cifar_tune.config.load import load_sweep
-from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.memory import memory_need
-from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
 from cifar_tune.tuning.workers.messages import MESSAGE, Message
 from cifar_tune.tuning.workers.trainable import TrialRunner
+from tests.integration.running import run_sweep
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -73,18 +70,7 @@ def test_a_trial_that_runs_out_of_memory_trains_in_smaller_parts_and_the_others_
         for size in (32, 64)
     )
     folder = tmp_path / "results"
-    with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
-        run_trials(
-            Search(sweep, store),
-            store,
-            asked=sweep.resources,
-            root=tmp_path,
-            machine=machine,
-            address=None,
-            interruption=interruption,
-            refresh=lambda _: None,
-            runner=limited_to((half + whole) // 2 + 100_000),
-        )
+    run_sweep(SWEEP, folder, machine, runner=limited_to((half + whole) // 2 + 100_000))
     trials = pd.read_parquet(folder / "trials.parquet").set_index("trial.batch_size")
     assert list(trials.status) == ["completed", "completed"]
     assert trials.micro_batch_size.to_dict() == {32: 32, 64: 32}

@@ -9,14 +9,10 @@ import pandas as pd
 import pytest
 
 from cifar_tune.analysis.pareto import pareto
-from cifar_tune.config.load import load_sweep
 from cifar_tune.dominance import ranks
 from cifar_tune.results import load
-from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
+from tests.integration.running import run_sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -40,23 +36,8 @@ trials_per_study: 12
 def test_a_sweep_by_accuracy_and_parameters_ends_with_a_front_of_several_trials(
     tmp_path: Path, machine: Machine
 ) -> None:
-    (tmp_path / "pareto.yaml").write_text(SWEEP)
-    sweep = load_sweep(tmp_path / "pareto.yaml")
-    folder = tmp_path / "results"
-    with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
-        search = Search(sweep, store)
-        run_trials(
-            search,
-            store,
-            asked=sweep.resources,
-            root=tmp_path,
-            machine=machine,
-            address=None,
-            interruption=interruption,
-            refresh=lambda _: None,
-        )
-        told = search.progress().front
-    trials, epochs, _ = load(folder)
+    told = run_sweep(SWEEP, tmp_path / "results", machine).progress().front
+    trials, epochs, _ = load(tmp_path / "results")
     assert set(trials["status"]) == {"completed", "stopped"}
     front = pareto(trials, ("validation_accuracy", "num_parameters"))
     assert len(front) >= 3

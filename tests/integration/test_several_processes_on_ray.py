@@ -12,14 +12,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from cifar_tune.config.load import load_sweep
-from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.cluster import connected
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.search.search import Search
 from cifar_tune.tuning.workers.dispatcher import Attempt
-from cifar_tune.tuning.workers.driver import run_trials
+from tests.integration.running import Refresh, Tables, run_sweep, tables
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 
@@ -43,9 +39,6 @@ NUMBERS = ["train_loss", "train_accuracy", "validation_loss", "validation_accura
 GONE_SECONDS = 60
 """How long Ray is given to end processes and take resources back; it takes one or two."""
 
-Refresh = Callable[[Iterable[Attempt]], None]
-Tables = tuple[pd.DataFrame, pd.DataFrame]
-
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
@@ -59,25 +52,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 def run(tmp_path: Path, machine: Machine) -> Callable[..., Tables]:
     """Runs the sweep above with overrides; returns its two tables."""
 
-    def tables(name: str, *overrides: str, refresh: Refresh = lambda _: None) -> Tables:
-        (tmp_path / "together.yaml").write_text(SWEEP)
-        sweep = load_sweep(tmp_path / "together.yaml", overrides)
-        folder = tmp_path / name
-        with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
-            run_trials(
-                Search(sweep, store),
-                store,
-                asked=sweep.resources,
-                root=tmp_path,
-                machine=machine,
-                address=None,
-                interruption=interruption,
-                refresh=refresh,
-            )
-        trials = pd.read_parquet(folder / "trials.parquet").set_index("trial_id")
-        return trials, pd.read_parquet(folder / "epochs.parquet").set_index("trial_id")
+    def ran(name: str, *overrides: str, refresh: Refresh = lambda _: None) -> Tables:
+        run_sweep(SWEEP, tmp_path / name, machine, *overrides, refresh=refresh)
+        return tables(tmp_path / name)
 
-    return tables
+    return ran
 
 
 def processes(name: str = "RankActor") -> list[psutil.Process]:

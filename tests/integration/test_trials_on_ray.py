@@ -11,13 +11,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from cifar_tune.config.load import load_sweep
-from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.placing.attempt import Attempt
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
+from tests.integration.running import Refresh, Tables, run_sweep, tables
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -34,32 +30,16 @@ scheduler: {name: none}
 trials_per_study: 1
 """
 
-Refresh = Callable[[Iterable[Attempt]], None]
-
 
 @pytest.fixture
-def run(tmp_path: Path, machine: Machine) -> Callable[..., tuple[pd.DataFrame, pd.DataFrame]]:
+def run(tmp_path: Path, machine: Machine) -> Callable[..., Tables]:
     """Runs the sweep above with overrides; returns its two tables."""
 
-    def tables(*overrides: str, refresh: Refresh = lambda _: None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        (tmp_path / "small.yaml").write_text(SWEEP)
-        sweep = load_sweep(tmp_path / "small.yaml", overrides)
-        folder = tmp_path / "results"
-        with ResultsStore.create(folder, sweep_name=sweep.name) as store, Interruption() as interruption:
-            run_trials(
-                Search(sweep, store),
-                store,
-                asked=sweep.resources,
-                root=tmp_path,
-                machine=machine,
-                address=None,
-                interruption=interruption,
-                refresh=refresh,
-            )
-        trials = pd.read_parquet(folder / "trials.parquet").set_index("trial_id")
-        return trials, pd.read_parquet(folder / "epochs.parquet").set_index("trial_id")
+    def ran(*overrides: str, refresh: Refresh = lambda _: None) -> Tables:
+        run_sweep(SWEEP, tmp_path / "results", machine, *overrides, refresh=refresh)
+        return tables(tmp_path / "results")
 
-    return tables
+    return ran
 
 
 def workers() -> dict[int, psutil.Process]:
@@ -75,7 +55,7 @@ def workers() -> dict[int, psutil.Process]:
 
 
 def test_a_worker_gives_a_trial_the_same_curve_whatever_it_trained_before(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+    run: Callable[..., Tables],
 ) -> None:
     """A, B, A, B in one process: `compile` differs, which means nothing on a CPU, so that the trials are the same."""
     seen: set[int] = set()
@@ -101,7 +81,7 @@ def test_a_worker_gives_a_trial_the_same_curve_whatever_it_trained_before(
 
 
 def test_trials_that_raise_or_diverge_become_rows_and_the_others_go_on(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+    run: Callable[..., Tables],
 ) -> None:
     """The data of one cell is not there, which the command would have refused before Ray."""
     trials, epochs = run(
@@ -126,7 +106,7 @@ def test_trials_that_raise_or_diverge_become_rows_and_the_others_go_on(
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_in_another(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]],
+    run: Callable[..., Tables],
 ) -> None:
     killed: list[int] = []
 
@@ -144,7 +124,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_in_another(
 
 
 def test_an_error_of_the_driver_ends_the_sweep_with_that_error_and_whole_rows(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], tmp_path: Path
+    run: Callable[..., Tables], tmp_path: Path
 ) -> None:
     def refresh(live: Iterable[Attempt]) -> None:
         if any(attempt.epoch >= 2 for attempt in live):
@@ -160,7 +140,7 @@ def test_an_error_of_the_driver_ends_the_sweep_with_that_error_and_whole_rows(
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["asha_promotion", "hyperband"])
 def test_a_paused_trial_that_goes_on_has_the_curve_of_one_that_never_paused(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], scheduler: str, tmp_path: Path
+    run: Callable[..., Tables], scheduler: str, tmp_path: Path
 ) -> None:
     numbers = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr"]
     varied = ("search={optimizer.lr: {float: [0.01, 1.0], log: true}}", "trials_per_study=5")
@@ -182,9 +162,7 @@ def test_a_paused_trial_that_goes_on_has_the_curve_of_one_that_never_paused(
 
 
 @pytest.mark.slow
-def test_a_child_goes_on_from_the_weights_of_its_parent(
-    run: Callable[..., tuple[pd.DataFrame, pd.DataFrame]], tmp_path: Path
-) -> None:
+def test_a_child_goes_on_from_the_weights_of_its_parent(run: Callable[..., Tables], tmp_path: Path) -> None:
     trials, epochs = run(
         "trial.dataset.train_size=1000",
         "trial.model.width=8",
