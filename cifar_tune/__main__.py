@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from cifar_tune.exits import exit_status
+
 COMMANDS = {
     "sweep": "run the trials of a sweep file, or plan, resume, extend them",
     "train": "train one trial in this process, without Ray",
@@ -30,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(importlib.import_module(f"cifar_tune.{words[0]}").main(words[1:]))
     lines = ["usage: cifar-tune COMMAND ...", "", *(f"  {word:<10} {what}" for word, what in COMMANDS.items())]
     if not words or words[0] in ("-h", "--help"):
-        print("\n".join(lines))
-        return 0
+        return exit_status(lambda: print("\n".join(lines)))
     nearest = difflib.get_close_matches(words[0], COMMANDS, n=1)
     hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
     print(f"cifar-tune: no command `{words[0]}`{hint}\n" + "\n".join(lines), file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_address, add_data, add_results, count
 from cifar_tune.errors import AnalysisError, ResultsError
-from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = command_line().parse_args(words)
+    options = parsed(command_line(), words)
     return exit_status(lambda: run(options, words), interrupted=SAVED)
 
 

@@ -1,4 +1,4 @@
-"""What commands that train write to."""
+"""What commands write to in the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import os
 import sys
 
 from rich.console import Console
+
+
+class EndingConsole(Console):
+    """A console without which its command has nothing more to do."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises BrokenPipeError, by which the command ends: nobody reads any more, as after `| head -1`."""
+        raise BrokenPipeError
 
 
 class LastingConsole(Console):

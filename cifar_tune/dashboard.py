@@ -10,7 +10,7 @@ from pathlib import Path
 from cifar_tune.arguments import add_results
 from cifar_tune.buckets.folders import named
 from cifar_tune.errors import CifarTuneError
-from cifar_tune.exits import DONE, WRONG_INPUT
+from cifar_tune.exits import DONE, WRONG_INPUT, parsed
 from cifar_tune.places import at_hand
 
 HOST, PORT = "127.0.0.1", 8891
@@ -49,7 +49,7 @@ def _port(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     try:
         with at_hand(options.results, following=True) as folder:
             return dashboard(folder, options.host, options.port)

@@ -11,15 +11,15 @@ from typing import get_args
 
 from pydantic import ValidationError
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from cifar_tune.arguments import add_data
 from cifar_tune.config.document import value
 from cifar_tune.config.load import load_trial
 from cifar_tune.config.messages import explain
+from cifar_tune.console import EndingConsole
 from cifar_tune.errors import ConfigError, DatasetError, Problem
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 from cifar_tune.schema import Strict
 from cifar_tune.training.datasets import AnyDataset, Dataset
 from cifar_tune.training.datasets.cache_folder import cache_folder
@@ -39,7 +39,7 @@ EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     parser = command_line()
-    options = parser.parse_args(arguments)
+    options = parsed(parser, arguments)
     if options.command == "prepare" and not options.what:
         parser.error(f"prepare needs a data set ({', '.join(map(name_of, MEMBERS))}) or a sweep file")
     return exit_status(lambda: run(options), interrupted="interrupted; run the same command again to go on")
@@ -118,7 +118,7 @@ def verify(dataset: Dataset, root: Path) -> None:
 
 def show(root: Path) -> None:
     """Prints a table of the data sets, and below it what is wrong with those that are not whole."""
-    console = Console()
+    console = EndingConsole()
     table = Table(
         title=f"data sets in {root} (images: to train on)", title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD
     )

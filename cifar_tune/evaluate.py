@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint, written
 from cifar_tune.buckets.folders import named
 from cifar_tune.errors import DatasetError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: on_checkpoint(options, lambda folder: evaluate(options, folder)))
 
 
@@ -82,15 +82,14 @@ def evaluate(options: argparse.Namespace, folder: Path) -> None:
         CifarTuneError: the checkpoint or the data are not there, cannot be read, or do not belong together.
     """
 
-    from rich.console import Console
-
+    from cifar_tune.console import EndingConsole
     from cifar_tune.inspection.evaluation import evaluation_of
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.inspection.trained import read_trained
     from cifar_tune.inspection.trial_data import trial_data
     from cifar_tune.training.datasets.data_root import data_root
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = EndingConsole(soft_wrap=True, highlight=False)
     trained = read_trained(folder)
     network = NetworkPredictor(trained, options.device)
     root = data_root(options.data)

@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
 from cifar_tune.errors import CifarTuneError
@@ -33,8 +34,7 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal without a character shows `?` for it
     try:
         status = run() or DONE
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush()
     except CifarTuneError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -43,11 +43,33 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
             print(f"\n{interrupted}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_LEFT
+        return _reader_left()
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return WRONG_INPUT
     return status
+
+
+def parsed(parser: ArgumentParser, arguments: Sequence[str] | None) -> Namespace:
+    """Returns the arguments; ends the program, as argparse does, where they are wrong or ask for help."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        try:
+            _flush()
+        except BrokenPipeError:
+            raise SystemExit(_reader_left()) from None
+        raise
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _reader_left() -> int:
+    """Lets what is still to be written go nowhere, so that Python does not complain at its end; returns the status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_LEFT

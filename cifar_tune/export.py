@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cifar_tune.arguments import add_checkpoint, add_data, count, on_checkpoint, picture_files
 from cifar_tune.errors import CheckpointError, DatasetError, ExportError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: on_checkpoint(options, lambda folder: run(options, folder)))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import STDIN, add_checkpoint, add_data, count, on_checkpoint, picture_files, written
 from cifar_tune.buckets.folders import named
-from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
+from cifar_tune.exits import DONE, WRONG_INPUT, exit_status, parsed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: on_checkpoint(options, lambda folder: inspect(options, folder)))
 
 
@@ -84,8 +84,7 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     """
     files, refused = picture_files(options.pictures)
 
-    from rich.console import Console
-
+    from cifar_tune.console import EndingConsole
     from cifar_tune.inspection.inspection import default_convolutions
     from cifar_tune.inspection.layers import find_layer
     from cifar_tune.inspection.page import write_page
@@ -94,7 +93,7 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     from cifar_tune.inspection.trained import read_trained
     from cifar_tune.training.storage import trial_folder
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = EndingConsole(soft_wrap=True, highlight=False)
     trained = read_trained(folder)
     network = NetworkPredictor(trained, options.device)
     if options.layers:

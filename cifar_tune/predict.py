@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cifar_tune.arguments import STDIN, add_checkpoint, count, on_checkpoint, picture_files
 from cifar_tune.errors import DatasetError
-from cifar_tune.exits import DONE, WRONG_INPUT, exit_status
+from cifar_tune.exits import DONE, WRONG_INPUT, exit_status, parsed
 
 if TYPE_CHECKING:
     from cifar_tune.inspection import ClassProbability
@@ -49,7 +49,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: on_checkpoint(options, lambda folder: predict(options, folder, sys.stdout)))
 
 
@@ -74,8 +74,9 @@ def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
 
 
 def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from cifar_tune.console import EndingConsole
 
     table = Table(box=None, header_style="dim")
     table.add_column("picture", overflow="fold")
@@ -84,7 +85,7 @@ def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> 
     for file, classes in found.items():
         for place, one in enumerate(classes):
             table.add_row("" if place else str(file), one.name, f"{one.probability:.1%}")
-    Console(file=output).print(table)
+    EndingConsole(file=output).print(table)
 
 
 def _csv(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_results, count, results_place, written
-from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status
+from cifar_tune.exits import DONE, NO_USABLE_RESULT, exit_status, parsed
 from cifar_tune.places import at_hand
 
 if TYPE_CHECKING:
@@ -58,20 +58,19 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: run(options))
 
 
 def run(options: argparse.Namespace) -> int:
     """Reports what the arguments ask for; returns the exit status. Raises what `report` raises."""
-    from rich.console import Console
-
     from cifar_tune.analysis.reports.overview import Choice
+    from cifar_tune.console import EndingConsole
 
     choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
     beside = nullcontext() if options.compare is None else at_hand(options.compare)
     with at_hand(options.results) as folder, beside as other:
-        return report(folder, Console(), choice, options.why, other)
+        return report(folder, EndingConsole(), choice, options.why, other)
 
 
 def report(

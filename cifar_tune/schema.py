@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Strict(BaseModel):
@@ -37,10 +37,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(ge=0, lt=1)]
 """A share in [0, 1)."""
 
-Positive = Annotated[float, Field(gt=0)]
+LARGEST = 3.4e38
+"""Numbers that networks are computed in, float32, end there."""
+
+
+def _representable(value: float) -> float:
+    if value > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g}, where float32 ends, got {value:g}")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(_representable)]
 """A number greater than 0."""
 
-NonNegative = Annotated[float, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0), AfterValidator(_representable)]
 """A number of at least 0."""
 
 Count = Annotated[int, Field(ge=1)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_tune.arguments import count
 from cifar_tune.errors import ResultsError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 
 if TYPE_CHECKING:
     from cifar_tune.config.objective import Objective
@@ -62,7 +62,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: simulate(options))
 
 

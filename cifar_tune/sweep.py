@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_address, add_data, results_place
 from cifar_tune.errors import ConfigError
-from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven, folder_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = command_line()
-    options = parser.parse_args(words)
+    options = parsed(parser, words)
     if options.restart and not options.extend:
         parser.error("--restart goes with --extend and a higher trial.epochs")
     return exit_status(lambda: run(options, words), interrupted=SAVED)

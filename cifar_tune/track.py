@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cifar_tune.arguments import add_results
 from cifar_tune.buckets.folders import as_named, named
 from cifar_tune.errors import TrackingError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 from cifar_tune.places import at_hand
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = command_line().parse_args(arguments)
+    options = parsed(command_line(), arguments)
     return exit_status(lambda: run(options))
 
 

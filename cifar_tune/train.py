@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_data
 from cifar_tune.errors import CheckpointError, ConfigError
-from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status
+from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status, parsed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,7 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = command_line().parse_args(words)
+    options = parsed(command_line(), words)
     nothing = "interrupted before the first epoch began; nothing was written"
     return exit_status(lambda: run(options, words), interrupted=nothing)
 

@@ -98,7 +98,7 @@ class Node:
         if "pattern" in self.schema:
             word += f" of the form {self.schema['pattern']}"
         bounds = [
-            f"{text} {self.schema[key]:g}"
+            f"{text} {_number(self.schema[key])}"
             for key, text in (
                 ("minimum", "of at least"),
                 ("exclusiveMinimum", "above"),
@@ -166,3 +166,7 @@ def _plain(value: Any) -> str:
 
 def _or(words: Sequence[str]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else "".join(words)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

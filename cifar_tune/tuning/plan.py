@@ -185,6 +185,7 @@ def _cost(
     sweep: SweepConfig, root: Path, folder: Path, machine: Machine, placed: Placed, at_once: int
 ) -> Iterator[tuple[str, str]]:
     from cifar_tune.training.flops import count_parameters
+    from cifar_tune.training.loop import Diverged
     from cifar_tune.tuning.placing.probe import probe, relative_costs
 
     info = sweep.trial.dataset.info(root)
@@ -192,7 +193,11 @@ def _cost(
     if (fewest := LEAST_BYTES * count_parameters(placed.trial.model, info)) > have:
         yield "memory", f"{_fits(fewest, have, where)}: weights and gradients alone; no speed was measured"
         return
-    found = probe(placed.trial, info, device=placed.device, threads=placed.resources.threads)
+    try:
+        found = probe(placed.trial, info, device=placed.device, threads=placed.resources.threads)
+    except Diverged as error:
+        yield "time", f"not known: the baseline DIVERGES, on random images even: {error}"
+        return
     corners = relative_costs(sweep.corner_trials(), root)
     epochs = planned_epochs(sweep)
     trained, validated = split_sizes(info.train_images, info.classes, sweep.trial.dataset)

@@ -64,6 +64,36 @@ def test_a_reader_that_left_is_no_error() -> None:
     assert (process.returncode, said) == (141, b"")
 
 
+HELP = """
+import argparse, sys
+from cifar_tune.exits import parsed
+
+sys.stdin.read()
+parsed(argparse.ArgumentParser(), ["--help"])
+"""
+TABLE = """
+import sys
+from cifar_tune.console import EndingConsole
+from cifar_tune.exits import exit_status
+
+def show(): [EndingConsole().print(n) for n in range(3)]; print("not reached", file=sys.stderr)
+sys.stdin.read()
+sys.exit(exit_status(show))
+"""
+
+
+@pytest.mark.parametrize("code", [HELP, TABLE], ids=["help", "table"])
+def test_short_commands_end_without_a_word_where_nobody_reads(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, said = process.communicate()
+    assert (process.returncode, said) == (141, b"")
+
+
 def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     done = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, check=True)

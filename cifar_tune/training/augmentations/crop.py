@@ -32,6 +32,11 @@ class Crop(Augmentation):
                 f"augmentation crop: reflect padding of {self.padding} pixels needs images of at least "
                 f"{self.padding + 1} x {self.padding + 1} pixels; the data set's resolution is {info.resolution}"
             )
+        if self.padding > info.resolution:
+            raise DatasetError(
+                f"augmentation crop: with a padding of {self.padding} pixels a window may hold no pixel of the image; "
+                f"at most the data set's resolution, {info.resolution}, is allowed"
+            )
 
     def apply(self, batch: Batch, generator: Generator) -> Batch:
         tops, lefts = (integers(batch, 2 * self.padding + 1, generator) for _ in range(2))

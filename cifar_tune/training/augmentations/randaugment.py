@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cifar_tune.schema import Count
 from cifar_tune.training.augmentations.augmentation import Augmentation
 from cifar_tune.training.augmentations.draws import integers
 from cifar_tune.training.augmentations.magnitudes import magnitudes, on_device, standard_ranges
@@ -26,8 +25,8 @@ class RandAugment(Augmentation):
     """Applies operations drawn for every image, all at one magnitude. Source: Cubuk et al. 2020 (arXiv:1909.13719)."""
 
     name: Literal["randaugment"] = "randaugment"
-    operations: Count = 2
-    """How many in a row; the paper's N."""
+    operations: Annotated[int, Field(ge=1, le=100)] = 2
+    """How many in a row; the paper's N, 1 to 3 there."""
     magnitude: Annotated[int, Field(ge=0, lt=LEVELS)] = 9
     """The paper's M."""
     moves_pixels_only: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cifar_tune.schema import Count, OpenFraction
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.model import SMALLEST_MAP, Model
+from cifar_tune.training.models.model import SMALLEST_MAP, Channels, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ class MiniNet(Model):
     variant: Literal["live", "published"] = "live"
     activation: Activation = "mish"
     squeeze_factor: Count = 8
-    width: Count = 32
+    width: Channels = 32
     """Channels of the stem; the stages have 2, 4 and 8 times as many."""
     dropout: OpenFraction = 0.25
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.schema import Strict
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 SMALLEST_MAP = 5
 """Least height and width before the three strided stages of every network here: 5, 3, 2, 1, so that each halves it."""
+
+Channels = Annotated[int, Field(ge=1, le=2**20)]
+"""Of the first stage. Beyond a million the sizes of tensors could no longer be counted in 64 bits."""
 
 
 class Model(Strict):

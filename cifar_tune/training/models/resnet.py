@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cifar_tune.schema import Count, OpenFraction, Strict
+from cifar_tune.schema import OpenFraction, Strict
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.model import SMALLEST_MAP, Model
+from cifar_tune.training.models.model import SMALLEST_MAP, Channels, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +36,7 @@ class ResNet(Model):
     blocks: ClassVar[tuple[int, int, int, int]]
     """Blocks in each stage."""
 
-    width: Count = 64
+    width: Channels = 64
     """Channels of the first stage; the others have 2, 4 and 8 times as many."""
     stem: Stem = Stem()
     dropout: OpenFraction = 0.0

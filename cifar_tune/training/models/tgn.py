@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cifar_tune.schema import Count, OpenFraction
+from cifar_tune.schema import OpenFraction
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.model import SMALLEST_MAP, Model
+from cifar_tune.training.models.model import SMALLEST_MAP, Channels, Model
 from cifar_tune.training.models.resnet import Stem
 from cifar_tune.training.taxonomy import superclasses
 
@@ -22,7 +22,7 @@ class Tgn(Model):
 
     name: Literal["tgn"] = "tgn"
     may_differ = ("trunk.conv1.", "trunk.fc.", "gate.", "experts.")
-    width: Count = 64
+    width: Channels = 64
     """Channels of the first stage; features and the experts' hidden layers have 8 times as many, the gate's 4 times."""
     stem: Stem = Stem()
     dropout: OpenFraction = 0.1

@@ -81,6 +81,11 @@ def test_a_trial_that_says_its_own_seed_keeps_it(write: Write) -> None:
             "sweep.yaml:22:5: trial.optimizer.wd: unknown key `wd`; did you mean `weight_decay`? allowed: ",
         ),
         ("    lr: 0.1", "    lr: .inf", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got inf"),
+        (
+            "    lr: 0.1",
+            "    lr: 1e39",
+            "sweep.yaml:21:9: trial.optimizer.lr: must be at most 3.4e+38, where float32 ends, got 1e+39",
+        ),
         ("    lr: 0.1", "    lr: [0.1]", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got a list"),
         ("    lr: 0.1", "    lr: true", "sweep.yaml:21:9: trial.optimizer.lr: must be a number above 0, got true"),
         ("  epochs: 30", "  epochs: 3.5", "trial.epochs: must be a whole number of at least 1, got 3.5"),

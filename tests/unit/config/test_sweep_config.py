@@ -111,7 +111,9 @@ def test_a_sweep_needs_validation_images_and_a_trial_does_not(changes: dict[str,
 
 
 def test_a_sweep_built_in_python_is_checked_like_a_file() -> None:
-    with pytest.raises(ValidationError, match=r"search\.model\.width: must be a whole number of at least 1, got 0"):
+    with pytest.raises(
+        ValidationError, match=r"search\.model\.width: must be a whole number of at least 1 and at most 1048576, got 0"
+    ):
         sweep(search={"model.width": {"int": [0, 8]}})
 
 

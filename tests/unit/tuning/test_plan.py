@@ -34,6 +34,12 @@ def sweep_with(tmp_path: Path, *overrides: str) -> SweepConfig:
     return load_sweep(path, overrides)
 
 
+def test_of_a_baseline_that_diverges_at_once_the_plan_says_so(tmp_path: Path) -> None:
+    sweep = sweep_with(tmp_path, "trial.optimizer={name: adam, lr: 1e9}", "search={}")
+    told = plan(sweep, root=tmp_path, folder=tmp_path / "results", machine=LAPTOP)
+    assert "time        not known: the baseline DIVERGES, on random images even: training loss is not finite" in told
+
+
 def test_rungs_grow_by_the_reduction_factor_and_end_before_the_last_epoch(tmp_path: Path) -> None:
     assert stopping_epochs(sweep_with(tmp_path)) == (3, 9, 27)
     assert stopping_epochs(sweep_with(tmp_path, "trial.epochs=27")) == (3, 9)

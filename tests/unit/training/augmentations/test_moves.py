@@ -60,6 +60,14 @@ def test_reflection_wider_than_the_image_is_refused():
         Crop(padding=8, mode="reflect").check(info)
 
 
+def test_a_padding_wider_than_the_image_is_refused():
+    info = DatasetInfo(("a", "b"), 1, 8, (0.5,), (0.5,), 100)
+    with pytest.raises(
+        DatasetError, match=r"padding of 9 pixels a window may hold no pixel .* resolution, 8, is allowed"
+    ):
+        Crop(padding=9).check(info)
+
+
 def test_a_cutout_larger_than_the_image_is_refused():
     info = DatasetInfo(("a", "b"), 1, 8, (0.5,), (0.5,), 100)
     Cutout(size=8).check(info)
