@@ -19,7 +19,7 @@ class StopRules(Strict):
     hours: Positive | None = None
     """Wall time of all drivers together, also after `--resume`."""
     gpu_hours: Positive | None = None
-    """Hours of all drivers together, times the GPUs that trials had."""
+    """Hours of all drivers together, times the GPUs that trials had; never met where they have none."""
     target: float | None = None
     """Value of the objective that some trial has reached after some epoch."""
     no_improvement_trials: Count | None = None

@@ -199,21 +199,26 @@ def test_ctrl_c_at_a_terminal_saves_and_resume_finishes_as_if_nothing_had_happen
     assert_every_curve_is_that_of_an_undisturbed_trial(file, "trial.epochs=30", "trials_per_study=1")
 
 
-def test_a_killed_driver_takes_its_workers_along_and_resume_loses_and_doubles_nothing(file: Path) -> None:
-    overrides = ("--set", "trial.epochs=20")
+def kill_driver(file: Path, *arguments: str, after: int) -> None:
+    """Runs the sweep until its ledger has so many epochs, and kills the driver; returns when its workers are gone."""
     process = subprocess.Popen(
-        command(file, *overrides),
+        command(file, *arguments),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=REPOSITORY,
         env=ENVIRONMENT,
         start_new_session=True,
     )
-    wait_for(lambda: epochs_so_far(file) >= 45, "no epochs come")
+    wait_for(lambda: epochs_so_far(file) >= after, "no epochs come")
     below = [one for one in all_below(process) if one.name() not in AGENTS]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     wait_for(lambda: not alive(below), "processes are left")
+
+
+def test_a_killed_driver_takes_its_workers_along_and_resume_loses_and_doubles_nothing(file: Path) -> None:
+    overrides = ("--set", "trial.epochs=20")
+    kill_driver(file, *overrides, after=45)
     known = epochs_so_far(file)
 
     done = run(file, *overrides, "--resume")
@@ -253,6 +258,30 @@ def test_completed_trials_train_on_from_their_checkpoints_when_epochs_are_added(
     pd.testing.assert_frame_equal(epochs.merge(before[["trial_id", "epoch"]])[before.columns], before)
     schedule, once = "trial.schedule={name: constant}", "trials_per_study=1"
     assert_every_curve_is_that_of_an_undisturbed_trial(file, schedule, once, "trial.epochs=5")
+
+
+@pytest.mark.slow
+def test_an_extended_sweep_outlives_its_driver_and_a_flipped_bit_in_its_checkpoints(file: Path) -> None:
+    constant = ("--set", "trial.schedule={name: constant}", "--set", "trials_per_study=1")
+    assert run(file, *constant).returncode == 0
+    longer = (*constant, "--set", "trial.epochs=20")
+    kill_driver(file, *longer, "--extend", after=2 * 3 + 6)
+    _, before = tables(file)
+    flipped = sorted(file.parent.glob("results/checkpoints/*/last/model.safetensors"))
+    for weights in flipped:
+        content = bytearray(weights.read_bytes())
+        content[len(content) // 2] ^= 1
+        weights.write_bytes(content)
+
+    done = run(file, *longer, "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    trials, epochs = tables(file)
+    assert trials.status.tolist() == ["completed"] * 2
+    assert epochs.groupby("trial_id").epoch.apply(list).tolist() == [list(range(1, 21))] * 2
+    pd.testing.assert_frame_equal(epochs.merge(before[["trial_id", "epoch"]])[before.columns], before)
+    told = [f"{one.parent.relative_to(file.parent / 'results')}.corrupt: was corrupt;" for one in flipped]
+    assert all(line in done.stdout for line in told)
+    assert_every_curve_is_that_of_an_undisturbed_trial(file, *(word for word in longer if word != "--set"))
 
 
 @pytest.mark.slow

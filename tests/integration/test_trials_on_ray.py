@@ -105,6 +105,13 @@ def test_trials_that_raise_or_diverge_become_rows_and_the_others_go_on(
     assert done.train_seconds <= done.wall_seconds
 
 
+def test_a_target_ends_the_sweep_when_a_trial_has_reached_it(run: Callable[..., Tables]) -> None:
+    trials, epochs = run("trials_per_study=4", "stop={target: 0.1, gpu_hours: 1.0e-9}")
+    assert list(trials.status) == ["completed"]
+    assert trials.epochs_trained.tolist() == [3]
+    assert epochs.validation_accuracy.max() >= 0.1
+
+
 def test_a_trial_whose_worker_is_killed_goes_on_in_another(
     run: Callable[..., Tables],
 ) -> None:

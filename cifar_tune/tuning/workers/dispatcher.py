@@ -234,9 +234,10 @@ class Dispatcher:
         attempt = self._leave(key, status)
         trial_id = attempt.proposal.trial_id
         self._search.end(trial_id, status, reason, error)
+        now, began = datetime.now(UTC), self._store.trial(trial_id)["started_at"]
         self._store.update_trial(
             trial_id,
-            ended_at=datetime.now(UTC),
+            ended_at=now if began is None else max(now, began),  # the clock may have been put back
             wall_seconds=attempt.seconds_in_all(),
             gpu_seconds=attempt.gpu_seconds,
         )

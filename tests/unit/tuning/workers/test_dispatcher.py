@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.config.schedulers import AshaPromotion, Hyperband
 from cifar_tune.config.sweep_config import Resources, SweepConfig
 from cifar_tune.errors import ClusterError
-from cifar_tune.results.placements import read_placements
+from cifar_tune.results.placements import LEFT, PLACED, read_placements
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
@@ -76,6 +77,21 @@ def assigned(dispatcher: Dispatcher, key: str) -> Assignment:
     assert isinstance(assignment, Assignment)
     dispatcher.started(key)
     return assignment
+
+
+def test_no_trial_ends_before_it_began_though_the_clock_was_put_back(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    store.update_trial(trial_id, started_at=ahead)
+    dispatcher.receive("a", Ending("diverged", reason="training loss is not finite"))
+    row = store.trial(trial_id)
+    assert row["ended_at"] == row["started_at"] == ahead
+    assert 0 <= row["wall_seconds"] < 60
+    store.note(PLACED, trial_id="t9999", attempt=1, at=1000.0)
+    store.note(LEFT, trial_id="t9999", at=900.0, reason="completed")
+    stays = read_placements(store.folder).set_index("trial_id")
+    assert stays.ended_at["t9999"] == stays.began_at["t9999"]
 
 
 def test_no_more_trials_are_out_than_fit(sweep: SweepConfig, store: ResultsStore) -> None:
