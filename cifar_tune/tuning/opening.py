@@ -108,7 +108,7 @@ def check_results(folder: Path, mode: Mode) -> None:
 def as_begun(folder: Path, sweep: SweepConfig, mode: Mode) -> SweepConfig:
     """Returns the sweep that a folder is continued with: its grace period is the recorded one where none is written."""
     if mode in ("resume", "extend") and (before := _recorded(folder)) is not None:
-        return with_recorded_grace(sweep, before)
+        return with_recorded_grace(sweep, before, extended=mode == "extend")
     return sweep
 
 

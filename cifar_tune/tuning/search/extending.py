@@ -7,7 +7,7 @@ from typing import Any
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.config.samplers import CmaEs
-from cifar_tune.config.schedulers import Asha, Hyperband, Pbt, default_grace
+from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, Pbt, default_grace, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 from cifar_tune.results.store import ResultsStore
@@ -30,7 +30,7 @@ def may_change(path: str, before: SweepConfig, after: SweepConfig, *, restart: b
     if path == "trial.epochs":
         return after.trial.epochs > before.trial.epochs and (restart or not _bound(after))
     if path == "scheduler.grace_epochs":
-        return restart
+        return restart or _without_rungs(before)
     return path.startswith("search.") and path.endswith(RANGES) and not isinstance(after.sampler, CmaEs)
 
 
@@ -57,18 +57,29 @@ def reason_against(path: str, before: SweepConfig, after: SweepConfig, *, restar
     return ""
 
 
-def with_recorded_grace(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
+def with_recorded_grace(sweep: SweepConfig, before: SweepConfig, *, extended: bool) -> SweepConfig:
     """Returns the sweep with the grace period that it was begun with, where it has the one that is filled in.
 
-    So it is where it is not written: more epochs or trials then move no rung.
+    So it is where it is not written: more epochs or trials then move no rung. Where there was none, as with the few
+    trials of a first try, none is moved, and an extended sweep has those of the larger one from now on.
     """
     asked = dict(sweep.scheduler)
     now, then = asked.get("grace_epochs"), dict(before.scheduler).get("grace_epochs")
     filled_in = default_grace(asked, sweep.trial.epochs, sweep.trials_per_study)
     if then is None or now in (None, then) or now != filled_in:
         return sweep
+    if extended and _without_rungs(before):
+        return sweep
     scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
     return sweep.model_copy(update={"scheduler": scheduler})
+
+
+def _without_rungs(sweep: SweepConfig) -> bool:
+    """Returns whether no trial was compared with another at a rung, since the first one is at the last epoch."""
+    scheduler = sweep.scheduler
+    if not isinstance(scheduler, Asha | AshaPromotion):
+        return False
+    return not rungs(scheduler.grace_epochs, scheduler.reduction_factor, sweep.trial.epochs)
 
 
 def _bound(sweep: SweepConfig) -> list[str]:

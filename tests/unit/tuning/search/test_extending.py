@@ -168,6 +168,31 @@ def test_more_trials_move_no_rung_of_a_sweep_that_promotes(folder: Path) -> None
     assert dict(as_begun(folder, asked, "extend").scheduler)["grace_epochs"] == 9
 
 
+def test_a_sweep_too_small_for_a_rung_has_those_of_the_larger_one_when_it_is_extended(folder: Path) -> None:
+    """Two trials of 9 epochs leave no room for a rung; 18 have one at epoch 1 and one at 3."""
+    (folder.parent / "longer.yaml").write_text(FILE.replace("grace_epochs: 1, ", "").replace("asha", "asha_promotion"))
+    first, more = (sweep_of(folder, "trial.epochs=9", f"trials_per_study={count}") for count in (2, 18))
+    found = []
+    for results, disturbed in ((folder, False), (folder.with_name("disturbed"), True)):
+        with open_as(results, first, "new") as store:
+            finish(store, first)
+            assert {row["rung"] for row in store.epochs("t0001")} == {None}
+        larger = as_begun(results, more, "extend")
+        assert (dict(first.scheduler)["grace_epochs"], dict(larger.scheduler)["grace_epochs"]) == (9, 1)
+        with open_as(results, larger, "extend") as store:
+            search = Search(larger, store)
+            while disturbed and len(statuses(store).get("stopped", ())) < 6 and (proposal := search.propose()):
+                train(search, proposal)
+        with open_as(results, again := as_begun(results, more, "resume"), "resume") as store:
+            assert again == larger
+            finish(store, again)
+            found.append({trial_id: store.epochs(trial_id) for trial_id in store.trial_ids()})
+            assert len(statuses(store)["stopped"]) > 8
+    assert found[0] == found[1]
+    decided = {row["rung"]: row["rung_size"] for rows in found[0].values() for row in rows}
+    assert (decided[1], sorted(decided, key=lambda rung: rung or 0)) == (16, [None, 1, 3])
+
+
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
 def test_more_epochs_are_refused_where_the_schedule_follows_from_their_number(folder: Path, schedule: str) -> None:
     sweep = sweep_of(folder, f"trial.schedule={{name: {schedule}}}")
