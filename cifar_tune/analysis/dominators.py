@@ -34,7 +34,7 @@ def dominators_at(
     before = better & (there["rung_size"] < rung["rung_size"]).fillna(False).to_numpy(bool)
     if 1 + max(fronts(points[before]), default=0) != front:
         return
-    yield f"Its {_with_names(values[own].iloc[0])}."
+    yield f"Its values: {_with_names(values[own].iloc[0])}."
     count, later = int(before.sum()), int((better & ~before).sum())
     names = there["trial_id"].astype(str)[before]
     best = first(points[before], MOST_NAMED)
@@ -72,8 +72,8 @@ def values_at_rung(
 
 def _with_names(values: pd.Series) -> str:
     named = ((str(name), value) for name, value in values.items())
-    words = (f"{name.removesuffix('_bytes').replace('_', ' ')} was {value_words(name, value)}" for name, value in named)
-    return ", its ".join(words)
+    words = (f"{name.removesuffix('_bytes').replace('_', ' ')} {value_words(name, value)}" for name, value in named)
+    return ", ".join(words)
 
 
 def _values(values: pd.Series) -> str:

@@ -51,7 +51,7 @@ def test_the_trials_that_dominate_a_stopped_one_are_named_best_first_and_the_oth
     """Of those before the fifth, all four dominate it; without them the first would be on a front of its own."""
     assert told(make_sweep("s", halving(LADDER)), "t5")[1:] == [
         "It was on front 3 of the objectives there; the first fronts go on.",
-        "Its validation accuracy was 40.00 %, its num parameters was 5,000.",
+        "Its values: validation accuracy 40.00 %, num parameters 5,000.",
         "4 trials there, better in something and worse in nothing, dominated it: "
         "t3 (70.00 %, 4,000), t4 (55.00 %, 1,000), t2 (60.00 %, 3,000) and 1 more.",
         "2 trials that came to this rung later would have dominated it.",
@@ -61,7 +61,7 @@ def test_the_trials_that_dominate_a_stopped_one_are_named_best_first_and_the_oth
 def test_on_the_first_front_none_dominates_and_the_less_crowded_go_on(make_sweep: MakeSweep) -> None:
     assert told(make_sweep("s", halving(LADDER[:6])), "t6")[1:] == [
         "It was on front 1 of the objectives there; of one front the less crowded trials go on.",
-        "Its validation accuracy was 65.00 %, its num parameters was 3,500.",
+        "Its values: validation accuracy 65.00 %, num parameters 3,500.",
     ]
 
 
@@ -89,9 +89,9 @@ def test_every_stopped_trial_is_told_as_many_as_dominate_it_of_those_before(make
 @pytest.mark.parametrize(
     ("objective", "values"),
     [
-        ("train_seconds", "train seconds was 25"),
-        ("latency_seconds", "latency seconds was 0.001"),
-        ("peak_memory_bytes", "peak memory was 5 GB"),
+        ("train_seconds", "train seconds 25"),
+        ("latency_seconds", "latency seconds 0.001"),
+        ("peak_memory_bytes", "peak memory 5 GB"),
     ],
 )
 def test_what_a_trial_has_cost_is_told_as_it_stood_at_the_rung(
@@ -100,7 +100,7 @@ def test_what_a_trial_has_cost_is_told_as_it_stood_at_the_rung(
     points = [(0.9, 1000), (0.8, 2000), (0.7, 3000), (0.6, 4000), (0.5, 5000)]
     sentences = told(make_sweep("s", halving(points)), "t5", ("validation_accuracy", objective))
     assert sentences[1] == "It was on front 5 of the objectives there; the first fronts go on."
-    assert sentences[2] == f"Its validation accuracy was 50.00 %, its {values}."
+    assert sentences[2] == f"Its values: validation accuracy 50.00 %, {values}."
     assert sentences[3].startswith("4 trials there, better in something and worse in nothing, dominated it: t1 (90")
 
 
