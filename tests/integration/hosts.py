@@ -114,6 +114,15 @@ class Host:
         for process in killed:
             process.kill()
 
+    def kill_titled(self, title: str) -> bool:
+        """Ends the processes of the host that call themselves so; whether there was one."""
+        here = pid_namespace(self._first)
+        found = [one for one in psutil.process_iter(["cmdline"]) if title in " ".join(one.info["cmdline"] or ())]
+        killed = [process for process in found if pid_namespace(process.pid) == here]
+        for process in killed:
+            process.kill()
+        return bool(killed)
+
     def hide(self, folder: Path) -> None:
         """Gives the host an empty folder of its own in place of this one."""
         self.run("mount", "-t", "tmpfs", "none", str(folder), seconds=30)

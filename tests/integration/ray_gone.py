@@ -1,4 +1,4 @@
-"""Sweeps whose Ray dies; notes how each ended.
+"""Sweeps whose Ray dies, or whose workers die; notes how each ended.
 
 python -m tests.integration.ray_gone FOLDER, within namespaces
 """
@@ -6,6 +6,7 @@ python -m tests.integration.ray_gone FOLDER, within namespaces
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,11 +16,15 @@ from pathlib import Path
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from tests.integration.hosts import RAY_PORT, Host, Hosts
 
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 200.0
 
 GCS, RAYLET = "gcs_server", "raylet"
 
 LONG = ("--set", "trials_per_study=2000")
+
+DIED = "its worker died; it waits for another"
+EPOCHS = 60
+WATCHFUL = {"RAY_memory_monitor_refresh_ms": "100"}
 
 SWEEP = """
 name: small
@@ -50,10 +55,15 @@ class Scene:
                 host.command(*command, folder=self.folder), env=host.environment(), stdout=file, stderr=file
             )
 
-    def begun(self, name: str) -> bool:
-        """Whether its trials have finished some epochs."""
+    def begun(self, name: str, epochs: int = 3) -> bool:
+        """Whether its trials have finished so many epochs."""
         ledger = self.folder / "results" / name / LEDGER_NAME
-        return ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= 3
+        return ledger.is_file() and sum(1 for _ in events(ledger, kind="epoch")) >= epochs
+
+    def deaths(self, name: str) -> int:
+        """How often the ledger says that a worker died."""
+        ledger = self.folder / "results" / name / LEDGER_NAME
+        return ledger.read_text().count(f'"reason":"{DIED}"') if ledger.is_file() else 0
 
     def told(self, name: str) -> str:
         return (self.folder / f"{name}.txt").read_text()
@@ -84,6 +94,24 @@ def dies(scene: Scene, host: Host, name: str, services: Sequence[str], *words: s
     scene.note(name, resumed, " resumed")
 
 
+def workers_die(scene: Scene, host: Host, address: str) -> None:
+    """Two trials, one after the other: the worker of the first is killed while it starts, that of the second where the
+    memory of its node is full."""
+    memory = scene.folder / "meminfo"
+    there = Path("/proc/meminfo").read_text()
+    memory.write_text(there)
+    host.run("mount", "--bind", str(memory), "/proc/meminfo", seconds=PATIENCE_SECONDS)
+    words = ("--address", address, "--set", "trials_per_study=2", "--set", f"trial.epochs={EPOCHS}")
+    sweep = scene.started(host, "workers", *words)
+    wait_until(lambda: host.kill_titled("ray::TrialRunner.__init__"))
+    wait_until(lambda: scene.begun("workers", EPOCHS + 3))
+    before = scene.deaths("workers")
+    memory.write_text(re.sub(r"(MemAvailable|MemFree|Cached|SReclaimable): +\d+", r"\1: 1000", there))
+    wait_until(lambda: scene.deaths("workers") > before)
+    memory.write_text(there)
+    scene.note("workers", sweep)
+
+
 def main(folder: Path) -> None:
     with Hosts(folder / "programs") as hosts:
         scene = Scene(folder)
@@ -91,9 +119,11 @@ def main(folder: Path) -> None:
             alone = hosts.add("alone")
             dies(scene, alone, "own", (GCS, RAYLET))
             head = hosts.add("head")
-            address = ("--address", f"{head.address}:{RAY_PORT}")
-            head.start_ray(1)
-            dies(scene, head, "both", (GCS, RAYLET), *address)
+            address = f"{head.address}:{RAY_PORT}"
+            head.start_ray(1, **WATCHFUL)
+            workers_die(scene, head, address)
+            for name, services in (("raylet", (RAYLET,)), ("gcs", (GCS,))):
+                dies(scene, head, name, services, "--address", address)
         finally:
             (folder / "ended.json").write_text(json.dumps(scene.ended))
 

@@ -1,4 +1,4 @@
-"""A sweep whose Ray has died says so and ends; it can be resumed."""
+"""A sweep whose Ray has died says so and ends, and can be resumed; one whose workers die goes on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.ray_gone import EPOCHS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-DIED = ("own", "both")
+DIED = ("own", "raylet", "gcs")
 
 
 @pytest.fixture(scope="module")
@@ -48,4 +49,18 @@ def test_it_is_resumed_on_another_ray_and_no_epoch_is_lost_or_doubled(
     trials, epochs = (pd.read_parquet(folder / "results" / name / f"{table}.parquet") for table in ("trials", "epochs"))
     assert set(trials.status) == {"completed"}
     assert len(epochs) == 6 * len(trials)
+    assert not epochs.duplicated(["trial_id", "epoch"]).any()
+
+
+def test_a_worker_that_is_killed_as_it_starts_or_for_want_of_memory_costs_no_trial(
+    folder: Path, ended: dict[str, dict[str, Any]]
+) -> None:
+    assert ended["workers"]["status"] == 0, ended["workers"]["told"]
+    assert "Traceback" not in ended["workers"]["told"]
+    trials, epochs = (
+        pd.read_parquet(folder / "results" / "workers" / f"{table}.parquet") for table in ("trials", "epochs")
+    )
+    assert list(trials.status) == ["completed", "completed"]
+    assert list(trials.epochs_trained) == [EPOCHS, EPOCHS]
+    assert trials.set_index("trial_id").attempts["t0002"] >= 2
     assert not epochs.duplicated(["trial_id", "epoch"]).any()

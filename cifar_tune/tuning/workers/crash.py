@@ -9,6 +9,11 @@ from typing import Any
 LAST_LINES = 30
 """Of a worker's standard error: enough for the stack that a segmentation fault prints."""
 
+NODE_FULL = re.compile(
+    r"running low on memory.*?\(IP: (?P<host>[^,)]+)[^)]*\) was (?P<used>[\d.]+ ?GB used / [\d.]+ ?GB limit)", re.DOTALL
+)
+"""What Ray says of workers that its memory monitor has ended."""
+
 
 def describe_crash(failures: str) -> str:
     """Returns what happened, where the worker's log is, and its end.
@@ -17,6 +22,11 @@ def describe_crash(failures: str) -> str:
     """
     last = failures.split("Failure # ")[-1].partition("\n")[2].strip()
     pid = re.search(r"\bpid[:=] *(\d+)", last)
+    if (full := NODE_FULL.search(last)) is not None:
+        return (
+            f"Ray ended its worker, because the memory of its node was full ({full['host']}: {full['used']}); with "
+            "more cores for each, `resources.cpus`, fewer trials run at once"
+        )
     if "Traceback" in last or pid is None:
         return last
     detail = re.search(r"Worker exit type: (\w+)(?: Worker exit detail: ([^.]*\.))?", last)

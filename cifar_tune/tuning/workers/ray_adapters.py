@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import exceptions, tune
+from ray.air.execution._internal import actor_manager
+from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -19,6 +21,23 @@ from cifar_tune.tuning.workers.crash import describe_crash
 from cifar_tune.tuning.workers.dispatcher import Dispatcher
 from cifar_tune.tuning.workers.messages import MESSAGE
 from cifar_tune.tuning.workers.trainable import TrialRunner
+
+DEATHS = (
+    exceptions.RayActorError,
+    exceptions.OutOfMemoryError,
+    exceptions.NodeDiedError,
+    exceptions.WorkerCrashedError,
+    exceptions.ActorUnschedulableError,
+    exceptions.ActorPlacementGroupRemoved,
+)
+"""What a call answers whose worker is gone. Of these Tune expects the first alone, and any other ends the sweep: the
+second, where Ray has ended a worker because the memory of its node was full."""
+
+
+def expect_deaths() -> None:
+    """Lets Tune take all deaths of workers as such."""
+    for module in (actor_manager, tune_controller):
+        vars(module)["RayActorError"] = DEATHS
 
 
 class Guard:
@@ -174,6 +193,7 @@ def fit(
     Raises:
         Exception: whatever our own code raised when Ray called it.
     """
+    expect_deaths()
     guard = Guard()
     stopper = SweepStopper(interruption, guard)
     tune.Tuner(

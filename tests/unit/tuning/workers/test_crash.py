@@ -22,6 +22,13 @@ Traceback (most recent call last):
 torch.AcceleratorError: CUDA error: an illegal memory access was encountered
 """
 
+NODE_FULL = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: 87ae95c1) was \
+7.20GB used / 23.59GB limit (0.305370)
+OOM kill reason: Memory usage 7712817152B exceeded threshold of 7597578752B (30.0% of 25325260800B). pid: 444
+Refer to the documentation on how to address the out of memory issue.
+"""
+
 
 def test_of_several_deaths_the_last_is_told() -> None:
     text = describe_crash(SEGFAULT)
@@ -32,3 +39,12 @@ def test_of_several_deaths_the_last_is_told() -> None:
 
 def test_a_worker_that_raised_tells_its_own_traceback() -> None:
     assert describe_crash(RAISED).endswith("CUDA error: an illegal memory access was encountered")
+
+
+def test_of_a_worker_that_ray_ended_for_want_of_memory_it_says_how_full_the_node_was() -> None:
+    text = describe_crash(NODE_FULL)
+    assert text.startswith(
+        "Ray ended its worker, because the memory of its node was full (192.0.2.2: 7.20GB used / 23.59GB"
+    )
+    assert "resources.cpus" in text
+    assert "documentation" not in text
