@@ -1,4 +1,4 @@
-"""Sweeps whose Ray dies, or whose workers die; notes how each ended.
+"""Sweeps whose Ray dies, whose workers die, or that have no place; notes how each ended.
 
 python -m tests.integration.ray_gone FOLDER, within namespaces
 """
@@ -6,7 +6,9 @@ python -m tests.integration.ray_gone FOLDER, within namespaces
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cifar_tune.results.ledger import LEDGER_NAME, events
-from tests.integration.hosts import RAY_PORT, Host, Hosts
+from tests.integration.hosts import RAY_PORT, Host, Hosts, child_of
 
 PATIENCE_SECONDS = 200.0
 
@@ -25,6 +27,16 @@ LONG = ("--set", "trials_per_study=2000")
 DIED = "its worker died; it waits for another"
 EPOCHS = 60
 WATCHFUL = {"RAY_memory_monitor_refresh_ms": "100"}
+
+HELD = """
+import time, ray
+ray.init("auto", log_to_driver=False)
+held = ray.remote(num_cpus=1)(type("Held", (), {})).remote()
+ray.get(held.__ray_ready__.remote())
+print("held", flush=True)
+time.sleep(9999)
+"""
+"""A program of somebody else's that takes a core."""
 
 SWEEP = """
 name: small
@@ -112,6 +124,23 @@ def workers_die(scene: Scene, host: Host, address: str) -> None:
     scene.note("workers", sweep)
 
 
+def waits(scene: Scene, hosts: Hosts) -> None:
+    """A sweep whose only core others hold, to its end; resumed, it goes on when a node joins, at last on both."""
+    head = hosts.add("held")
+    head.start_ray(1)
+    address = ("--address", f"{head.address}:{RAY_PORT}")
+    words = head.command(sys.executable, "-c", HELD)
+    with subprocess.Popen(words, env=head.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as others:
+        assert others.stdout is not None
+        assert others.stdout.readline() == b"held\n"
+        scene.note("waits", scene.started(head, "waits", *address, "--set", "resources.wait_hours=0.005"))
+        resumed = scene.started(head, "waits", *address, "--resume")
+        hosts.add("late").start_ray(1, address[1])
+        wait_until(lambda: scene.begun("waits"))
+        os.kill(child_of(others), signal.SIGKILL)
+    scene.note("waits", resumed, " resumed")
+
+
 def main(folder: Path) -> None:
     with Hosts(folder / "programs") as hosts:
         scene = Scene(folder)
@@ -122,6 +151,7 @@ def main(folder: Path) -> None:
             address = f"{head.address}:{RAY_PORT}"
             head.start_ray(1, **WATCHFUL)
             workers_die(scene, head, address)
+            waits(scene, hosts)
             for name, services in (("raylet", (RAYLET,)), ("gcs", (GCS,))):
                 dies(scene, head, name, services, "--address", address)
         finally:

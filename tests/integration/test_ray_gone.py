@@ -1,4 +1,4 @@
-"""A sweep whose Ray has died says so and ends, and can be resumed; one whose workers die goes on."""
+"""A sweep whose Ray has died says so and ends, and can be resumed; one without a place says what it waits for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.integration.hosts import in_namespaces, why_not_here
 from tests.integration.ray_gone import EPOCHS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1300)]
 
 DIED = ("own", "raylet", "gcs")
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (reason := why_not_here()) is not None:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("gone")
-    done = in_namespaces("tests.integration.ray_gone", str(folder), seconds=800)
+    done = in_namespaces("tests.integration.ray_gone", str(folder), seconds=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -64,3 +64,18 @@ def test_a_worker_that_is_killed_as_it_starts_or_for_want_of_memory_costs_no_tri
     assert list(trials.epochs_trained) == [EPOCHS, EPOCHS]
     assert trials.set_index("trial_id").attempts["t0002"] >= 2
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
+
+
+def test_a_sweep_without_a_place_ends_with_what_it_waited_for_and_resumed_takes_a_node_that_joins(
+    folder: Path, ended: dict[str, dict[str, Any]]
+) -> None:
+    assert ended["waits"]["status"] == 2
+    told = ended["waits"]["told"]
+    assert "resources.wait_hours: for 0.005 h no trial was at work; t0001 waits for a worker with 1 CPU core" in told
+    assert "on held; there is held: 1 CPU core" in told
+    assert "; free: 0 of 1 CPUs. Every epoch that was reported is saved, and --resume goes on from there" in told
+    assert "Traceback" not in told
+    assert ended["waits resumed"]["status"] == 0, ended["waits resumed"]["told"]
+    trials = pd.read_parquet(folder / "results" / "waits" / "trials.parquet")
+    assert set(trials.status) == {"completed"}
+    assert "late" in set(trials.node)

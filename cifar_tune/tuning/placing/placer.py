@@ -69,6 +69,8 @@ class Placer:
         self._policy = policy_of(asked, nodes(), trials)
         self._placed: dict[str, Placed] = {}
         self._smallest: dict[str, Slice] = {}
+        self._avoided: set[str] = set()
+        """Nodes on which a trial waited in vain: others hold them."""
         self._steady: set[str] = set()
         """Trials whose card nobody came to or left since they last told of an epoch."""
         self._settled: set[str] = set()
@@ -80,7 +82,10 @@ class Placer:
         Also keeps in mind what trials want, by which `open_to_more` judges.
         """
         requests = self._requests(waiting)
-        grants, _ = packed(self._rooms(), [(str(place), request.wants) for place, request in enumerate(requests)])
+        wants = [(str(place), request.wants) for place, request in enumerate(requests)]
+        rooms = self._rooms()
+        grants = packed([room for room in rooms if room.node_id not in self._avoided], wants)[0]
+        grants = grants or packed(rooms, wants)[0]
         if not grants:
             return None
         chosen = int(grants[0].trial)
@@ -121,6 +126,21 @@ class Placer:
         """Returns the trials whose node is gone."""
         there = {node.node_id for node in self._nodes()}
         return {key for key, placed in self._placed.items() if placed.node_id not in there}
+
+    def elsewhere(self, key: str, relief: Relief) -> bool:
+        """Whether another node that others do not hold has room for the trial now."""
+        placed = self._placed[key]
+        wants = self._requests([(placed.trial, relief)])[0].wants
+        rooms = [room for room in self._rooms() if room.node_id not in {placed.node_id, *self._avoided}]
+        return bool(packed(rooms, [(key, wants)])[0])
+
+    def avoid(self, key: str) -> None:
+        """Takes in that others hold the trial's node: it comes last until a trial begins there."""
+        self._avoided.add(self._placed[key].node_id)
+
+    def begun(self, key: str) -> None:
+        """Takes in that a worker has begun the trial at its place."""
+        self._avoided.discard(self._placed[key].node_id)
 
     def at_once(self, trial: TrialConfig) -> int:
         """Returns how many trials like this one fit at once while nothing else runs."""

@@ -32,6 +32,10 @@ the same code on the same data would raise again."""
 OUT_OF_MEMORY = "out_of_memory"
 """Kind of the store's notes about trials whose memory was not enough, and what was then tried."""
 
+BEGIN_SECONDS = 120.0
+"""Within which a worker begins the trial that was given a place, unless others hold that: on a busy machine it takes up
+to a minute."""
+
 LOST_BEFORE_GIVING_UP = 3
 """Trials whose workers failed; each has been tried several times then, at seconds a time."""
 
@@ -117,6 +121,7 @@ class Dispatcher:
             return
         trial_id = attempt.proposal.trial_id
         attempt.at_work = True
+        self._placer.begun(key)
         attempt.attempts += 1
         attempt.began = attempt.began or time.monotonic()
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
@@ -223,12 +228,19 @@ class Dispatcher:
         return f"{trial} waits for {self._placer.wanted(placed)}; there is {self._placer.there()}"
 
     def stranded(self) -> set[str]:
-        """Returns the trials whose node is gone."""
-        return self._placer.stranded()
+        """Returns the trials whose node is gone, or is held by others while another has room."""
+        now = time.monotonic()
+        late = {key for key, one in self.live.items() if not one.at_work and now - one.held >= BEGIN_SECONDS}
+        gone = self._placer.stranded()
+        return gone | {key for key in late - gone if self._placer.elsewhere(key, self.live[key].relief)}
 
     def withdraw(self, key: str) -> None:
         """Lets a trial that no worker has begun wait for another place."""
-        self._wait_again(key, "its node is gone; it waits for another")
+        if key in self._placer.stranded():
+            self._wait_again(key, "its node is gone; it waits for another")
+        else:
+            self._placer.avoid(key)
+            self._wait_again(key, "others hold its node; it waits for another")
 
     def _end(self, key: str, status: str, reason: str | None = None, error: str | None = None) -> None:
         attempt = self._leave(key, status)

@@ -26,7 +26,7 @@ from cifar_tune.tuning.placing.memory_record import MemoryRecord
 from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.dispatcher import Dispatcher
+from cifar_tune.tuning.workers.dispatcher import BEGIN_SECONDS, Dispatcher
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport
 
 SWEEP = """
@@ -391,6 +391,25 @@ def test_a_trial_that_waits_for_a_node_that_is_gone_goes_to_another(tmp_path: Pa
     dispatcher.withdraw("a")
     assert assigned(dispatcher, "b").trial_id == first.trial_id
     assert dispatcher.live["b"].attempts == 1
+
+
+def test_a_trial_whose_node_others_hold_goes_to_one_that_has_room(sweep: SweepConfig, store: ResultsStore) -> None:
+    there = [node("held", cores=1)]
+    placer = Placer(Resources(cpus=1), lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    first = dispatcher.assign("a")
+    assert isinstance(first, Assignment)
+    there.append(node("free", cores=1))
+    assert dispatcher.stranded() == set(), "its worker may be starting"
+    dispatcher.live["a"].held -= BEGIN_SECONDS
+    assert dispatcher.stranded() == {"a"}
+    dispatcher.withdraw("a")
+    assert assigned(dispatcher, "b").trial_id == first.trial_id
+    assert placer["b"].host == "free"
+    dispatcher.assign("c")
+    assert placer["c"].host == "held", "where there is no other"
+    dispatcher.live["c"].held -= BEGIN_SECONDS
+    assert dispatcher.stranded() == set(), "no other has room"
 
 
 def test_a_trial_is_at_work_from_when_a_worker_begins_it_until_it_leaves(
