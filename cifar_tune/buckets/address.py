@@ -85,6 +85,11 @@ class Address:
     def name(self) -> str:
         return self.key.rpartition("/")[2]
 
+    def with_name(self, name: str) -> Address:
+        """Returns the address beside this one that has this name."""
+        above, slash, _ = self.key.rpartition("/")
+        return replace(self, key=f"{above}{slash}{name}")
+
     @property
     def parent(self) -> Address:
         return replace(self, key=self.key.rpartition("/")[0])

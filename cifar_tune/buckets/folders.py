@@ -48,9 +48,14 @@ def place_of(folder: Path) -> Path | Address:
     return place
 
 
+def named_place(folder: Path) -> Path | Address:
+    """Returns a folder itself, or the address that it stands for: what a user knows it as."""
+    return folder if replica_of(folder) is None else place_of(folder)
+
+
 def named(folder: Path) -> str:
     """Returns how a user names a folder: by its address, if it stands for one."""
-    return str(folder if replica_of(folder) is None else place_of(folder))
+    return str(named_place(folder))
 
 
 def as_named(text: str) -> str:
@@ -81,6 +86,20 @@ def fetched(place: Path | Address) -> Iterator[Path]:
     with standing_for(place) as replica:
         replica.fetch()
         yield replica.folder
+
+
+def move(source: Path | Address, target: Path | Address) -> None:
+    """Renames a folder; or moves what is at an address beside it, with the folder that stands for either of the two.
+
+    Raises:
+        StorageError: as `Replica.move`.
+    """
+    match source, target:
+        case Path(), Path():
+            source.rename(target)
+        case Address(), Address():
+            standing = {replica.address: replica for replica in _replicas.values()}
+            (standing.get(source) or standing[target]).move(source, target)
 
 
 def fetch_checkpoints(trial: Path) -> None:

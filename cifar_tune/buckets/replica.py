@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from cifar_tune.buckets.address import Address, Stamp, read_if_there, side_by_side, write_whole
-from cifar_tune.errors import ResultsError
+from cifar_tune.errors import ResultsError, StorageError
 
 CHECKPOINTS = "checkpoints"
 """Folder of a results folder, at any depth, that the nodes write."""
@@ -36,6 +36,8 @@ PAUSE_SECONDS = 5.0
 """A note of ours at the address is believed to be ours still for so long."""
 BEAT_SECONDS, LEASE_SECONDS = 30.0, 120.0
 """How often a driver says at the address that it is there, and how long it is believed."""
+BETWEEN_BEATS = 200
+"""Requests of a second, 8 at once, take less time than a driver is believed for."""
 
 
 class Replica:
@@ -112,6 +114,39 @@ class Replica:
                 (self.address / added).write_bytes(content[whole:])
                 self._added.add(added)
                 self._ledgers[name] = whole, len(content)
+
+    def move(self, source: Address, target: Address) -> None:
+        """Copies what is at an address to one beside it, deletes it there, and renames the folder. One of them is ours.
+
+        Ledgers are copied last and deleted first: what has one is whole.
+
+        Raises:
+            StorageError: not all could be copied, and all is still there; or not all could be deleted.
+            ResultsError: another process has taken over here.
+        """
+        with self._lock:
+            target.remove()
+            names = [name for name in source.objects() if name != WRITER_NOTE]
+            ledgers = [name for name in names if GROWING in name]
+            others = [name for name in names if GROWING not in name]
+            try:
+                for part in (others, ledgers):
+                    self._beating(lambda name: (source / name).copy_to(target / name), part)
+            except StorageError as error:
+                raise StorageError(
+                    f"{error}\n{source} cannot be moved to {target} and is as it was; --results names another place"
+                ) from error
+            for part in (ledgers, others):
+                self._beating(lambda name: (source / name).unlink(), part)
+            replica_folder(source).rename(replica_folder(target))
+            self._index, self._ledgers, self._added, self._sent = {}, {}, set(), set()
+            self._write_index()
+
+    def _beating(self, action: Callable[[str], None], names: Sequence[str]) -> None:
+        """Does something for each name and keeps our notes fresh meanwhile."""
+        for start in range(0, len(names), BETWEEN_BEATS):
+            self._beat()
+            side_by_side(action, names[start : start + BETWEEN_BEATS])
 
     def lessee(self, name: str) -> bytes | None:
         """Returns the note at the address that says who writes there; None where it is older than is believed."""
@@ -218,10 +253,10 @@ class Replica:
         write_whole(self._index_path, json.dumps(self._index).encode())
 
 
-def replica_folder(address: Address) -> Path:
-    """Returns where this user's copies of what lies at an address are."""
+def replica_folder(address: Address, kind: str = "") -> Path:
+    """Returns where this user's copies of what lies at an address are. kind: of those that stand for nothing."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "cifar_tune", quote(str(address).replace("://", "/"), safe="/")).resolve()
+    return Path(cache, "cifar_tune", kind, quote(str(address).replace("://", "/"), safe="/")).resolve()
 
 
 def _with_added(objects: Mapping[str, Stamp]) -> dict[str, Stamp]:

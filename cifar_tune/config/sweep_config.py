@@ -111,7 +111,7 @@ class SweepConfig(Strict):
     share_studies: bool = False
     """Lets the proposals of each cell of the grid learn from the trials of all."""
     warm_start: ListOf[str] = ()
-    """Results folders of earlier sweeps whose comparable trials the sampler learns from."""
+    """Results folders or addresses of earlier sweeps whose comparable trials the sampler learns from."""
     resources: Resources = Resources()
 
     _header: str = PrivateAttr("")

@@ -26,7 +26,7 @@ def imported(trial: TrialConfig, info: DatasetInfo, source: Path) -> tuple[Train
         raise CheckpointError(
             f"{source} is a trial without weights: --set initial_weights=FILE names them, or name a checkpoint instead"
         )
-    matching = match_weights(Path(trial.initial_weights), trial.model, info)
+    matching = match_weights(trial.initial_weights, trial.model, info)
     lacking = [name for name in matching.fresh if not name.endswith(("positive_scale", "negative_scale"))]
     if lacking:
         raise CheckpointError(

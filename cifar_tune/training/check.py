@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from cifar_tune.errors import CheckpointError, ConfigError, DatasetError, Problem
+from cifar_tune.errors import CheckpointError, ConfigError, DatasetError, Problem, StorageError
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.split import split_sizes
 from cifar_tune.training.trial import TrialConfig
@@ -38,7 +37,7 @@ def check_trial(trial: TrialConfig, info: DatasetInfo, *, begun: bool = False) -
 def _problem(path: str, check: Callable[[], None]) -> Problem | None:
     try:
         check()
-    except (DatasetError, CheckpointError) as error:
+    except (DatasetError, CheckpointError, StorageError) as error:
         return Problem("", None, None, f"trial.{path}", str(error))
     return None
 
@@ -63,4 +62,4 @@ def _check_initial_weights(trial: TrialConfig, info: DatasetInfo) -> None:
     if trial.initial_weights is not None:
         from cifar_tune.training.initial_weights import match_weights
 
-        match_weights(Path(trial.initial_weights), trial.model, info)
+        match_weights(trial.initial_weights, trial.model, info)

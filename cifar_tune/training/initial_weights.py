@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from cifar_tune.buckets.copies import copy_here
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.flops import on_meta
@@ -43,11 +44,13 @@ Shape = tuple[int, ...]
 class Matching:
     """What of a file goes where. Names are the network's, of what is left out the file's.
 
+    source: the file, or its address.
     taken: by the name in the file. left_out: why. fresh: what the file does not give, initialised as without it.
     parameters, of_parameters: numbers taken, and all of the network's.
     """
 
     file: Path
+    source: str
     taken: Mapping[str, str]
     left_out: Mapping[str, str]
     fresh: tuple[str, ...]
@@ -56,7 +59,7 @@ class Matching:
 
     def __str__(self) -> str:
         lines = [
-            f"initial weights from {self.file}: {self.parameters:,} of {self.of_parameters:,} parameters, "
+            f"initial weights from {self.source}: {self.parameters:,} of {self.of_parameters:,} parameters, "
             f"{len(self.taken)} tensors"
         ]
         lines += [f"  left out: {name}, {why}" for name, why in self.left_out.items()]
@@ -64,15 +67,25 @@ class Matching:
         return "\n".join(lines)
 
 
-def match_weights(path: Path, model: Model, info: DatasetInfo) -> Matching:
+def match_weights(place: str | Path, model: Model, info: DatasetInfo) -> Matching:
     """Returns what a network would take from a file, or from the folder of a checkpoint or exported model.
 
     Stem and head may differ, since they depend on the images and the classes; nothing else may.
+    place: also an address of either.
 
     Raises:
         CheckpointError: the file is not there, holds more than tensors, or is of another network.
+        StorageError: the address cannot be read.
     """
-    file = _file(path)
+    here = copy_here(str(place))
+    try:
+        found = _match(_file(here), model, info)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(here), str(place))) from error
+    return replace(found, source=found.source.replace(str(here), str(place)))
+
+
+def _match(file: Path, model: Model, info: DatasetInfo) -> Matching:
     theirs = _shapes((file, file.stat().st_mtime_ns))
     network = on_meta(model, info)
     ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -92,7 +105,7 @@ def match_weights(path: Path, model: Model, info: DatasetInfo) -> Matching:
             f"only what depends on images and classes may differ ({', '.join(model.may_differ)})"
         )
     counts = sum(parameters.get(name, 0) for name in taken), sum(parameters.values())
-    return Matching(file, taken, left_out, tuple(fresh), *counts)
+    return Matching(file, str(file), taken, left_out, tuple(fresh), *counts)
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
@@ -56,7 +55,7 @@ def beginning(opened: OpenTrial) -> str:
     if state.epoch:
         lines.append(f"goes on after epoch {state.epoch}")
     elif trial.initial_weights is not None:
-        lines.append(str(match_weights(Path(trial.initial_weights), trial.model, data.info)))
+        lines.append(str(match_weights(trial.initial_weights, trial.model, data.info)))
     return "\n".join(lines)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -55,7 +54,7 @@ def initial_model(trial: TrialConfig, info: DatasetInfo) -> nn.Module:
     with global_draws(seed, torch.device("cpu")):
         model = trial.model.build(info)
     if trial.initial_weights is not None:
-        load_weights(model, match_weights(Path(trial.initial_weights), trial.model, info))
+        load_weights(model, match_weights(trial.initial_weights, trial.model, info))
     return model
 
 

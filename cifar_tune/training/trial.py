@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from cifar_tune.buckets.copies import absolute
 from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Strict
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.datasets import AnyDataset
@@ -78,7 +78,7 @@ class TrialConfig(Strict):
     augmentations: ListOf[AnyAugmentation] = ()
     initial_weights: str | None = None
     """A file of weights to begin from (safetensors, or a state dict of torch.save), or the folder of a checkpoint or
-    exported model; stem and head may differ, and are then as without it."""
+    exported model, or an s3:// or gs:// address of either; stem and head may differ, and are then as without it."""
     loss: AnyLoss = CrossEntropy()
     optimizer: AnyOptimizer
     schedule: AnySchedule = OneCycle()
@@ -112,7 +112,7 @@ class TrialConfig(Strict):
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
         """Trials of a sweep run in folders of their own."""
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else absolute(path)
 
     @model_validator(mode="before")
     @classmethod

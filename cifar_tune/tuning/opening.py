@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cifar_tune.buckets.address import Address
-from cifar_tune.buckets.folders import place_of
+from cifar_tune.buckets.folders import move, named, named_place, place_of
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
@@ -38,7 +38,7 @@ NEVER_COMPARED = ("resources", "stop")
 """Where a sweep runs does not change what it asks, nor does when it ends: it may be continued elsewhere, and longer."""
 
 
-def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsStore, Path | None]:
+def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsStore, Path | Address | None]:
     """Returns the folder's store, and where an older sweep was moved to.
 
     Raises:
@@ -72,6 +72,8 @@ def results_of(folder: Path, sweep: SweepConfig, mode: Mode, tell: Callable[[str
     Where a new sweep is refused before it has proposed a trial, nothing of it is left, and an older one is moved back.
     """
     empty = folder.is_dir() and not _holds_files(folder)
+    if mode == "fresh" and isinstance(place := named_place(folder), Address) and _holds_files(folder):
+        tell(f"{place}: moving what is there aside; in a bucket every object is copied, which may take minutes")
     store, aside = open_results(folder, sweep, mode)
     try:
         with store:
@@ -82,8 +84,8 @@ def results_of(folder: Path, sweep: SweepConfig, mode: Mode, tell: Callable[[str
         if mode in ("new", "fresh") and not store.trial_ids():
             shutil.rmtree(folder)
             if aside is not None:
-                aside.rename(folder)
-                tell(f"moved it back to {folder}: no trial of the new sweep was begun")
+                move(aside, named_place(folder))
+                tell(f"moved it back to {named(folder)}: no trial of the new sweep was begun")
             elif empty:
                 folder.mkdir()
         raise
@@ -123,20 +125,19 @@ def _create(folder: Path, sweep: SweepConfig) -> ResultsStore:
     return ResultsStore.create(folder, sweep_name=sweep.name)
 
 
-def _move_aside(folder: Path) -> Path | None:
-    """Renames the folder, so that `--fresh` loses nothing."""
+def _move_aside(folder: Path) -> Path | Address | None:
+    """Renames the folder, or moves what it stands for, so that `--fresh` loses nothing."""
     if not _holds_files(folder):
         return None
-    if isinstance(address := place_of(folder), Address):
-        raise ResultsError(
-            f"{address}: holds a sweep, and nothing in a bucket can be moved aside; name another address"
-        )
     lock = DriverLock(folder)
     lock.acquire()
-    aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}")
-    folder.rename(aside)
-    (aside / DRIVER_NAME).unlink(missing_ok=True)
-    lock.release()
+    place = named_place(folder)
+    aside = place.with_name(f"{place.name}.{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}")
+    try:
+        (folder / DRIVER_NAME).unlink()
+        move(place, aside)
+    finally:
+        lock.release()
     return aside
 
 

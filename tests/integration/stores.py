@@ -64,9 +64,14 @@ class S3(Server):
     def make(self, bucket: str) -> None:
         self.ask("PUT", f"/{bucket}")
 
-    def forbid(self, bucket: str, action: str) -> None:
-        """Lets nobody do this in the bucket."""
-        statement = {"Effect": "Deny", "Principal": "*", "Action": [action], "Resource": f"arn:aws:s3:::{bucket}/*"}
+    def forbid(self, bucket: str, action: str, keys: str = "*") -> None:
+        """Lets nobody do this in the bucket, to objects of these keys."""
+        statement = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": [action],
+            "Resource": f"arn:aws:s3:::{bucket}/{keys}",
+        }
         self.ask("PUT", f"/{bucket}?policy", {"Version": "2012-10-17", "Statement": [statement]})
 
     def know_nobody(self, *, after: float = 0) -> None:

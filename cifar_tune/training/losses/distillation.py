@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
+from cifar_tune.buckets.copies import absolute, copy_here
 from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.schema import Fraction, OpenFraction, Positive
 from cifar_tune.training.lazy import torch
@@ -30,7 +30,8 @@ class Distillation(Loss):
 
     name: Literal["distillation"] = "distillation"
     teacher: str
-    """Folder of a checkpoint, such as results/x/checkpoints/<trial_id>/best, trained on the same classes."""
+    """Folder of a checkpoint, such as results/x/checkpoints/<trial_id>/best, or the s3:// or gs:// address of one;
+    trained on the same classes."""
     temperature: Positive = 4.0
     teacher_share: Fraction = 0.9
     label_smoothing: OpenFraction = 0.0
@@ -40,10 +41,10 @@ class Distillation(Loss):
     @classmethod
     def _absolute(cls, folder: str) -> str:
         """Trials of a sweep run in folders of their own."""
-        return str(Path(folder).expanduser().absolute())
+        return absolute(folder)
 
     def check(self, info: DatasetInfo) -> None:
-        manifest = Path(self.teacher, "manifest.json")
+        manifest = copy_here(self.teacher) / "manifest.json"
         try:
             taught = json.loads(manifest.read_bytes())["dataset"]
         except FileNotFoundError:
@@ -51,7 +52,7 @@ class Distillation(Loss):
                 f"loss distillation: {self.teacher} is no checkpoint: it has no {manifest.name}"
             ) from None
         except (ValueError, TypeError, KeyError):
-            raise CheckpointError(f"loss distillation: {manifest} is corrupt") from None
+            raise CheckpointError(f"loss distillation: {self.teacher}/{manifest.name} is corrupt") from None
         for quality in ("class_names", "mean", "std"):
             theirs, ours = tuple(taught.get(quality, ())), getattr(info, quality)
             if theirs != ours:
@@ -64,7 +65,7 @@ class Distillation(Loss):
         from cifar_tune.training.checkpoint import read_checkpoint
 
         self.check(info)
-        checkpoint = read_checkpoint(Path(self.teacher))
+        checkpoint = read_checkpoint(copy_here(self.teacher))
         checkpoint.trial.model.check(info)
         teacher = checkpoint.model(torch.device(device)).requires_grad_(False)
 

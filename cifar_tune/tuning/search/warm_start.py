@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cifar_tune.buckets.address import Address, place
+from cifar_tune.buckets.folders import fetched, named_place
+from cifar_tune.buckets.replica import replica_folder
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.proposals import answers, draw
 from cifar_tune.config.rendering import flatten, render
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.errors import ConfigError, Problem, ResultsError
+from cifar_tune.errors import ConfigError, Problem, ResultsError, StorageError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, STOPPED
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.rows import Rows, replay
@@ -57,7 +60,7 @@ class Earlier:
 class Donor:
     """What one folder gives. left: how many trials are not taken, by reason. differing: values by path, here last."""
 
-    folder: Path
+    folder: Path | Address
     taken: tuple[Earlier, ...]
     left: Mapping[str, int]
     differing: Mapping[str, Sequence[str]]
@@ -82,15 +85,17 @@ def read_warm_start(sweep: SweepConfig, limits: Unlimited[TrialConfig], own: Pat
     donors, problems = [], []
     seen: set[Path] = set()
     for index, name in enumerate(sweep.warm_start):
-        folder = Path(name).expanduser()
         try:
+            earlier = place(name)
+            folder = replica_folder(earlier) if isinstance(earlier, Address) else earlier.expanduser()
             if folder.resolve() in seen:
-                raise ResultsError(f"{folder}: stands twice, and its trials count once; keep one")
+                raise ResultsError(f"{earlier}: stands twice, and its trials count once; keep one")
             seen.add(folder.resolve())
             if own is not None and folder.resolve() == own.resolve():
-                raise ResultsError(f"{folder}: is this sweep's own results folder; --extend adds trials to it")
-            donors.append(_donor(sweep, limits, folder))
-        except (ResultsError, ConfigError) as error:
+                raise ResultsError(f"{earlier}: is this sweep's own results folder; --extend adds trials to it")
+            with fetched(earlier if isinstance(earlier, Address) else folder) as here:
+                donors.append(_donor(sweep, limits, here))
+        except (ResultsError, StorageError, ConfigError) as error:
             problems.append(Problem("", None, None, f"warm_start.{index}", str(error)))
     if problems:
         raise ConfigError(problems)
@@ -135,7 +140,7 @@ def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> 
         reasons = "; ".join(f"{count} trials: {reason}" for reason, count in fitting.left.items())
         raise ResultsError(f"{folder}: none of its trials can be compared: {reasons or 'it has none'}")
     differing = {path: [*there, fitting.here[path]] for path, there in fitting.differing.items()}
-    return Donor(folder, tuple(fitting.taken), dict(fitting.left), differing)
+    return Donor(named_place(folder), tuple(fitting.taken), dict(fitting.left), differing)
 
 
 def _named(sweep: SweepConfig) -> str:
