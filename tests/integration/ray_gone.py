@@ -18,7 +18,7 @@ from pathlib import Path
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from tests.integration.hosts import RAY_PORT, Host, Hosts, child_of
 
-PATIENCE_SECONDS = 200.0
+PATIENCE_SECONDS = 400.0
 
 GCS, RAYLET = "gcs_server", "raylet"
 
