@@ -31,9 +31,9 @@ cluster: install
 quickstart: install
 	$(BIN)/python -m cifar_tune.sweep sweeps/quickstart.yaml
 
-# Each file in one process, so that its tests share their fixtures.
+# Halves of the tests side by side; who is done takes over from the other what is left.
 test: install
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
