@@ -36,6 +36,7 @@ def died() -> Iterator[tuple[str, list[int]]]:
             children.append(asked.req_id)
             told = words.InitResponse(ok=False, msg=f"Traceback (most recent call last):\n  File ...\n{DIED}\n")
             yield words.DataResponse(init=told, req_id=asked.req_id)
+            next(requests, None)  # an end of the stream could overtake what was told
 
     server = grpc.server(ThreadPoolExecutor())
     services.add_RayletDriverServicer_to_server(Driver(), server)
