@@ -195,7 +195,7 @@ class Address:
     @cached_property
     def _files(self) -> Any:
         try:
-            return _file_system(self.bucket, self.options)
+            return file_system(self.bucket, self.options)
         except (ValueError, OSError) as error:  # pyarrow's own are of these
             raise StorageError(f"{self}: {_reason(error)}") from error
 
@@ -282,10 +282,10 @@ def _reason(error: Exception) -> str:
 
 
 @lru_cache
-def _file_system(bucket: str, options: str) -> Any:
-    """`allow_delayed_open` makes a small object one request instead of three."""
+def file_system(bucket: str, options: str) -> Any:
+    """Returns pyarrow's view of a bucket, made once a process by what the environment says of the store then."""
     from pyarrow.fs import FileSystem
 
-    if bucket.startswith("s3:"):
+    if bucket.startswith("s3:"):  # with this a small object takes one request instead of three
         options = "&".join(filter(None, ("allow_delayed_open=true", options)))
     return FileSystem.from_uri(quote(bucket, safe=":/@.") + "/" + (f"?{options}" if options else ""))[0]

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tune.buckets.address import file_system
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -147,7 +149,9 @@ def running(kind: type[S3] | type[Google], cache: Path) -> Iterator[S3 | Google]
         patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", server.url)
+        file_system.cache_clear()
         try:
             yield server
         finally:
+            file_system.cache_clear()
             server.end()
