@@ -1,6 +1,6 @@
 """Hosts on this machine: each has its own network card, name, processes, Ray folder and `nvidia-smi`. Linux only.
 
-A script makes `Hosts` after it was started by `in_namespaces`, and needs no rights for it: it is root of a user
+A script makes `Hosts` after it was started by `played`, and needs no rights for it: it is root of a user
 namespace, whose end takes all hosts with it.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+import pytest
 
 from tests.integration.cluster_of_unlike_nodes import Cards, install_nvidia_smi
 
@@ -41,7 +42,7 @@ TOKEN = secrets.token_hex(32)
 PATIENCE_SECONDS = 180.0
 
 
-def why_not_here() -> str | None:
+def _why_not_here() -> str | None:
     """What keeps this machine from having hosts; None if nothing does."""
     try:
         trial = subprocess.run(
@@ -56,12 +57,19 @@ def why_not_here() -> str | None:
     return None if trial.returncode == 0 else f"needs namespaces, which are refused here: {trial.stderr.strip()}"
 
 
-def in_namespaces(module: str, *words: str, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Runs a module of the tests where it can make hosts."""
-    command = [*NAMESPACES, "--mount-proc", sys.executable, "-m", module, *words]
-    return subprocess.run(
+def played(scene: str, folder: Path, *, seconds: float) -> Path:
+    """Runs the module of a scene, `python -m SCENE FOLDER`, to its end where it can make hosts; returns the folder.
+
+    Skips the tests that need it where there can be none.
+    """
+    if (reason := _why_not_here()) is not None:
+        pytest.skip(reason)
+    command = [*NAMESPACES, "--mount-proc", sys.executable, "-m", scene, str(folder)]
+    done = subprocess.run(
         command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=seconds, check=False
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 
 from cifar_tune.sweep import command_line
 from tests.integration.deployments import DOCKER, documents
-from tests.integration.hosts import REPOSITORY, in_namespaces, why_not_here
+from tests.integration.hosts import REPOSITORY, played
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -99,12 +99,7 @@ def test_every_sweep_command_names_a_sweep_file_that_is_there(words: str) -> Non
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands of compose, KubeRay, the launcher and Slurm have run one after the other."""
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("deployments")
-    done = in_namespaces("tests.integration.deployments", str(folder), seconds=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return played("tests.integration.deployments", tmp_path_factory.mktemp("deployments"), seconds=900)
 
 
 @pytest.mark.parametrize("results", ["results/quickstart", "shared/results/cifar10_to_94", "results/slurm"])

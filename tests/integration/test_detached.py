@@ -10,20 +10,15 @@ import pandas as pd
 import pytest
 
 from tests.integration.detached import TRIALS
-from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.hosts import played
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
     pytest.importorskip("aiohttp", reason="needs Ray's dashboard: pip install 'cifar-tune[cluster]'")
-    folder = tmp_path_factory.mktemp("detached")
-    done = in_namespaces("tests.integration.detached", str(folder), seconds=800)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return played("tests.integration.detached", tmp_path_factory.mktemp("detached"), seconds=800)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.hosts import played
 from tests.integration.ray_gone import EPOCHS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1300)]
@@ -19,12 +19,7 @@ DIED = ("own", "raylet", "gcs")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("gone")
-    done = in_namespaces("tests.integration.ray_gone", str(folder), seconds=1200)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return played("tests.integration.ray_gone", tmp_path_factory.mktemp("gone"), seconds=1200)
 
 
 @pytest.fixture(scope="module")

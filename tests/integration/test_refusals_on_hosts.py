@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cifar_tune
-from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.hosts import played
 from tests.integration.refusals_on_hosts import OTHER_RAY, OTHER_VERSION
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -17,11 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """How each command ended."""
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("refusals")
-    done = in_namespaces("tests.integration.refusals_on_hosts", str(folder), seconds=600)
-    assert done.returncode == 0, done.stdout + done.stderr
+    folder = played("tests.integration.refusals_on_hosts", tmp_path_factory.mktemp("refusals"), seconds=600)
     return json.loads((folder / "ended.json").read_text())
 
 

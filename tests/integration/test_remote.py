@@ -9,20 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.hosts import played
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
     pytest.importorskip("grpc", reason="needs Ray's client: pip install 'cifar-tune[cluster]'")
-    folder = tmp_path_factory.mktemp("remote")
-    done = in_namespaces("tests.integration.remote", str(folder), seconds=800)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return played("tests.integration.remote", tmp_path_factory.mktemp("remote"), seconds=800)
 
 
 @pytest.fixture(scope="module")

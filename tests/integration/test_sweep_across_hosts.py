@@ -12,7 +12,7 @@ import pytest
 
 from cifar_tune.results.placements import read_placements
 from tests.integration.cluster_of_unlike_nodes import MEBIBYTES
-from tests.integration.hosts import in_namespaces, why_not_here
+from tests.integration.hosts import played
 from tests.integration.sweep_across_hosts import CARDS, H100, RTX4060
 from tests.integration.sweep_on_cards import EPOCHS, NOTES, TRIALS
 
@@ -23,12 +23,7 @@ LOST = ("cut", "killed")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (reason := why_not_here()) is not None:
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("hosts")
-    done = in_namespaces("tests.integration.sweep_across_hosts", str(folder), seconds=800)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return played("tests.integration.sweep_across_hosts", tmp_path_factory.mktemp("hosts"), seconds=800)
 
 
 @pytest.fixture(scope="module")
