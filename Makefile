@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install cluster quickstart test lint bench clean
+.PHONY: install cluster quickstart test nightly lint bench clean
 
 install: $(STAMP)
 
@@ -34,6 +34,10 @@ quickstart: install
 # Halves of the tests side by side; who is done takes over from the other what is left.
 test: install
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+# Long scenes: networks of several hosts, Ray's client and jobs, kills at length. They want the machine to themselves.
+nightly: cluster
+	.ci/marked "nightly and not gpu" tests
 
 lint: install
 	$(BIN)/ruff check .

@@ -16,8 +16,6 @@ from cifar_tune.sweep import command_line
 from tests.integration.deployments import DOCKER, documents
 from tests.integration.hosts import REPOSITORY, played
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -36,10 +34,12 @@ def linted(*words: str) -> str:
     ],
     ids=["Dockerfile", "Slurm", "compose"],
 )
+@pytest.mark.slow
 def test_the_linter_of_its_kind_has_no_complaint(words: tuple[str, ...]) -> None:
     assert linted(*words) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_the_cluster_file_passes_rays_own_validation() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
@@ -102,6 +102,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return played("tests.integration.deployments", tmp_path_factory.mktemp("deployments"), seconds=900)
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("results", ["results/quickstart", "shared/results/cifar10_to_94", "results/slurm"])
 def test_the_sweeps_of_compose_kuberay_and_slurm_run_to_their_end(folder: Path, results: str) -> None:
     trials = pd.read_parquet(folder / "work" / results / "trials.parquet")
@@ -110,5 +112,7 @@ def test_the_sweeps_of_compose_kuberay_and_slurm_run_to_their_end(folder: Path, 
     assert set(trials.node) <= {"head", "worker1", "worker2"}
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
 def test_the_start_commands_of_the_launcher_make_one_cluster(folder: Path) -> None:
     assert (folder / "launcher.json").read_text() == "2"

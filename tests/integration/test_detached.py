@@ -12,7 +12,7 @@ import pytest
 from tests.integration.detached import TRIALS
 from tests.integration.hosts import played
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

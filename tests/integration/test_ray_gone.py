@@ -12,7 +12,7 @@ import pytest
 from tests.integration.hosts import played
 from tests.integration.ray_gone import EPOCHS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1300)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1300)]
 
 DIED = ("own", "raylet", "gcs")
 

@@ -11,7 +11,7 @@ import cifar_tune
 from tests.integration.hosts import played
 from tests.integration.refusals_on_hosts import OTHER_RAY, OTHER_VERSION
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

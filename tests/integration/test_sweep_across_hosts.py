@@ -16,7 +16,7 @@ from tests.integration.hosts import played
 from tests.integration.sweep_across_hosts import CARDS, H100, RTX4060
 from tests.integration.sweep_on_cards import EPOCHS, NOTES, TRIALS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 LOST = ("cut", "killed")
 
