@@ -16,6 +16,8 @@ from cifar_tune.sweep import command_line
 from tests.integration.deployments import DOCKER, documents
 from tests.integration.hosts import REPOSITORY, played
 
+GITHUB = Path(__file__).parents[2] / ".github"
+FORMS = GITHUB / "ISSUE_TEMPLATE"
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -31,8 +33,10 @@ def linted(*words: str) -> str:
         ("hadolint", str(DOCKER / "Dockerfile")),
         ("shellcheck", str(DOCKER / "sweep.sbatch")),
         ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")),
+        ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, GITHUB.glob("workflows/*.yml"))),
+        ("check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *map(str, FORMS.glob("*.yml"))),
     ],
-    ids=["Dockerfile", "Slurm", "compose"],
+    ids=["Dockerfile", "Slurm", "compose", "workflows", "forms"],
 )
 @pytest.mark.slow
 def test_the_linter_of_its_kind_has_no_complaint(words: tuple[str, ...]) -> None:
