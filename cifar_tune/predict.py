@@ -43,6 +43,11 @@ def command_line() -> argparse.ArgumentParser:
         "images", type=Path, nargs="+", metavar="IMAGE", help="files, folders of them at any depth, - for one on stdin"
     )
     parser.add_argument("--top", type=count, default=5, metavar="K", help="classes for each picture (default: 5)")
+    parser.add_argument(
+        "--allow-code",
+        action="store_true",
+        help="read a model.pt2 too, which can run any code of whoever made it; only for files that you trust",
+    )
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(default: table)")
     return parser
 
@@ -63,7 +68,8 @@ def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
     from cifar_tune.inspection import Predictor
 
     pictures = [sys.stdin.buffer.read() if file == STDIN else file for file in files]
-    answers = list(zip(files, Predictor.load(folder, options.device).predict_each(pictures, options.top), strict=True))
+    predictor = Predictor.load(folder, options.device, allow_code=options.allow_code)
+    answers = list(zip(files, predictor.predict_each(pictures, options.top), strict=True))
     found = {file: answer for file, answer in answers if not isinstance(answer, DatasetError)}
     if found:
         {"table": _table, "csv": _csv, "json": _json}[options.format](output, found)

@@ -31,8 +31,11 @@ from cifar_tune.training.trial import TrialConfig
 FORMAT = 1
 CONFIG, CARD = "config.json", "README.md"
 SAFETENSORS, TERNARY, PROGRAM, ONNX = "model.safetensors", "model.ternary.safetensors", "model.pt2", "model.onnx"
-PREFERRED = SAFETENSORS, TERNARY, PROGRAM, ONNX
+PREFERRED = SAFETENSORS, TERNARY, ONNX, PROGRAM
 """Which file of a folder is used where none is named."""
+
+CARRIES_CODE = frozenset({PROGRAM})
+"""Reading these runs code that their author chose: `torch.export.load` unpickles, and hands strings to sympy's eval."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_tune.errors import CheckpointError, DatasetError
-from cifar_tune.inspection.exported import PREFERRED, is_exported, open_exported
+from cifar_tune.inspection.exported import CARRIES_CODE, PREFERRED, is_exported, open_exported
 from cifar_tune.inspection.programs import LOADERS
 from cifar_tune.inspection.trained import read_trained
 from cifar_tune.training.checkpoint import TrainedModel
@@ -49,20 +49,26 @@ class Predictor(ABC):
     info: DatasetInfo
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "auto") -> Predictor:
+    def load(cls, path: str | Path, device: str | torch.device = "auto", *, allow_code: bool = False) -> Predictor:
         """Returns the predictor of a trial, such as results/x/t0004, of one of its checkpoints, or an exported model.
 
         path: of a trial the best checkpoint is taken; of an exported folder the weights, else a program; a file in it,
-        such as model.onnx, is itself.
+        such as model.onnx, is itself. allow_code: read model.pt2 too, which runs whatever code its author put there.
 
         Raises:
-            CheckpointError: it is none, is corrupt, was written in another format, or needs what is not installed.
+            CheckpointError: it is none, is corrupt, was written in another format, or needs what is not installed; or
+                it is a program that can carry code, and `allow_code` is not set.
             DeviceError: there is no such device.
         """
         path = network_folder(Path(path)) or Path(path)
         if is_exported(path):
             exported = open_exported(path)
             name = path.name if path.is_file() else next(one for one in PREFERRED if one in exported.checksums)
+            if name in CARRIES_CODE and not allow_code:
+                raise CheckpointError(
+                    f"{exported.folder / name} can run code of whoever made it, so it is not read. If you trust them, "
+                    "say --allow-code (in Python: allow_code=True). Safer: export the model as safetensors or ONNX"
+                )
             if name in LOADERS:
                 logits = LOADERS[name](exported.verified(name), device)
                 return ProgramPredictor(exported.info, logits, mirror=exported.trial.evaluation.mirror)
@@ -154,7 +160,13 @@ class NetworkPredictor(Predictor):
         self.arithmetic = arithmetic_of(self.trial.precision, self.trial.model, self.info, self.device)
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "auto") -> NetworkPredictor:
+    def load(
+        cls,
+        path: str | Path,
+        device: str | torch.device = "auto",
+        *,
+        allow_code: bool = False,  # noqa: ARG003 (as in the base class; weights carry no code)
+    ) -> NetworkPredictor:
         """Returns as `Predictor.load` one that has a network to look into; a program has none, a CheckpointError."""
         path = Path(path)
         return cls(read_trained(network_folder(path) or path), device)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,6 +239,24 @@ def test_the_command_writes_onnx_that_names_its_classes_and_checks_it(
         Predictor.load(tmp_path / "x").predict(np.zeros((8, 8), np.uint8))
     with pytest.raises(CheckpointError, match=r"holds a program only .* here weights are needed"):
         NetworkPredictor.load(tmp_path / "x")
+
+
+def test_a_program_that_can_carry_code_is_not_read_unless_asked(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for name in ("config.json", "trial.json"):
+        (folder / name).write_bytes((exported / name).read_bytes())
+    with zipfile.ZipFile(folder / "model.pt2", "w") as archive:
+        archive.writestr("x/version", "0")
+    config = json.loads((folder / "config.json").read_text())
+    digest = hashlib.sha256((folder / "model.pt2").read_bytes()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(config | {"files": {"model.pt2": {"sha256": digest}}}))
+    for path in (folder, folder / "model.pt2"):
+        with pytest.raises(CheckpointError, match=r"can run code of whoever made it.*--allow-code.*allow_code=True"):
+            Predictor.load(path)
+    assert predict([str(folder), str(folder)]) == 2
+    with pytest.raises(RuntimeError):
+        Predictor.load(folder, allow_code=True)
 
 
 @pytest.mark.slow
