@@ -90,11 +90,11 @@ def test_a_file_fits_the_mind(path: Path) -> None:
         ("cifar_tune.confirm", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.inspect", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.evaluate", ("torch", "ray", "optuna", "pandas", "matplotlib", "sklearn")),
-        ("cifar_tune.report", ("torch", "ray", "optuna")),
+        ("cifar_tune.report", ("torch", "ray", "optuna", "pandas", "matplotlib")),
         ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
         ("cifar_tune.track, cifar_tune.tracking.event_files", ("torch", "ray", "optuna", "pandas", "tensorboardX")),
         ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
-        ("cifar_tune.tuning.search.search", ("torch", "ray")),
+        ("cifar_tune.tuning.search.search", ("torch", "ray", "scipy")),
         ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),
     ],
 )

@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -393,12 +392,12 @@ def test_mlflow_that_does_not_answer_is_a_message(store: ResultsStore, monkeypat
         open_tracker("mlflow", "http://127.0.0.1:9", store.folder, "s")
 
 
-@pytest.mark.parametrize("arguments", [["nowhere", "--to", "tensorboard"], ["nowhere", "--to", "neptune"]])
-def test_wrong_input_is_said_before_any_work(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "cifar_tune.track", *arguments], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "nowhere: there is no such folder" in done.stderr or "invalid choice: 'neptune'" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_input_is_said_before_any_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nowhere", "--to", "tensorboard"]) == 2
+    assert "nowhere: there is no such folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["nowhere", "--to", "neptune"])
+    assert "invalid choice: 'neptune'" in capsys.readouterr().err
 
 
 def test_a_damaged_record_says_what_helps(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cifar_tune.dashboard import main
 from cifar_tune.results import ResultsStore, store
 
 SCRIPT = "<script>document.title = 'taken over'</script>"
@@ -48,12 +49,20 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "cifar_tune.dashboard", *map(str, arguments)]
 
 
-def refused(*arguments: str | Path) -> str:
-    """What the command says when it ends with status 2."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The command in this process: what it says when it ends with status 2."""
+
+    def run(*arguments: str | Path) -> str:
+        try:
+            status = main([*map(str, arguments)])
+        except SystemExit as exit_:
+            status = int(str(exit_.code))
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, ""), err
+        return err
+
+    return run
 
 
 @contextmanager
@@ -106,13 +115,17 @@ def test_elsewhere_than_on_loopback_it_asks_for_the_token_that_it_printed(sweep:
         assert request(f"{local}?{urlsplit(url).query}")[0] == 303
 
 
-def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path) -> None:
+def test_a_folder_that_is_no_sweep_is_told_with_status_2(
+    tmp_path: Path, sweep: Path, refused: Callable[..., str]
+) -> None:
     assert "there is no such folder" in refused(tmp_path / "x")
     assert "is no results folder" in refused(sweep / "..")
     assert "it holds the sweeps s: name one of them" in refused(tmp_path)
 
 
-def test_a_port_in_use_a_foreign_host_and_no_port_at_all_are_told_with_status_2(sweep: Path) -> None:
+def test_a_port_in_use_a_foreign_host_and_no_port_at_all_are_told_with_status_2(
+    sweep: Path, refused: Callable[..., str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = refused(sweep, "--port", str(port))

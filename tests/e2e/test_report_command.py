@@ -5,19 +5,40 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cifar_tune.report import main
 from cifar_tune.results import ResultsStore
 from tests.e2e.conftest import Chromium
 
+Ended = subprocess.CompletedProcess[str]
+Report = Callable[..., Ended]
 
-def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+
+def by_process(*arguments: str | Path) -> Ended:
     command = [sys.executable, "-m", "cifar_tune.report", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Report:
+    """The command in this process, which has imported already what it needs."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: str | Path) -> Ended:
+        capsys.readouterr()
+        try:
+            status = main([*map(str, arguments)])
+        except SystemExit as exit_:
+            status = int(str(exit_.code))
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +54,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_findings_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -> None:
-    done = report(sweep)
+    done = by_process(sweep)
     assert (done.returncode, done.stderr) == (0, "")
     assert "s: 4 trials: 4 completed" in done.stdout
     assert "Best validation accuracy (%) at epoch 2" in done.stdout
@@ -44,7 +65,7 @@ def test_findings_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -
     assert (sweep / "report" / "report.md").read_text().startswith("# s\n")
 
 
-def test_the_options_choose_what_is_shown(sweep: Path) -> None:
+def test_the_options_choose_what_is_shown(sweep: Path, report: Report) -> None:
     done = report(sweep, "--x", "optimizer.lr", "--metric", "best_validation_accuracy", "--at-epoch", "1", "--top", "1")
     assert done.returncode == 0
     assert "\nBest validation accuracy (%) at epoch 1\n" in done.stdout
@@ -61,14 +82,16 @@ def test_the_options_choose_what_is_shown(sweep: Path) -> None:
         (["--aggregate", "max"], "invalid choice: 'max'"),
     ],
 )
-def test_a_wrong_option_is_told_with_status_2_and_no_traceback(sweep: Path, arguments: list[str], message: str) -> None:
+def test_a_wrong_option_is_told_with_status_2_and_no_traceback(
+    sweep: Path, report: Report, arguments: list[str], message: str
+) -> None:
     done = report(sweep, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_why_says_what_became_of_one_trial(sweep: Path) -> None:
+def test_why_says_what_became_of_one_trial(sweep: Path, report: Report) -> None:
     done = report(sweep, "--why", "t3")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
@@ -80,7 +103,7 @@ def test_why_says_what_became_of_one_trial(sweep: Path) -> None:
     assert unknown.stderr == "no trial `t03`; did you mean `t3`? there are t0 to t3\n"
 
 
-def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path) -> None:
+def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path, report: Report) -> None:
     for folder, message in ((tmp_path, "is no results folder"), (tmp_path / "x", "there is no such folder")):
         done = report(folder)
         assert (done.returncode, done.stdout) == (2, "")
@@ -88,7 +111,7 @@ def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: 
     assert "it holds the sweeps s: name one of them" in report(sweep.parent).stderr
 
 
-def test_a_damaged_table_is_rebuilt_and_said(tmp_path: Path) -> None:
+def test_a_damaged_table_is_rebuilt_and_said(tmp_path: Path, report: Report) -> None:
     with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
         store.update_trial("t0", status="completed")
         store.add_epoch("t0", 1, validation_accuracy=0.5)
@@ -98,7 +121,7 @@ def test_a_damaged_table_is_rebuilt_and_said(tmp_path: Path) -> None:
     assert "epochs.parquet is damaged or cut short; rebuilt from ledger.jsonl" in done.stdout
 
 
-def test_a_sweep_that_ended_without_a_usable_trial_gives_status_1(tmp_path: Path) -> None:
+def test_a_sweep_that_ended_without_a_usable_trial_gives_status_1(tmp_path: Path, report: Report) -> None:
     with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
         store.update_trial("t0", status="failed", error="ValueError: no")
     done = report(tmp_path / "s")
@@ -106,7 +129,7 @@ def test_a_sweep_that_ended_without_a_usable_trial_gives_status_1(tmp_path: Path
     assert "1 failed, t0: ValueError: no" in done.stdout
 
 
-def test_an_empty_sweep_and_one_under_way_give_status_0(tmp_path: Path) -> None:
+def test_an_empty_sweep_and_one_under_way_give_status_0(tmp_path: Path, report: Report) -> None:
     with ResultsStore.create(tmp_path / "s", sweep_name="s") as store:
         assert report(tmp_path / "s").returncode == 0
         store.update_trial("t0", status="running")
@@ -116,15 +139,10 @@ def test_an_empty_sweep_and_one_under_way_give_status_0(tmp_path: Path) -> None:
         assert f"The sweep is running (process {os.getpid()}" in done.stdout
 
 
-def test_help_comes_within_a_second() -> None:
-    fastest = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        done = report("--help")
-        fastest = min(fastest, time.perf_counter() - began)
-        assert done.returncode == 0
-        assert "--at-epoch N" in done.stdout
-    assert fastest < 1
+def test_help_names_the_options(report: Report) -> None:
+    done = report("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--at-epoch N" in done.stdout
 
 
 @pytest.mark.slow
@@ -132,7 +150,7 @@ def test_help_comes_within_a_second() -> None:
 def test_a_point_under_the_pointer_says_which_trial_it_is(
     sweep: Path, chromium: Chromium, width: int, dark: bool
 ) -> None:
-    page = Path(report(sweep).stdout.split("Written: ")[1].split("\n")[0])
+    page = Path(by_process(sweep).stdout.split("Written: ")[1].split("\n")[0])
     chromium.open(page.absolute().as_uri(), width=width, height=800, dark=dark)
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
     found = {}
