@@ -146,6 +146,7 @@ def test_every_feature_goes_on_as_if_never_stopped(changes: dict[str, Any], tmp_
     assert_resumes_exactly(trial(**changes), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
     configs = [
         trial("mininet", ema={"decay": 0.9}, augmentations=[{"name": "mixup"}]),

@@ -41,6 +41,9 @@ TINY = {
 }
 """What makes a small version one short trial a study, of which the cells differ in all that is compared."""
 
+BEFORE_LANDING = ("ternary_against_float",)
+"""The shortest of them; the others are for `make nightly`."""
+
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 every_experiment = pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda path: path.stem)
 
@@ -134,8 +137,10 @@ def test_an_experiment_plans(file: Path, real_data: Path, capsys: pytest.Capture
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in BEFORE_LANDING else pytest.mark.nightly) for name in TINY],
+)
 def test_a_very_small_version_runs_on_real_images(name: str, real_data: Path, tmp_path: Path) -> None:
     file = SWEEPS / f"{name}.yaml"
     overrides = [word for value in (*small_version(file), *TINY[name]) for word in ("--set", value)]

@@ -147,6 +147,7 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(file: Path) -> None:
     assert "every trial has ended already" in again.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_saves_and_resume_finishes_as_if_nothing_had_happened(file: Path) -> None:
     overrides = ("--set", "trial.epochs=30", "--set", "trials_per_study=1")
     terminal, other_end = pty.openpty()
@@ -216,6 +217,7 @@ def kill_driver(file: Path, *arguments: str, after: int) -> None:
     wait_for(lambda: not alive(below), "processes are left")
 
 
+@pytest.mark.slow
 def test_a_killed_driver_takes_its_workers_along_and_resume_loses_and_doubles_nothing(file: Path) -> None:
     overrides = ("--set", "trial.epochs=20")
     kill_driver(file, *overrides, after=45)
@@ -260,7 +262,7 @@ def test_completed_trials_train_on_from_their_checkpoints_when_epochs_are_added(
     assert_every_curve_is_that_of_an_undisturbed_trial(file, schedule, once, "trial.epochs=5")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_extended_sweep_outlives_its_driver_and_a_flipped_bit_in_its_checkpoints(file: Path) -> None:
     constant = ("--set", "trial.schedule={name: constant}", "--set", "trials_per_study=1")
     assert run(file, *constant).returncode == 0
@@ -284,7 +286,7 @@ def test_an_extended_sweep_outlives_its_driver_and_a_flipped_bit_in_its_checkpoi
     assert_every_curve_is_that_of_an_undisturbed_trial(file, *(word for word in longer if word != "--set"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_sweep_whose_hours_are_over_saves_its_trials_and_goes_on_with_more(file: Path) -> None:
     endless = ("--set", "trial.epochs=100000", "--set", "trials_per_study=1")
     done = run(file, *endless, "--set", "stop.hours=0.01")

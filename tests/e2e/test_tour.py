@@ -59,7 +59,7 @@ def test_every_picture_of_the_tour_says_what_makes_it(tour: ModuleType) -> None:
     assert shown == {f"images/{file.name}" for file in (ROOT / "docs" / "images").glob("tour-*")}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_every_command_of_the_tour_runs_in_a_small_version(tour: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "walk"
@@ -72,7 +72,7 @@ def test_every_command_of_the_tour_runs_in_a_small_version(tour: ModuleType, tmp
             assert min(picture.size) > 100
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real_data")
 @pytest.mark.timeout(900)

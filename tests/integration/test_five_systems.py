@@ -34,6 +34,9 @@ SYSTEMS = {
     "ternary_resnet18-twn": ("ternary_resnet18_cifar10.yaml", (CIFAR10, "model.width=12", *SHORT)),
     "ternary_resnet18-ttq": ("ternary_resnet18_cifar10.yaml", (CIFAR10, "model.width=12", "model.method=ttq", *SHORT)),
 }
+BEFORE_LANDING = ("mininet", "ternary_resnet18-twn")
+"""The other systems take longer and are for `make nightly`."""
+
 PENALTIES = (1e-4, 1e-3, 1e-2)
 """Inverse strengths of the linear classifier's; the one that validates best counts, so that it has every advantage."""
 
@@ -76,8 +79,10 @@ def flattened(source: ImageSource) -> np.ndarray:
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "system",
+    [pytest.param(name, marks=pytest.mark.slow if name in BEFORE_LANDING else pytest.mark.nightly) for name in SYSTEMS],
+)
 def test_it_beats_a_linear_classifier_on_the_same_images(
     system: str, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

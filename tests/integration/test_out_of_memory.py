@@ -17,7 +17,7 @@ from cifar_tune.tuning.workers.messages import MESSAGE, Message
 from cifar_tune.tuning.workers.trainable import TrialRunner
 from tests.integration.running import run_sweep
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 
 SWEEP = """
 name: tight

@@ -18,7 +18,7 @@ from cifar_tune.tuning.replay.simulation import RecordedSweep, replay_search
 from cifar_tune.tuning.search.search import Search
 from cifar_tune.tuning.workers.driver import run_trials
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("default")
 
 SWEEP = """
 name: small
@@ -42,7 +42,10 @@ trials_per_study: 16
 DECISIONS = ["trial_id", "epoch", "validation_accuracy", "decision", "rung", "rung_size", "rung_rank", "rung_cutoff"]
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "asha_promotion"])
+@pytest.mark.parametrize(
+    "scheduler",
+    [pytest.param("asha", marks=pytest.mark.slow), pytest.param("asha_promotion", marks=pytest.mark.nightly)],
+)
 def test_the_same_seed_makes_the_same_decisions_on_ray_and_in_the_simulator(
     tmp_path: Path, machine: Machine, scheduler: str
 ) -> None:

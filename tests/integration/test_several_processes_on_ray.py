@@ -17,7 +17,7 @@ from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.workers.dispatcher import Attempt
 from tests.integration.running import Refresh, Tables, run_sweep, tables
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("default")
 
 SWEEP = """
 name: together
@@ -84,6 +84,7 @@ def everything_came_back() -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_asha_stops_all_processes_of_a_trial_and_every_resource_comes_back(run: Callable[..., Tables]) -> None:
     seen: set[int] = set()
 
@@ -100,6 +101,7 @@ def test_asha_stops_all_processes_of_a_trial_and_every_resource_comes_back(run: 
     assert everything_came_back()
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_is_killed_has_the_curve_of_an_undisturbed_one(run: Callable[..., Tables]) -> None:
     one = ("scheduler={name: none}", "trials_per_study=1", "trial.epochs=20")
     _, undisturbed = run("undisturbed", *one)
@@ -117,6 +119,7 @@ def test_a_trial_whose_process_is_killed_has_the_curve_of_an_undisturbed_one(run
     assert everything_came_back()
 
 
+@pytest.mark.nightly
 def test_a_neighbour_that_crashes_takes_no_other_trial_with_it(run: Callable[..., Tables]) -> None:
     killed: list[int] = []
 
@@ -134,6 +137,7 @@ def test_a_neighbour_that_crashes_takes_no_other_trial_with_it(run: Callable[...
     assert everything_came_back()
 
 
+@pytest.mark.nightly
 def test_a_trial_that_raises_in_its_processes_fails_and_the_next_trains(run: Callable[..., Tables]) -> None:
     trials, _ = run(
         "raised",

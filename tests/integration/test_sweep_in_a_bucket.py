@@ -25,8 +25,6 @@ from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.sweep import main as sweep
 from tests.integration.stores import S3, running
 
-pytestmark = pytest.mark.slow
-
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
@@ -112,6 +110,7 @@ def forget(address: Address) -> None:
     shutil.rmtree(replica_folder(address))
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_driver_and_machine_are_lost_is_finished_from_the_bucket(file: Path, bucket: Address) -> None:
     words = ("sweep", file, "--results", bucket, "--set", "trial.epochs=6")
     process = subprocess.Popen(
@@ -157,6 +156,7 @@ def test_a_sweep_whose_driver_and_machine_are_lost_is_finished_from_the_bucket(f
     pd.testing.assert_frame_equal(epochs[NUMBERS].sort_values(order, ignore_index=True), expected)
 
 
+@pytest.mark.nightly
 def test_commands_read_a_bucket_and_what_they_find_goes_there(file: Path, bucket: Address) -> None:
     done("sweep", file, "--results", bucket, "--set", "trials_per_study=2", "--set", "trial.epochs=2")
     forget(bucket)
@@ -187,6 +187,7 @@ def picture(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_bucket_that_cannot_be_used_is_told_before_any_work(
     file: Path, s3: S3, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,8 +144,10 @@ def test_an_error_of_the_driver_ends_the_sweep_with_that_error_and_whole_rows(
     assert trials.epochs_trained[0] >= 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["asha_promotion", "hyperband"])
+@pytest.mark.parametrize(
+    "scheduler",
+    [pytest.param("asha_promotion", marks=pytest.mark.slow), pytest.param("hyperband", marks=pytest.mark.nightly)],
+)
 def test_a_paused_trial_that_goes_on_has_the_curve_of_one_that_never_paused(
     run: Callable[..., Tables], scheduler: str, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_validation_gives_the_figure_that_the_trial_reported(
     assert "expected calibration error" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_test_split_is_opened_once_and_then_the_table_answers(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

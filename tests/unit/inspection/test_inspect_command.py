@@ -43,6 +43,7 @@ def test_of_an_exported_file_the_page_is_in_the_models_folder(checkpoints: Path,
     assert (folder / "inspection" / "model" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_of_many_pictures_the_bad_are_reported_and_the_rest_looked_at(
     checkpoints: Path,
     picture: Path,

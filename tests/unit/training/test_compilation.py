@@ -25,6 +25,7 @@ def test_nothing_is_compiled_on_a_cpu_unless_asked_for(small_trial: Trials, smal
         assert not compile_if_repaid(state, trial, epoch_seconds=3600)
 
 
+@pytest.mark.slow
 def test_on_cuda_it_depends_on_the_time_left(small_trial: Trials, small_data: Data) -> None:
     trial = small_trial(epochs=10)
     state = replace(create_state(trial, small_data().info, CPU), device=torch.device("cuda"), epoch=5)

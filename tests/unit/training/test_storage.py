@@ -195,6 +195,7 @@ for epoch in count():
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(files: list[Files], tmp_path: Path) -> None:
     source = CheckpointFolder(tmp_path / "source")
     source.save(files[0])
