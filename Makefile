@@ -1,34 +1,41 @@
 # Everything works from a fresh clone: each target first makes .venv (with uv where it is installed, else venv and pip).
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+# What a user needs, and besides what tests, trackers, exports and Hugging Face sets need.
+USER := .venv/.installed
+DEV := .venv/.installed-dev
 
-.PHONY: install cluster quickstart test nightly lint bench clean
+.PHONY: install cluster quickstart check test nightly lint bench clean
 
-install: $(STAMP)
+install: $(DEV)
 
-$(STAMP): pyproject.toml constraints.txt
+# Installs this folder into .venv with these extras.
+define install_into_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' || \
 		{ echo "cifar_tune needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 2; }
 	@echo "Installing into .venv (torch alone is about 1 GB; a minute with uv, several with pip) ..."
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.$(1)'; \
 	else \
 		$(PYTHON) -m venv .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(1)'; \
 	fi
+endef
+
+$(USER): pyproject.toml constraints.txt
+	$(call install_into_venv,)
 	@touch $@
+
+$(DEV): pyproject.toml constraints.txt
+	$(call install_into_venv,[dev])
+	@touch $(USER) $@
 
 # Ray's job server and client. Apart, for with them every start of Ray takes 2 to 3 s of CPU more.
 cluster: install
-	@if command -v uv >/dev/null; then \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[cluster]'; \
-	else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster]'; \
-	fi
+	$(call install_into_venv,[cluster])
 
-quickstart: install
+quickstart: $(USER)
 	$(BIN)/python -m cifar_tune.sweep sweeps/quickstart.yaml
 
 # Halves of the tests side by side; who is done takes over from the other what is left.
@@ -38,6 +45,11 @@ test: install
 # Long scenes: networks of several hosts, Ray's client and jobs, kills at length. They want the machine to themselves.
 nightly: cluster
 	.ci/marked "nightly and not gpu" tests
+
+# What can be known without torch, in under a minute once mypy has its cache.
+check: lint
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal \
+		tests/unit/analysis tests/unit/buckets tests/unit/config tests/unit/figures tests/unit/results
 
 lint: install
 	$(BIN)/ruff check .
