@@ -40,7 +40,7 @@ quickstart: $(USER)
 
 # Halves of the tests side by side; who is done takes over from the other what is left.
 test: install
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal --durations 15
 
 # Long scenes: networks of several hosts, Ray's client and jobs, kills at length. They want the machine to themselves.
 nightly: cluster

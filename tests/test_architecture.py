@@ -81,21 +81,27 @@ def test_a_file_fits_the_mind(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
 
+COMMANDS = ", ".join(
+    f"cifar_tune.{name}"
+    for name in (
+        *("config.load", "sweep", "train", "confirm", "inspect", "evaluate", "report", "dashboard", "track"),
+        "tracking.event_files",
+    )
+)
+"""What all commands import before they know what they are to do."""
+
+
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("cifar_tune.config.load", ("torch", "ray", "optuna", "pandas")),
-        ("cifar_tune.sweep", ("torch", "ray", "optuna", "pandas", "matplotlib")),
-        ("cifar_tune.train", ("torch", "ray", "optuna", "pandas")),
-        ("cifar_tune.confirm", ("torch", "ray", "optuna", "pandas", "matplotlib")),
-        ("cifar_tune.inspect", ("torch", "ray", "optuna", "pandas", "matplotlib")),
-        ("cifar_tune.evaluate", ("torch", "ray", "optuna", "pandas", "matplotlib", "sklearn")),
-        ("cifar_tune.report", ("torch", "ray", "optuna", "pandas", "matplotlib")),
-        ("cifar_tune.dashboard", ("torch", "ray", "optuna", "pandas", "starlette", "uvicorn")),
-        ("cifar_tune.track, cifar_tune.tracking.event_files", ("torch", "ray", "optuna", "pandas", "tensorboardX")),
+        pytest.param(
+            COMMANDS,
+            ("torch", "ray", "optuna", "pandas", "matplotlib", "sklearn", "starlette", "uvicorn", "tensorboardX"),
+            id="commands",
+        ),
         ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
         ("cifar_tune.tuning.search.search", ("torch", "ray", "scipy")),
-        ("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision")),
+        pytest.param("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision"), marks=pytest.mark.slow),
     ],
 )
 def test_importing_a_module_leaves_heavy_libraries_alone(module: str, heavy: tuple[str, ...]) -> None:

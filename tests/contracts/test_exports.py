@@ -41,6 +41,14 @@ MODELS: dict[str, Model] = {
     for variant, options in VARIANTS.items()
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+every_model_traced = pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, id=name, marks=pytest.mark.nightly if "resnet34" in name else pytest.mark.slow)
+        for name, model in MODELS.items()
+    ],
+)
+"""To trace a network takes seconds; the deepest have no layer that the others lack."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,9 +121,8 @@ def test_two_bits_a_weight_say_the_same(model: Model, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", PROGRAMS)
-@every_model
+@every_model_traced
 def test_a_program_says_the_same(model: Model, form: Format, tmp_path: Path) -> None:
     check(trained(model), tmp_path / "x", form)
 

@@ -77,6 +77,14 @@ def settled(network: nn.Module) -> nn.Module:
 
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+every_model_traced = pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, id=name, marks=pytest.mark.nightly if "resnet34" in name else pytest.mark.slow)
+        for name, model in MODELS.items()
+    ],
+)
+"""To trace a network takes seconds; the deepest have no layer that the others lack."""
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -200,8 +208,7 @@ def test_parameters_are_counted_without_building_them(model: Model) -> None:
     assert count_parameters(model, SMALL) == sum(parameter.numel() for parameter in built(model).parameters())
 
 
-@pytest.mark.slow
-@every_model
+@every_model_traced
 def test_the_network_can_be_exported(model: Model) -> None:
     network = settled(built(model))
     batch = torch.export.Dim("batch", min=1, max=1024)
@@ -209,8 +216,7 @@ def test_the_network_can_be_exported(model: Model) -> None:
     torch.testing.assert_close(exported.module()(images_of(5)), network(images_of(5)))
 
 
-@pytest.mark.slow
-@every_model
+@every_model_traced
 def test_a_compiled_network_trains_the_same(model: Model) -> None:
     """With the inductor left out, since its float arithmetic is not ours to test."""
     network, labels = built(model), torch.arange(8)

@@ -22,7 +22,7 @@ from cifar_tune.training.checkpoint import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "CIFAR_TUNE_DATA")}
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 SWEEP = """
 name: small

@@ -152,7 +152,7 @@ ROWS = "document.querySelectorAll('#scroll tr.row').length"
 CURVES = "document.querySelectorAll('#curves-plot .scatterlayer .trace').length"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_the_page_follows_a_sweep_that_runs_and_a_cell_opens_its_trials(tmp_path: Path, chromium: Any) -> None:
     (tmp_path / "small.yaml").write_text(SWEEP)
@@ -254,8 +254,8 @@ def test_an_empty_sweep_has_a_page_that_fills_when_trials_come(tmp_path: Path, c
         for place in range(4):
             results.update_trial(f"t{place}", status="running", configuration={"optimizer.lr": 0.1 * (place + 1)})
             results.add_epoch(f"t{place}", 1, validation_accuracy=0.5)
-        chromium.wait_for(f"{ROWS} === 4 && {CURVES} === 4", seconds=FOLLOW_SECONDS)
-        chromium.wait_for("document.querySelectorAll('#grid button').length === 4", seconds=FOLLOW_SECONDS)
+        chromium.wait_for(f"{ROWS} === 4 && {CURVES} === 4")
+        chromium.wait_for("document.querySelectorAll('#grid button').length === 4")
     assert chromium.complaints == []
 
 
@@ -292,7 +292,7 @@ def test_a_point_of_the_front_opens_its_trial_and_the_front_follows_the_sweep(tm
                 chromium.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
             chromium.wait_for("document.querySelector('#trial-title').textContent === 'Trial t1: completed'")
             complete(6, 0.9)
-            chromium.wait_for(f"{front}.customdata[0] === 't6'", seconds=FOLLOW_SECONDS)
+            chromium.wait_for(f"{front}.customdata[0] === 't6'")
             chromium.click("#findings-title")
             chromium.wait_for(f"{PICTURES}.length && {PICTURES}.every((one) => one.naturalWidth > 0)")
     assert chromium.complaints == []
@@ -315,7 +315,7 @@ LAST_ROW_IS_IN_VIEW = """document.querySelector('#scroll tr.row:nth-last-child(2
   <= document.querySelector('#scroll').getBoundingClientRect().bottom"""
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_five_thousand_trials_are_painted_within_two_seconds_and_stay_usable(
     tmp_path: Path, chromium: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

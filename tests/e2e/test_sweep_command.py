@@ -45,7 +45,7 @@ trials_per_study: 2
 """
 
 NUMBERS = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr"]
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """Where the driver was killed these end a minute after all others: so long they try to tell the dead cluster."""

@@ -173,6 +173,7 @@ def test_the_parameter_that_decides_is_the_most_important_by_both_measures() -> 
     importance_figure(found).canvas.draw()
 
 
+@pytest.mark.slow
 def test_a_main_effect_is_the_parameters_share_of_the_variance() -> None:
     """Two independent effects with variances 4 : 1."""
     trials = many_trials(lambda frame: pd.Series(0.0, frame.index), 200)
@@ -193,6 +194,7 @@ def test_main_effects_of_a_range_and_a_choice_are_their_shares_of_the_variance()
     assert effects.to_dict() == pytest.approx({"lr": 0.75, "activation": 0.25, "width": 0.0}, abs=0.1)
 
 
+@pytest.mark.slow
 def test_noise_and_too_few_trials_are_called_by_their_name() -> None:
     noise = importance(many_trials(lambda frame: pd.Series(0.0, frame.index)))
     assert noise.caution is not None

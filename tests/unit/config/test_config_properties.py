@@ -107,7 +107,7 @@ def written(text: str, *overrides: str) -> SweepConfig:
         return load_sweep(path, overrides)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SWEEPS, HEADERS)
 def test_a_sweep_written_out_loads_to_an_equal_sweep(values: dict[str, Any], header: str) -> None:
     config = SweepConfig.model_validate(values).with_header(header)

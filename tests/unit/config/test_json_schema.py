@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,9 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-def test_the_committed_schema_is_current() -> None:
-    done = subprocess.run([sys.executable, "-m", "cifar_tune.config"], capture_output=True, text=True, check=True)
-    assert done.stdout == COMMITTED.read_text(encoding="utf-8"), (
+def test_the_committed_schema_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_module("cifar_tune.config", run_name="__main__")
+    assert capsys.readouterr().out == COMMITTED.read_text(encoding="utf-8"), (
         "run: python -m cifar_tune.config > docs/sweep.schema.json"
     )
 

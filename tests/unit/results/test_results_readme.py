@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
+
+import pytest
 
 from cifar_tune.results.columns import CONFIRMATION_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
 
 README = Path(__file__).parents[3] / "results" / "README.md"
 
 
-def test_the_readme_is_current() -> None:
-    command = [sys.executable, "-m", "cifar_tune.results"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert README.read_text(encoding="utf-8") == done.stdout, "run python -m cifar_tune.results > results/README.md"
+def test_the_readme_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_module("cifar_tune.results", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert README.read_text(encoding="utf-8") == printed, "run python -m cifar_tune.results > results/README.md"
 
 
 def test_the_readme_names_every_column() -> None:

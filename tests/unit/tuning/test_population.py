@@ -147,7 +147,7 @@ def test_the_worst_quarter_gives_way_to_neighbours_of_the_best_and_every_epoch_o
     assert done.progress.planned == len(rows) == MEMBERS + 4
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_neither_the_number_of_workers_nor_deaths_of_the_driver_change_who_is_replaced_by_what(
     tmp_path: Path, seed: int
 ) -> None:
@@ -159,7 +159,10 @@ def test_neither_the_number_of_workers_nor_deaths_of_the_driver_change_who_is_re
     assert broken.proposals == whole.proposals
 
 
-@pytest.mark.parametrize(("every", "pauses"), [(2, (4, 6)), (4, (4, 8)), (5, (5,)), (7, (7,))])
+@pytest.mark.parametrize(
+    ("every", "pauses"),
+    [(2, (4, 6)), *(pytest.param(*rest, marks=pytest.mark.slow) for rest in ((4, (4, 8)), (5, (5,)), (7, (7,))))],
+)
 def test_where_not_every_epoch_is_validated_members_pause_at_the_first_that_is_past_the_interval(
     tmp_path: Path, every: int, pauses: tuple[int, ...]
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_killed_process_leaves_what_the_next_one_goes_on_with(tmp_path: Path) 
     assert np.array_equal(decoded(cache, recipe()), expected())
 
 
+@pytest.mark.slow
 def test_of_processes_that_start_at_once_one_decodes(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     processes = [slow_process(tmp_path / "cache", notes) for _ in range(3)]

@@ -222,9 +222,8 @@ def test_so_it_does_where_lower_is_better(name: str, tmp_path: Path) -> None:
     check(name, epochs.assign(**mirrored))
 
 
-@pytest.mark.parametrize(
-    "interval", [7, pytest.param(1, marks=pytest.mark.slow)], ids=["now and then", "after every epoch"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("interval", [7, 1], ids=["now and then", "after every epoch"])
 def test_a_driver_that_is_killed_and_followed_by_another_decides_the_same(
     made: tuple[str, pd.DataFrame], tmp_path: Path, interval: int
 ) -> None:

@@ -73,6 +73,7 @@ def run(search: Search) -> Iterator[Proposal]:
         yield proposal
 
 
+@pytest.mark.slow
 def test_cells_that_share_find_better_trials_than_cells_that_do_not(tmp_path: Path) -> None:
     means = {}
     for shares, seed in itertools.product((False, True), range(4)):
