@@ -22,6 +22,7 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.sweep import main
 from cifar_tune.training.epochs import trial_epochs
 from cifar_tune.tuning.search.search import Search
 
@@ -114,7 +115,10 @@ def assert_every_curve_is_that_of_an_undisturbed_trial(file: Path, *overrides: s
             pd.testing.assert_frame_equal(curve[["epoch", *NUMBERS]], recorded[["epoch", *NUMBERS]], check_exact=True)
 
 
-def test_a_sweep_runs_to_its_end_and_only_we_say_something(file: Path) -> None:
+def test_a_sweep_runs_to_its_end_and_only_we_say_something(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     done = run(file)
     assert done.returncode == 0
     assert done.stderr == ""
@@ -141,10 +145,11 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(file: Path) -> None:
     }
     assert (folder / trials.checkpoint["t0001"] / "last").is_dir()
 
-    assert "is there already" in run(file).stderr
-    again = run(file, "--resume")
-    assert again.returncode == 0
-    assert "every trial has ended already" in again.stdout
+    again = [str(file), "--results", str(folder)]
+    assert main(again) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main([*again, "--resume"]) == 0
+    assert "every trial has ended already" in capsys.readouterr().out
 
 
 @pytest.mark.slow
