@@ -108,6 +108,7 @@ def test_it_serves_what_the_folder_holds_until_ctrl_c(sweep: Path) -> None:
         assert request(url, Host="evil.com")[0] == 400
 
 
+@pytest.mark.slow
 def test_elsewhere_than_on_loopback_it_asks_for_the_token_that_it_printed(sweep: Path) -> None:
     with served(sweep, "--host", "0.0.0.0") as url:
         local = f"http://127.0.0.1:{urlsplit(url).port}/"

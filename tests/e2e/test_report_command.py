@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from tests.e2e.conftest import Chromium
 
 Ended = subprocess.CompletedProcess[str]
 Report = Callable[..., Ended]
-
-
-def by_process(*arguments: str | Path) -> Ended:
-    command = [sys.executable, "-m", "cifar_tune.report", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
 
 @pytest.fixture
@@ -53,8 +46,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_findings_come_to_the_terminal_and_into_the_report_folder(sweep: Path) -> None:
-    done = by_process(sweep)
+def test_findings_come_to_the_terminal_and_into_the_report_folder(sweep: Path, report: Report) -> None:
+    done = report(sweep)
     assert (done.returncode, done.stderr) == (0, "")
     assert "s: 4 trials: 4 completed" in done.stdout
     assert "Best validation accuracy (%) at epoch 2" in done.stdout
@@ -148,9 +141,9 @@ def test_help_names_the_options(report: Report) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
 def test_a_point_under_the_pointer_says_which_trial_it_is(
-    sweep: Path, chromium: Chromium, width: int, dark: bool
+    sweep: Path, report: Report, chromium: Chromium, width: int, dark: bool
 ) -> None:
-    page = Path(by_process(sweep).stdout.split("Written: ")[1].split("\n")[0])
+    page = Path(report(sweep).stdout.split("Written: ")[1].split("\n")[0])
     chromium.open(page.absolute().as_uri(), width=width, height=800, dark=dark)
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
     found = {}

@@ -92,6 +92,7 @@ def test_a_trial_that_began_from_another_is_trained_from_the_first_epoch_and_tha
     )
 
 
+@pytest.mark.slow
 def test_interrupted_it_saves_and_says_how_to_go_on(folder: Path) -> None:
     words = ["small.yaml", "--set", "epochs=100000", "--output", "left off"]
     with subprocess.Popen([*COMMAND, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:

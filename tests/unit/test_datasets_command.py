@@ -96,6 +96,7 @@ def test_prepare_without_a_name_lists_the_names(capsys: pytest.CaptureFixture[st
     )
 
 
+@pytest.mark.slow
 def test_the_command_leaves_torch_alone(pets: Path) -> None:
     code = (
         "import sys; from cifar_tune.datasets import main; "

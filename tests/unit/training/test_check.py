@@ -49,6 +49,7 @@ def test_a_teacher_that_is_not_there_is_refused(small_trial: Trials) -> None:
         check_trial(small_trial(loss={"name": "distillation", "teacher": "nowhere"}), INFO)
 
 
+@pytest.mark.slow
 def test_checking_needs_no_torch() -> None:
     code = "import cifar_tune.training.check, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

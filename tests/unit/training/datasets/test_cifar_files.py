@@ -134,6 +134,7 @@ def test_superclasses_are_the_published_ones() -> None:
     assert coarse.coarse_of_fine is None
 
 
+@pytest.mark.slow
 def test_verifying_imports_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from cifar_tune.errors import DatasetError\n"

@@ -38,6 +38,7 @@ def test_mean_and_std_are_those_of_the_training_images() -> None:
     assert info.std == pytest.approx([pixels.std()], abs=6e-5)
 
 
+@pytest.mark.slow
 def test_loading_leaves_scikit_learn_and_torch_alone() -> None:
     code = (
         "import sys; from pathlib import Path; from cifar_tune.training.datasets.digits import Digits\n"

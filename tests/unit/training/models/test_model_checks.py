@@ -56,6 +56,7 @@ def test_a_superclass_without_classes_is_named() -> None:
         Tgn().check(hollow)
 
 
+@pytest.mark.slow
 def test_checks_need_no_torch() -> None:
     code = (
         "import sys; from cifar_tune.training.models.tgn import Tgn; "
