@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What a user needs, and besides what tests, trackers, exports and Hugging Face sets need.
-USER := .venv/.installed
-DEV := .venv/.installed-dev
+RUN_STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
 
 .PHONY: install cluster quickstart check test nightly lint bench clean
 
-install: $(DEV)
+install: $(DEV_STAMP)
 
 # Installs this folder into .venv with these extras.
 define install_into_venv
@@ -23,19 +23,19 @@ define install_into_venv
 	fi
 endef
 
-$(USER): pyproject.toml constraints.txt
+$(RUN_STAMP): pyproject.toml constraints.txt
 	$(call install_into_venv,)
 	@touch $@
 
-$(DEV): pyproject.toml constraints.txt
+$(DEV_STAMP): pyproject.toml constraints.txt
 	$(call install_into_venv,[dev])
-	@touch $(USER) $@
+	@touch $(RUN_STAMP) $@
 
 # Ray's job server and client. Apart, for with them every start of Ray takes 2 to 3 s of CPU more.
 cluster: install
 	$(call install_into_venv,[cluster])
 
-quickstart: $(USER)
+quickstart: $(RUN_STAMP)
 	$(BIN)/python -m cifar_tune.sweep sweeps/quickstart.yaml
 
 # Halves of the tests side by side; who is done takes over from the other what is left.
