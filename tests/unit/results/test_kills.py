@@ -70,7 +70,7 @@ def check_after_kills(folder: Path, reported: list[tuple[int, int]]) -> None:
     assert before["epochs"].num_rows <= len(epochs)
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.nightly)])
 def test_a_driver_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path, kills: int) -> None:
     draw = random.Random(kills)
     reported: list[tuple[int, int]] = []

@@ -172,7 +172,7 @@ def test_an_audited_trial_is_told_when_and_why_it_was_to_be_stopped(tmp_path: Pa
 
 
 @each_scheduler
-@pytest.mark.parametrize("deaths", [(5, 9, 42), pytest.param(tuple(range(2, 90)), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("deaths", [(5, 9, 42), pytest.param(tuple(range(2, 90)), marks=pytest.mark.nightly)])
 def test_a_search_that_dies_and_is_rebuilt_audits_the_same_trials(
     tmp_path: Path, deaths: tuple[int, ...], scheduler: str
 ) -> None:
