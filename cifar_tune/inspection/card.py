@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 import cifar_tune
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.datasets.split import split_sizes
+from cifar_tune.training.datasets.split import training_sizes
 from cifar_tune.training.flops import count_parameters
 from cifar_tune.training.trial import TrialConfig
 
@@ -206,7 +206,7 @@ def _training(trained: TrainedModel, provenance: Provenance) -> str:
             f"- weights: `{Path(trial.initial_weights).name}`, taken over as they were; not trained further here"
         )
     else:
-        images, held_out = split_sizes(trained.info.train_images, trained.info.classes, trial.dataset)
+        images, held_out = training_sizes(trained.info, trial.dataset)
         facts += [
             f"- data: `{trial.dataset.name}`, {images:,} images to train on and {held_out:,} to validate on, "
             f"of {trained.info.train_images:,} training images",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cifar_tune.errors import CheckpointError, ConfigError, DatasetError, Problem, StorageError
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.datasets.split import split_sizes
+from cifar_tune.training.datasets.split import training_sizes
 from cifar_tune.training.trial import TrialConfig
 
 
@@ -43,12 +43,12 @@ def _problem(path: str, check: Callable[[], None]) -> Problem | None:
 
 
 def _check_split(trial: TrialConfig, info: DatasetInfo) -> None:
-    split_sizes(info.train_images, info.classes, trial.dataset)
+    training_sizes(info, trial.dataset)
 
 
 def _check_batch(trial: TrialConfig, info: DatasetInfo) -> None:
     try:
-        images, _ = split_sizes(info.train_images, info.classes, trial.dataset)
+        images, _ = training_sizes(info, trial.dataset)
     except DatasetError:
         return
     if trial.batch_size > images:

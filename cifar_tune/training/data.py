@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cifar_tune.training.datasets import AnyDataset, DatasetInfo, Images
-from cifar_tune.training.datasets.split import split_positions
+from cifar_tune.training.datasets.hash_split import split_training
 from cifar_tune.training.device import free_memory_bytes
 
 RESIDENT_SHARE = 0.25
@@ -81,9 +81,12 @@ def load_data(dataset: AnyDataset, root: Path, device: torch.device) -> Training
     if key not in _last_loaded:
         _last_loaded.clear()
         images = dataset.load(root, "train")
-        train, validation = split_positions(images.labels, dataset)
+        info = dataset.info(root)
+        train, validation = split_training(
+            images.labels, dataset, images.identities, images.validation, info.class_names
+        )
         _last_loaded[key] = TrainingData(
-            open_source(images, device, train), open_source(images, device, validation), dataset.info(root)
+            open_source(images, device, train), open_source(images, device, validation), info
         )
     return _last_loaded[key]
 

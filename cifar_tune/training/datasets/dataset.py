@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cifar_tune.schema import Count, Strict
+from cifar_tune.training.datasets.fingerprint import DataFingerprint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ class DatasetInfo:
     channels, resolution: of the images as trained on (C, and H = W in pixels).
     mean, std: per channel, of pixels in [0, 1].
     coarse_of_fine: for each class the index of its superclass, or None. train_images: before the validation split.
+    split_images: training and validation images, where their number depends on which images they are; else None.
     """
 
     class_names: tuple[str, ...]
@@ -34,6 +36,7 @@ class DatasetInfo:
     train_images: int
     coarse_names: tuple[str, ...] | None = None
     coarse_of_fine: tuple[int, ...] | None = None
+    split_images: tuple[int, int] | None = None
 
     @property
     def classes(self) -> int:
@@ -42,10 +45,16 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class Images:
-    """One split. pixels: (N, C, H, W) uint8, possibly memory-mapped. labels: (N,) int64."""
+    """One split. pixels: (N, C, H, W) uint8, possibly memory-mapped. labels: (N,) int64.
+
+    identities: (N,) uint64, by which the validation split is drawn; None where it is drawn by position.
+    validation: (N,) bool, which of the training images are a validation split that comes with the set, or None.
+    """
 
     pixels: np.ndarray
     labels: np.ndarray
+    identities: np.ndarray | None = None
+    validation: np.ndarray | None = None
 
 
 class Dataset(Strict):
@@ -94,6 +103,21 @@ class Dataset(Strict):
         Raises:
             DatasetError: As `load`.
         """
+
+    def fingerprint(self, root: Path) -> DataFingerprint:
+        """Returns what tells whether the images are still the same. Opens images of both splits at most to read bytes.
+
+        A set that `verify` holds against published checksums is told by its name and classes.
+
+        Raises:
+            DatasetError: Files are missing.
+        """
+        info = self.info(root)
+        return DataFingerprint(info.class_names, info.train_images)
+
+    def remarks(self, root: Path) -> list[str]:
+        """Returns what a user should know of the files: those left out, and pictures that are there twice."""
+        return []
 
     @abstractmethod
     def load(self, root: Path, split: Split) -> Images:

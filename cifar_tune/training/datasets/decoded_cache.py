@@ -38,8 +38,6 @@ CHUNK_IMAGES = 64
 SECONDS_BETWEEN_RECORDS = 1.0
 """A record waits for the disk; a kill undoes the work since the last one."""
 
-SHOWN_PROBLEMS = 5
-
 log = logging.getLogger(__name__)
 
 
@@ -112,7 +110,7 @@ def _make(path: Path, recipe: Recipe) -> None:
     unfinished = _Unfinished(path, recipe.shape)
     todo = iter(unfinished.missing_chunks())
     total = recipe.shape[0]
-    problems, recorded = [], time.monotonic()
+    problems, recorded = {}, time.monotonic()
     with (
         unfinished,
         ThreadPoolExecutor(usable_cores()) as pool,
@@ -127,15 +125,14 @@ def _make(path: Path, recipe: Recipe) -> None:
                 try:
                     unfinished.write(start, future.result())
                 except DatasetError as error:
-                    problems.append(str(error))
+                    problems[start] = str(error)
                 advance(stop - start)
             if time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
                 unfinished.record()
                 recorded = time.monotonic()
         unfinished.record()
     if problems:
-        more = f"\nand {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
-        raise DatasetError("\n".join(problems[:SHOWN_PROBLEMS]) + more)
+        raise DatasetError("\n".join(problems[start] for start in sorted(problems)))
     unfinished.finish()
 
 
@@ -206,4 +203,4 @@ def usable_cores() -> int:
 
 
 def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(os.fsencode(text), digest_size=6).hexdigest()

@@ -14,6 +14,7 @@ from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.checksums import missing_message
 from cifar_tune.training.datasets.dataset import Split
 from cifar_tune.training.datasets.downloads import Archive, fetch
+from cifar_tune.training.datasets.identity import bytes_identity
 from cifar_tune.training.datasets.photographs import Listing, Mean, Photographs, Std, files_version
 
 
@@ -56,7 +57,15 @@ class Food101(Photographs):
         folder = (root / self.folder / "images").resolve()
         paths = [f"{folder}/{image}.jpg" for name in class_names for image in images_of[name]]
         labels = np.repeat(np.arange(len(class_names)), [len(images_of[name]) for name in class_names])
-        return Listing(class_names, paths, labels.astype(np.int64), str(folder), partial(files_version, paths))
+        listed = list(chain.from_iterable(images_of[name] for name in class_names))
+        return Listing(
+            class_names,
+            paths,
+            labels.astype(np.int64),
+            str(folder),
+            version=partial(files_version, paths),
+            identities=lambda: np.array([bytes_identity(image.encode()) for image in listed], dtype=np.uint64),
+        )
 
     def _list_file(self, root: Path, split: Split) -> Path:
         """Returns the file that lists a split, without opening it."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,10 +14,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from cifar_tune.errors import DatasetError
+from cifar_tune.training.datasets.cache_folder import cache_folder, keep
 from cifar_tune.training.datasets.dataset import Split
+from cifar_tune.training.datasets.growing import Growing
+from cifar_tune.training.datasets.identity import bytes_identity, read_all
 from cifar_tune.training.datasets.image_decoding import EncodedImage
-from cifar_tune.training.datasets.photographs import Listing, Photographs
-from cifar_tune.training.datasets.split import drawn_split
+from cifar_tune.training.datasets.photographs import SHOWN, Listing
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,7 +31,7 @@ SplitName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
 """One split whole: the library's expressions, such as train+test, could mix what must stay apart."""
 
 
-class HuggingFace(Photographs):
+class HuggingFace(Growing):
     """Images and labels from two columns; needs the optional package `datasets`."""
 
     name: Literal["huggingface"] = "huggingface"
@@ -41,9 +46,6 @@ class HuggingFace(Photographs):
     train_split: SplitName = "train"
     test_split: SplitName | None = "test"
     """null where there is none: then `test_fraction` of every class is kept for the test."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Draws that share; apart from `split_seed`, so that the test images stay the same whatever a search varies."""
 
     @model_validator(mode="after")
     def _test_images_are_not_trained_on(self) -> HuggingFace:
@@ -59,17 +61,31 @@ class HuggingFace(Photographs):
         if split == "test" and self.test_split is not None:
             table = self._table(library, root, self.test_split)
         labels = label_indices(table, self.label_column, names)
-        positions = np.arange(len(labels))
-        if self.test_split is None:
-            positions = drawn_split(labels, self.test_fraction, self.test_seed, split)
-        images = table.cast_column(self.image_column, library.Image(decode=False))
-        return Listing(
-            class_names=names,
-            sources=Rows(images, self.image_column, positions, name=f"{self.path}, split {table.split}"),
-            labels=labels[positions],
-            place=f"{self.path} {self.subset} {self.revision} {self.image_column}",
-            version=lambda: str(table._fingerprint),
+        rows = Rows(
+            table.cast_column(self.image_column, library.Image(decode=False)),
+            self.image_column,
+            np.arange(len(labels)),
+            name=f"{self.path}, split {table.split}",
         )
+        place = f"{self.path} {self.subset} {self.revision} {self.image_column}"
+        identities = partial(_identities, root, rows)
+        if self.draw == "position":
+
+            def version(_: object) -> str:
+                return str(table._fingerprint)
+
+            if self.test_split is None:
+                return self.drawn_by_position(names, rows.at, labels, place, version, identities, split)
+            return Listing(names, rows, labels, place, lambda: version(None), identities)
+        if self.test_split is None:
+            return self.drawn(names, rows.at, labels, place, identities(), split)
+        return self.listed(names, rows.at, labels, place, identities())
+
+    def remarks(self, root: Path) -> list[str]:
+        splits = self._table(import_datasets(), root, self.train_split).info.splits or {}
+        unused = [name for name in splits if name not in (self.train_split, self.test_split)]
+        told = [f"{self.path}: its splits {', '.join(unused)} are not used"] if unused else []
+        return told + super().remarks(root)
 
     def _table(self, library: ModuleType, root: Path, split: str) -> Table:
         """Returns the rows of one split, memory-mapped by the library; of the other splits it only knows the names.
@@ -125,12 +141,39 @@ class Rows(Sequence[str | EncodedImage]):
     def __len__(self) -> int:
         return len(self.positions)
 
+    def at(self, positions: np.ndarray) -> Rows:
+        """Returns the images at these positions."""
+        return Rows(self.table, self.column, self.positions[positions], self.name)
+
+    def identity(self, index: int) -> int:
+        """Returns what an image is by its bytes, or where they cannot be read, by where it is said to be."""
+        image = self[index]
+        if isinstance(image, EncodedImage):
+            return bytes_identity(image.content or image.name.encode())
+        try:
+            return bytes_identity(Path(image).read_bytes())
+        except OSError:
+            return bytes_identity(os.fsencode(image))
+
     def __getitem__(self, index: Any) -> Any:
         row = int(self.positions[index])
         image = self.table[row][self.column]
         if image is None:
             return EncodedImage(f"{self.name}, row {row}", b"")
         return image["path"] if image["bytes"] is None else EncodedImage(f"{self.name}, row {row}", image["bytes"])
+
+
+def _identities(root: Path, rows: Rows) -> np.ndarray:
+    """Returns what each image is, (N,) uint64; kept beside the data sets for as long as the table is the same one."""
+    path = cache_folder(root) / "identities" / f"huggingface-{rows.table._fingerprint}.npy"
+    try:
+        found: np.ndarray = np.load(path)
+    except (OSError, ValueError):
+        found = np.array(read_all(f"reading {rows.name}", range(len(rows)), rows.identity), dtype=np.uint64)
+        stream = BytesIO()
+        np.save(stream, found)
+        keep(path, stream.getvalue())
+    return found
 
 
 def import_datasets() -> ModuleType:
@@ -153,9 +196,14 @@ def import_datasets() -> ModuleType:
 
 
 def class_names(table: Table, column: str) -> tuple[str, ...]:
-    """Returns the names that the label column carries, else its values in order."""
-    names = getattr(table.features[column], "names", None)
-    return tuple(names) if names else tuple(str(value) for value in sorted(set(table[column][:])))
+    """Returns the names that the label column carries, else its values in order.
+
+    Raises:
+        DatasetError: A row has no label.
+    """
+    if names := getattr(table.features[column], "names", None):
+        return tuple(names)
+    return tuple(str(value) for value in sorted(set(_values(table, column))))
 
 
 def label_indices(table: Table, column: str, names: tuple[str, ...]) -> np.ndarray:
@@ -164,9 +212,9 @@ def label_indices(table: Table, column: str, names: tuple[str, ...]) -> np.ndarr
     Raises:
         DatasetError: A row has no label, or one that is not among the names.
     """
-    values = table[column][:]
+    values = _values(table, column)
     if getattr(table.features[column], "names", None):
-        labels = np.array([-1 if value is None else value for value in values], dtype=np.int64)
+        labels = np.array(values, dtype=np.int64)
     else:
         index_of = {name: index for index, name in enumerate(names)}
         labels = np.array([index_of.get(str(value), -1) for value in values], dtype=np.int64)
@@ -176,3 +224,15 @@ def label_indices(table: Table, column: str, names: tuple[str, ...]) -> np.ndarr
             f"row {row} of split {table.split} has label {values[row]}, which is no class of the training images"
         )
     return labels
+
+
+def _values(table: Table, column: str) -> list[Any]:
+    """Returns the label of every row. Raises DatasetError where a row has none."""
+    values = list(table[column][:])
+    if missing := [row for row, value in enumerate(values) if value is None]:
+        shown = ", ".join(map(str, missing[:SHOWN])) + (", ..." if len(missing) > SHOWN else "")
+        raise DatasetError(
+            f"{len(missing)} rows of split {table.split} have no label in column {column}: {shown}. Give them one, or "
+            f"take them out of the set"
+        )
+    return values

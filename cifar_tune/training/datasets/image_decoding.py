@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cifar_tune.errors import DatasetError
+from cifar_tune.training.datasets.names import readable
 
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 """Pillow's modes of more than 8 bits a channel: it would clip them to white."""
@@ -43,7 +44,7 @@ def decode_image(source: str | EncodedImage, resolution: int) -> np.ndarray:
     Raises:
         DatasetError: It cannot be read as an image of 8 bits a channel, is animated or too large; names it.
     """
-    name = source if isinstance(source, str) else source.name
+    name = readable(source) if isinstance(source, str) else source.name
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `refuse_unfit` refuses it

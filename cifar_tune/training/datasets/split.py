@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cifar_tune.errors import DatasetError
-from cifar_tune.training.datasets.dataset import Dataset, Split
+from cifar_tune.training.datasets.dataset import Dataset, DatasetInfo, Split
+
+
+def training_sizes(info: DatasetInfo, dataset: Dataset) -> tuple[int, int]:
+    """Returns how many images a trial trains on and how many it is validated on: counted where the set was split.
+
+    Raises:
+        DatasetError: As `split_sizes`.
+    """
+    if info.split_images is not None:
+        return info.split_images
+    return split_sizes(info.train_images, info.classes, dataset)
 
 
 def split_sizes(images: int, classes: int, dataset: Dataset) -> tuple[int, int]:
@@ -29,28 +42,39 @@ def split_sizes(images: int, classes: int, dataset: Dataset) -> tuple[int, int]:
     return size - validation, validation
 
 
-def split_positions(labels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def split_positions(
+    labels: np.ndarray, dataset: Dataset, class_names: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the positions of the training and of the validation images, each (n,) int64, ascending and disjoint.
 
     Stratified: every class keeps its share, to within one image. Of each class the first images of one shuffled order
     are taken, so that a smaller `train_size` trains and validates on a part of what a larger one does.
     A `validation_fraction` of 0 trains on the images of both sides.
 
-    labels: (N,) int64, of the whole training data.
+    labels: (N,) int64, of the whole training data. class_names: for messages.
 
     Raises:
         DatasetError: There are too few images, or some class has a single one.
     """
     train_images, validation_images = split_sizes(len(labels), len(np.unique(labels)), dataset)
-    return stratified(labels, train_images, validation_images, dataset.split_seed)
+    return stratified(labels, train_images, validation_images, dataset.split_seed, class_names)
 
 
-def drawn_split(labels: np.ndarray, fraction: float, seed: int, split: Split) -> np.ndarray:
+def drawn_split(
+    labels: np.ndarray, fraction: float, seed: int, split: Split, class_names: Sequence[str] = ()
+) -> np.ndarray:
     """Returns the positions of a split's images in a set that comes without a test split, ascending.
 
     Raises:
         DatasetError: `fraction` does not leave at least one image of every class on both sides.
     """
+    test_images = drawn_size(labels, fraction)
+    train, test = stratified(labels, len(labels) - test_images, test_images, seed, class_names)
+    return train if split == "train" else test
+
+
+def drawn_size(labels: np.ndarray, fraction: float) -> int:
+    """Returns how many images that share of a set is. Raises DatasetError as `drawn_split`."""
     images, classes = len(labels), len(np.unique(labels))
     test_images = round(fraction * images)
     if not classes <= test_images <= images - classes:
@@ -58,11 +82,12 @@ def drawn_split(labels: np.ndarray, fraction: float, seed: int, split: Split) ->
             f"test_fraction {fraction} keeps {test_images} of {images} images for the test, which does not leave one "
             f"of each of {classes} classes on both sides; change it or add images"
         )
-    train, test = stratified(labels, images - test_images, test_images, seed)
-    return train if split == "train" else test
+    return test_images
 
 
-def stratified(labels: np.ndarray, rest: int, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def stratified(
+    labels: np.ndarray, rest: int, held_out: int, seed: int, class_names: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns positions of `rest` and of `held_out` images, each ascending, disjoint, with at least one of every class.
 
     Raises:
@@ -70,10 +95,9 @@ def stratified(labels: np.ndarray, rest: int, held_out: int, seed: int) -> tuple
     """
     classes, label_of = np.unique(labels, return_inverse=True)
     counts = np.bincount(label_of)
-    if len(single := classes[counts < 2]):
-        raise DatasetError(f"class {single[0]} has a single image; at least 2 are needed to hold one out")
-    drawn = _shares(counts, rest + held_out, least=2, most=counts)
-    kept_back = _shares(drawn, held_out, least=min(held_out, 1), most=drawn - 1)
+    refuse_single(classes[counts < 2], class_names)
+    drawn = class_shares(counts, rest + held_out, least=2, most=counts)
+    kept_back = class_shares(drawn, held_out, least=min(held_out, 1), most=drawn - 1)
     # RandomState, not Generator: its stream never changes between numpy versions (NEP 19), so scores stay comparable.
     random = np.random.RandomState(seed)
     orders = [random.permutation(np.flatnonzero(label_of == index)) for index in range(len(classes))]
@@ -82,7 +106,14 @@ def stratified(labels: np.ndarray, rest: int, held_out: int, seed: int) -> tuple
     return np.sort(np.concatenate(chosen)), np.sort(np.concatenate(held))
 
 
-def _shares(counts: np.ndarray, total: int, least: int, most: np.ndarray) -> np.ndarray:
+def refuse_single(single: np.ndarray, class_names: Sequence[str]) -> None:
+    """Raises DatasetError where some class has a single image. single: the labels of those; class_names: of all."""
+    if len(single):
+        name = class_names[single[0]] if class_names else single[0]
+        raise DatasetError(f"class {name} has a single image; at least 2 are needed to hold one out")
+
+
+def class_shares(counts: np.ndarray, total: int, least: int, most: np.ndarray) -> np.ndarray:
     """Returns how many of each class make up `total`, in proportion to `counts` and within [least, most]."""
     images = counts.sum()
     shares: np.ndarray = np.clip(counts * total // images, least, most)

@@ -76,11 +76,12 @@ def tiny_cifar10(tmp_path: Path) -> Cifar10:
 
 @pytest.fixture
 def save_image() -> Callable[..., Path]:
-    """Writes a noisy image whose mean tells its class, and returns its path."""
+    """Writes a noisy image whose mean tells its class, different under every name, and returns its path."""
 
     def save(path: Path, level: int = 128, size: tuple[int, int] = (40, 30)) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(level).integers(-20, 20, (size[1], size[0], 3))
+        seed = [level, *map(ord, path.name), len(path.parts)]
+        noise = np.random.default_rng(seed).integers(-20, 20, (size[1], size[0], 3))
         Image.fromarray(np.clip(level + noise, 0, 255).astype(np.uint8)).save(path)
         return path
 

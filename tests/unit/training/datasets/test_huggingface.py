@@ -75,8 +75,43 @@ def test_local_parquet_files_with_other_column_names_and_text_labels(library: An
     root = pictures.parent
     assert dataset.info(root).class_names == ("cat", "dog")
     train, test = dataset.load(root, "train"), dataset.load(root, "test")
-    assert (len(train.labels), len(test.labels)) == (6, 4)
+    assert len(train.labels) + len(test.labels) == 10
+    assert set(train.labels) == set(test.labels) == {0, 1}
+    assert not set(train.identities) & set(test.identities)
     assert np.allclose(train.pixels.mean((1, 2, 3)), np.array([60, 190])[train.labels], atol=6)
+
+
+@pytest.mark.parametrize("kind", ["string", "int64"])
+def test_rows_without_a_label_are_counted_and_named(library: Any, pictures: Path, kind: str) -> None:
+    raw = library.load_dataset(str(pictures), split="train")
+    values = {"string": ["cat", "dog"], "int64": [3, 8]}[kind]
+    labels = [None if row in (2, 7) else values[label] for row, label in enumerate(raw["label"])]
+    table = raw.remove_columns("label").add_column("label", labels)
+    library.DatasetDict({"train": table}).save_to_disk(str(pictures.parent / "gaps"))
+    with pytest.raises(DatasetError, match="2 rows of split train have no label in column label: 2, 7"):
+        HuggingFace(path="gaps", test_split=None, resolution=8).info(pictures.parent)
+
+
+@pytest.mark.usefixtures("library")
+def test_splits_that_are_not_used_are_named(pictures: Path, save_image: Callable[..., Path]) -> None:
+    for name in ("cat", "dog"):
+        save_image(pictures / "validation" / name / "0.png")
+    told, *_ = HuggingFace(path="pictures", resolution=8).remarks(pictures.parent)
+    assert "its splits validation are not used" in told
+
+
+def test_rows_keep_their_split_when_rows_are_added_before_them(library: Any, pictures: Path) -> None:
+    table = library.load_dataset(str(pictures), split="train")
+    options = {"test_split": None, "test_fraction": 0.4, "resolution": 8}
+    library.DatasetDict({"train": table}).save_to_disk(str(pictures.parent / "before"))
+    more = library.load_dataset(str(pictures), split="test")
+    library.DatasetDict({"train": library.concatenate_datasets([more, table])}).save_to_disk(
+        str(pictures.parent / "after")
+    )
+    before, after = (HuggingFace(path=path, **options) for path in ("before", "after"))
+    root = pictures.parent
+    kept = set(before.listing(root, "train").identities().tolist())
+    assert not kept & set(after.listing(root, "test").identities().tolist())
 
 
 def test_a_set_saved_to_disk(library: Any, pictures: Path) -> None:

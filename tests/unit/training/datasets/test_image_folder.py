@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.folder import Folder
+from cifar_tune.training.datasets.split import drawn_split
 
 LEVELS = {"cat": 40, "dog": 130, "owl": 220}
 
@@ -45,19 +47,71 @@ def test_classes_are_the_folders_in_alphabetical_order(pets: Path) -> None:
 
 
 def test_a_relative_path_is_below_the_data_root(pets: Path) -> None:
-    assert Folder(path="pets").info(pets.parent).train_images == 24
+    root = pets.parent
+    splits = [Folder(path="pets").listing(root, split) for split in ("train", "test")]
+    assert sum(len(one.labels) for one in splits) == 30
 
 
-def test_the_share_for_the_test_is_seeded_stratified_and_apart_from_the_rest(pets: Path) -> None:
+def test_the_test_images_follow_from_test_seed_alone(pets: Path) -> None:
     dataset = Folder(path=str(pets), test_fraction=0.3)
     train, test = (dataset.listing(pets, split) for split in ("train", "test"))
-    assert np.bincount(test.labels).tolist() == [3, 3, 3]
+    assert set(test.labels) == set(train.labels) == {0, 1, 2}
     assert not set(train.sources) & set(test.sources)
     assert len(set(train.sources) | set(test.sources)) == 30
     again = Folder(path=str(pets), test_fraction=0.3, split_seed=5).listing(pets, "test")
     other = Folder(path=str(pets), test_fraction=0.3, test_seed=5).listing(pets, "test")
     assert list(again.sources) == list(test.sources)
     assert list(other.sources) != list(test.sources)
+
+
+def test_a_picture_keeps_its_split_when_others_come_and_it_is_renamed(
+    tmp_path: Path, save_image: Callable[..., Path]
+) -> None:
+    """30 pictures a class, of which 0.7^30, 1 in 44,000, would have no test image by themselves."""
+    for name in LEVELS:
+        for number in range(30):
+            save_image(tmp_path / "set" / name / f"{number}.png", LEVELS[name])
+    dataset = Folder(path="set", test_fraction=0.3, validation_fraction=0.3)
+
+    def sides() -> dict[bytes, str]:
+        train, test = (dataset.listing(tmp_path, split) for split in ("train", "test"))
+        trained, validated = train.split(dataset)
+        parts = {"train": [train.sources[place] for place in trained], "test": test.sources}
+        parts["validation"] = [train.sources[place] for place in validated]
+        return {Path(path).read_bytes(): part for part, paths in parts.items() for path in paths}
+
+    before = sides()
+    for number in range(30, 35):
+        save_image(tmp_path / "set" / "cat" / f"{number}.png", LEVELS["cat"])
+    (tmp_path / "set" / "owl" / "3.png").rename(tmp_path / "set" / "owl" / "aaa.png")
+    (tmp_path / "set" / "dog" / "0.png").unlink()
+    after = sides()
+    assert len(after) == 94
+    assert {after[picture] for picture in before if picture in after} == {"train", "validation", "test"}
+    assert all(after[picture] == part for picture, part in before.items() if picture in after)
+
+
+def test_results_of_version_0_1_keep_the_split_that_was_drawn_by_position(pets: Path) -> None:
+    """They have every option written out but `draw`, and count what lies in hidden folders."""
+    dataset = Folder(path=str(pets), test_fraction=0.3)
+    written = dataset.model_dump(mode="json")
+    del written["draw"]
+    before = Folder.model_validate_json(json.dumps(written))
+    assert before.draw == "position"
+    assert Folder.model_validate_json(json.dumps(dataset.model_dump(mode="json"))).draw == "content"
+    paths = [
+        path
+        for name in LEVELS
+        for path in sorted(map(str, (pets / name).rglob("*")))
+        if path.lower().endswith((".jpg", ".png", ".webp")) and "._" not in path
+    ]
+    labels = np.repeat([0, 1, 2], 10)
+    for split in ("train", "test"):
+        listed = before.listing(pets, split)
+        chosen = drawn_split(labels, 0.3, 0, split)
+        assert list(listed.sources) == [paths[place] for place in chosen]
+        assert not listed.by_content
+    assert before.load(pets, "train").identities is None
 
 
 def test_folders_train_and_test_are_taken_as_they_are(split_pets: Path, opened_files: list[str]) -> None:
@@ -78,7 +132,7 @@ def test_train_without_test_is_refused_with_ways_out(split_pets: Path) -> None:
     (split_pets / "test").rename(split_pets / "val")
     with pytest.raises(DatasetError, match=r"`train` of class folders but no `test`: add one .* or name"):
         Folder(path="split").verify(split_pets.parent)
-    assert Folder(path="split/train", test_fraction=0.25).info(split_pets.parent).train_images == 9
+    assert Folder(path="split/train", test_fraction=0.25).info(split_pets.parent).train_images < 12
 
 
 def test_a_class_called_train_is_a_class(pets: Path) -> None:
@@ -105,7 +159,7 @@ def test_fewer_than_two_class_folders_are_refused(tmp_path: Path, names: list[st
 
 def test_an_empty_class_folder_is_named_with_the_formats_that_count(pets: Path) -> None:
     (pets / "zebra").mkdir()
-    with pytest.raises(DatasetError, match=r"pets/zebra has no image in it \(\*.jpg, \*.jpeg, \*.png"):
+    with pytest.raises(DatasetError, match=r"pets/zebra has no picture in it \(\*.jpg, \*.jpeg, \*.png"):
         Folder(path=str(pets)).verify(pets)
 
 
