@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -86,17 +87,23 @@ def picture_files(paths: Sequence[Path]) -> tuple[list[Path], list[DatasetError]
     Raises:
         DatasetError: paths were given, and none is a picture.
     """
-    from cifar_tune.training.datasets.folder import IMAGE_SUFFIXES
+    from cifar_tune.training.datasets.folder_scan import Scan, no_image
 
     found: list[Path] = []
     refused: list[DatasetError] = []
     for path in paths:
         if path.is_dir():
-            files = (one for one in sorted(path.rglob("*")) if one.suffix.lower() in IMAGE_SUFFIXES)
-            inside = [one for one in files if one.is_file()]
+            scan = Scan(path)
+            try:
+                inside = sorted(map(Path, scan.images(str(path))))
+            except DatasetError as error:
+                refused.append(error)
+                continue
             found += inside
             if not inside:
-                refused.append(DatasetError(f"{path} has no picture in it (*{', *'.join(IMAGE_SUFFIXES)})"))
+                refused.append(no_image(path, scan.remarks()))
+            elif told := scan.remarks():
+                print(f"{path}: {'; '.join(told)}", file=sys.stderr)
         elif path == STDIN or path.exists():
             found.append(path)
         elif path.parts[0] in ADDRESSES:

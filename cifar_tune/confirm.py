@@ -109,6 +109,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
     from cifar_tune.results.confirmations import retrainings_store
     from cifar_tune.training.datasets.data_root import data_root
     from cifar_tune.tuning.checks import check_resources
+    from cifar_tune.tuning.data_record import check_same_data, recorded_root
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.machines.devices import this_machine
@@ -119,11 +120,17 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
     console = LastingConsole()
     frames = _opened(folder, console)
     sweep, wanted, reason = _wanted(folder, frames, options)
-    root = data_root(options.data)
+    root = data_root(options.data, recorded_root(folder))
     machine = this_machine()
     if address is None:
         check_resources(sweep, machine)
     check_data(wanted, root)
+    check_same_data(
+        folder,
+        dict.fromkeys(one.trial.dataset for one in wanted),
+        root,
+        "begin a new sweep on those that are there now: its scores and its confirmation are then of the same images",
+    )
     with (
         joined(sweep, folder=folder, root=root, machine=machine, address=address),
         Interruption() as interruption,

@@ -23,9 +23,12 @@ from cifar_tune.exits import exit_status, parsed
 from cifar_tune.schema import Strict
 from cifar_tune.training.datasets import AnyDataset, Dataset
 from cifar_tune.training.datasets.cache_folder import cache_folder
-from cifar_tune.training.datasets.data_root import data_root
+from cifar_tune.training.datasets.data_root import data_root, root_for
+from cifar_tune.training.datasets.photographs import build_all
 
 MEMBERS: tuple[type[Dataset], ...] = get_args(get_args(AnyDataset)[0])
+
+YAML = (".yaml", ".yml")
 
 EXAMPLES = """examples:
   python -m cifar_tune.datasets
@@ -49,7 +52,10 @@ def run(options: argparse.Namespace) -> None:
     """Shows or prepares data sets. Raises CifarTuneError where the input is wrong or a data set is not there."""
     root = data_root(options.data)
     if options.command == "prepare":
-        prepare(wanted(options.what, options.set), root)
+        dataset = wanted(options.what, options.set)
+        if options.what.endswith(YAML):
+            root = root_for([dataset], Path(options.what), options.data)
+        prepare(dataset, root)
     else:
         show(root)
 
@@ -81,7 +87,7 @@ def wanted(what: str, overrides: Sequence[str]) -> Dataset:
     Raises:
         ConfigError: There is no such data set, option or file.
     """
-    if what.endswith((".yaml", ".yml")):
+    if what.endswith(YAML):
         return load_trial(Path(what), [f"dataset.{override}" for override in overrides]).dataset
     fields = {"name": what}
     for override in overrides:
@@ -97,7 +103,7 @@ def wanted(what: str, overrides: Sequence[str]) -> Dataset:
 
 
 def prepare(dataset: Dataset, root: Path) -> None:
-    """Fetches what is not there, checks all files, and decodes the training images; says what it did."""
+    """Fetches what is not there, checks all files, and decodes the images of both splits; says what it did."""
     try:
         verify(dataset, root)
     except DatasetError as error:
@@ -105,9 +111,11 @@ def prepare(dataset: Dataset, root: Path) -> None:
             print(error, file=sys.stderr)
         dataset.download(root)
         verify(dataset, root)
-    dataset.build(root)
+    build_all([dataset], root)
     info = dataset.info(root)
     print(f"{dataset.name} is ready: {info.train_images:,} training images of {info.classes} classes")
+    for line in dataset.remarks(root):
+        print(line)
 
 
 def verify(dataset: Dataset, root: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,11 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-sizes", type=count, nargs="+", metavar="N", help="that are timed (default: 1 8 64 256)"
     )
+    parser.add_argument(
+        "--changed-data",
+        action="store_true",
+        help="go on although pictures of the data set have come or gone; never with one that was trained on",
+    )
     add_data(parser)
     return parser
 
@@ -88,14 +94,19 @@ def evaluate(options: argparse.Namespace, folder: Path) -> None:
     from cifar_tune.inspection.trained import read_trained
     from cifar_tune.inspection.trial_data import trial_data
     from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.tuning.data_record import check_unseen, recorded_root
+    from cifar_tune.tuning.evaluating import home_of
 
     console = EndingConsole(soft_wrap=True, highlight=False)
     trained = read_trained(folder)
     network = NetworkPredictor(trained, options.device)
-    root = data_root(options.data)
+    home = home_of(trained.folder).folder
+    root = data_root(options.data, recorded_root(home))
     if options.split == "test":
         _evaluate_on_test(options, console, trained, network, root)
         return
+    for line in check_unseen(home, trained.trial.dataset, root, "validation", changed=options.changed_data):
+        console.print(line, markup=False)
     source = trial_data(network, root).validation
     if not len(source):
         raise DatasetError(
@@ -112,14 +123,22 @@ def _evaluate_on_test(
     import cifar_tune
     from cifar_tune.inspection.evaluation import evaluation_of
     from cifar_tune.inspection.trial_data import check_classes
+    from cifar_tune.results.confirmations import ledger_of
+    from cifar_tune.tuning.data_record import check_unseen
     from cifar_tune.tuning.environment import git_state
-    from cifar_tune.tuning.evaluating import evaluating
+    from cifar_tune.tuning.evaluating import evaluating, home_of
 
     check_classes(network, root)
+    home = home_of(trained.folder).folder
+    unseen = partial(check_unseen, home, trained.trial.dataset, root, "test", changed=options.changed_data)
+    # Before anything is written; where the table may have the answer, only once it has none.
+    told = None if ledger_of(home).is_file() else unseen()
     with evaluating(trained) as record:
         if (answer := record.answer) is not None and not options.again:
             _answer(options, console, trained.folder, answer)
             return
+        for line in unseen() if told is None else told:
+            console.print(line, markup=False)
         reason = f"evaluate: {options.reason or named(trained.folder)}"
         commit = git_state(Path(cifar_tune.__file__).parent)
         source = record.open_test_split(root, network.device, reason=reason, commit=commit)

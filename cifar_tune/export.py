@@ -162,6 +162,8 @@ def real_images(trained: TrainedModel, options: argparse.Namespace) -> Tensor:
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.training.data import load_data
     from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.tuning.data_record import recorded_root
+    from cifar_tune.tuning.evaluating import home_of
 
     if options.check_on:
         files, refused = picture_files(options.check_on)
@@ -169,8 +171,9 @@ def real_images(trained: TrainedModel, options: argparse.Namespace) -> Tensor:
             raise refused[0]
         predictor = NetworkPredictor(trained, "cpu")
         return torch.from_numpy(np.stack([predictor.pixels(file) for file in files[:CHECK_IMAGES]]))
+    root = data_root(options.data, recorded_root(home_of(trained.folder).folder))
     try:
-        data = load_data(trained.trial.dataset, data_root(options.data), torch.device("cpu"))
+        data = load_data(trained.trial.dataset, root, torch.device("cpu"))
     except DatasetError as error:
         raise DatasetError(
             f"{error}\nONNX and torch.export are checked on the data set's images: --data says where it is, "

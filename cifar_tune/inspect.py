@@ -91,7 +91,11 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     from cifar_tune.inspection.pictures import given_pictures
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.inspection.trained import read_trained
+    from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.training.datasets.names import readable
     from cifar_tune.training.storage import trial_folder
+    from cifar_tune.tuning.data_record import recorded_root
+    from cifar_tune.tuning.evaluating import home_of
 
     console = EndingConsole(soft_wrap=True, highlight=False)
     trained = read_trained(folder)
@@ -108,12 +112,13 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     told = f"{network.trial.model.name}, trained on {network.trial.dataset.name}, {network.info.classes} classes"
     pictures = None
     if files:
-        content = ((file.name, sys.stdin.buffer.read() if file == STDIN else file) for file in files)
+        content = ((readable(file.name), sys.stdin.buffer.read() if file == STDIN else file) for file in files)
         pictures, unreadable = given_pictures(network, content)
         refused += unreadable
         if (shown := len(pictures.labels)) < len(files) - len(unreadable):
             console.print(f"The first {shown} of {len(files)} pictures are looked at; name others for them.")
-    sections = list(_sections(options, network, filtered, pictures, console))
+    root = data_root(options.data, recorded_root(home_of(trained.folder).folder))
+    sections = list(_sections(options, network, filtered, pictures, console, root))
     files = write_page(output, f"Inside {named(folder)}", [told], sections)
     console.print(written(files), markup=False)
     for error in refused:
@@ -137,6 +142,7 @@ def _sections(
     filtered: Sequence[str],
     pictures: Pictures | None,
     console: Console,
+    root: Path,
 ) -> Iterator[Section]:
     from rich.progress import Progress
 
@@ -150,9 +156,7 @@ def _sections(
     from cifar_tune.inspection.landscape import passes_needed, seconds_of_a_pass
     from cifar_tune.inspection.pictures import validation_pictures
     from cifar_tune.inspection.trial_data import trial_data
-    from cifar_tune.training.datasets.data_root import data_root
 
-    root = data_root(options.data)
     if set(options.show) & set(DEFAULT_VIEWS):
         pictures = pictures or validation_pictures(network, root)
         if "gradcam" in options.show:

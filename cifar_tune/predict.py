@@ -66,11 +66,12 @@ def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
     """
     files, refused = picture_files(options.images)
     from cifar_tune.inspection import Predictor
+    from cifar_tune.training.datasets.names import readable
 
     pictures = [sys.stdin.buffer.read() if file == STDIN else file for file in files]
     predictor = Predictor.load(folder, options.device, allow_code=options.allow_code)
     answers = list(zip(files, predictor.predict_each(pictures, options.top), strict=True))
-    found = {file: answer for file, answer in answers if not isinstance(answer, DatasetError)}
+    found = {readable(file): answer for file, answer in answers if not isinstance(answer, DatasetError)}
     if found:
         {"table": _table, "csv": _csv, "json": _json}[options.format](output, found)
     refused += [answer for _, answer in answers if isinstance(answer, DatasetError)]
@@ -79,7 +80,7 @@ def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
     return WRONG_INPUT if refused else DONE
 
 
-def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
+def _table(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:
     from rich.table import Table
 
     from cifar_tune.console import EndingConsole
@@ -90,20 +91,20 @@ def _table(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> 
     table.add_column("probability", justify="right")
     for file, classes in found.items():
         for place, one in enumerate(classes):
-            table.add_row("" if place else str(file), one.name, f"{one.probability:.1%}")
+            table.add_row("" if place else file, one.name, f"{one.probability:.1%}")
     EndingConsole(file=output).print(table)
 
 
-def _csv(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
+def _csv(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:
     rows = csv.writer(output, lineterminator="\n")
     rows.writerow(["picture", "rank", "class", "probability"])
     for file, classes in found.items():
         rows.writerows([file, rank, one.name, f"{one.probability:.6f}"] for rank, one in enumerate(classes, start=1))
 
 
-def _json(output: TextIO, found: Mapping[Path, Sequence[ClassProbability]]) -> None:
+def _json(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:
     lines = [
-        {"picture": str(file), "classes": [{"class": one.name, "probability": one.probability} for one in classes]}
+        {"picture": file, "classes": [{"class": one.name, "probability": one.probability} for one in classes]}
         for file, classes in found.items()
     ]
     json.dump(lines, output, indent=1)

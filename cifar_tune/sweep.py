@@ -94,8 +94,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         CifarTuneError: the input is wrong.
     """
     from cifar_tune.config.load import load_sweep, located
-    from cifar_tune.training.datasets.data_root import data_root
-    from cifar_tune.tuning.checks import check_data, check_here, check_trials, prepare_data
+    from cifar_tune.training.datasets.data_root import root_for
+    from cifar_tune.tuning.checks import check_data, check_here, check_trials, datasets_of, prepare_data
+    from cifar_tune.tuning.data_record import check_same_data, recorded_root
     from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
     from cifar_tune.tuning.machines.devices import this_machine
 
@@ -105,8 +106,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_address(address)
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
-    root = data_root(options.data)
     place = options.results or Path("results", sweep.name)
+    continued = options.resume or options.extend
+    remembered = recorded_root(folder_of(place)) if continued else None
+    root = root_for(datasets_of(sweep), options.file, options.data, remembered)
     machine = this_machine()
     try:
         if address is None:
@@ -131,9 +134,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     with driven(place) as folder:
         check_results(folder, mode)
         sweep = as_begun(folder, asked := sweep, mode)
-        if sweep != asked:
-            print("scheduler.grace_epochs stays what the sweep was begun with")
+        for key in [key for key in ("scheduler", "trial") if getattr(sweep, key) != getattr(asked, key)]:
+            kept = {"scheduler": "scheduler.grace_epochs", "trial": "trial.dataset.draw"}[key]
+            print(f"{kept} stays what the sweep was begun with")
         check_data(sweep, root)
+        if continued:
+            check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")
         with joined(sweep, folder=folder, root=root, machine=machine, address=address):
             prepare_data(sweep, root)
             return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
@@ -194,6 +200,9 @@ def _train(
     words: Sequence[str],
 ) -> int:
     from cifar_tune.console import LastingConsole
+    from cifar_tune.training.datasets.photographs import all_remarks
+    from cifar_tune.tuning.checks import datasets_of
+    from cifar_tune.tuning.data_record import record_data
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_end, record_environment
     from cifar_tune.tuning.interruption import Interruption
     from cifar_tune.tuning.opening import results_of
@@ -206,7 +215,11 @@ def _train(
 
     console = LastingConsole()
     tell = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+    datasets = datasets_of(sweep)
+    for line in all_remarks(datasets, root):
+        tell(line)
     with Interruption() as interruption, results_of(folder, sweep, mode, tell) as store:
+        record_data(folder, datasets, root)
         record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
         limits = limits_of(sweep, root)
         for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):

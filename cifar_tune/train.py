@@ -52,6 +52,11 @@ def command_line() -> argparse.ArgumentParser:
     )
     add_data(parser)
     parser.add_argument(
+        "--changed-data",
+        action="store_true",
+        help="train a recorded trial although its data set has changed since: on the pictures that are there now",
+    )
+    parser.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: a GPU where there is one)"
     )
     parser.add_argument(
@@ -86,13 +91,17 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """
     from cifar_tune.config.load import load_trial, located_in_trial
     from cifar_tune.training.check import check_trial
-    from cifar_tune.training.datasets.data_root import data_root
+    from cifar_tune.training.datasets.data_root import root_for
+    from cifar_tune.training.datasets.photographs import all_remarks
     from cifar_tune.training.descent import origin_of
+    from cifar_tune.tuning.data_record import check_same_data, record_data, recorded_root
+    from cifar_tune.tuning.evaluating import home_of
 
     file = trial_file(options.file)
     trial = load_trial(file, options.set)
-    root = data_root(options.data)
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
+    home = output if options.resume else home_of(file.parent).folder
+    root = root_for([trial.dataset], file, options.data, recorded_root(home))
     try:
         check_trial(trial, trial.dataset.info(root), begun=options.resume)
     except ConfigError as error:
@@ -101,6 +110,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         return compare(trial, root, options.compare)
     check_output(output, resume=options.resume)
     trial.dataset.verify(root)
+    if not options.changed_data:
+        check_same_data(home, [trial.dataset], root, "train on those that are there now: --changed-data")
     trial.dataset.build(root)
 
     from cifar_tune.console import LastingConsole
@@ -110,8 +121,13 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if (origin := origin_of(file.parent)) is not None and not options.resume:
         began = f"it began from the checkpoint of {origin[0]} after epoch {origin[1]}"
         console.print(f"{began}; here it begins with fresh weights, so that its curve is another", highlight=False)
+    for line in all_remarks([trial.dataset], root):
+        console.print(line, markup=False, highlight=False)
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
     again = shlex.join([word for word in words if word != "--resume"])
+    if opened.folder is not None:
+        make_writable(opened.folder.path)
+        record_data(output, [trial.dataset], root)
     return train(opened, options, console, f"python -m cifar_tune.train {again}")
 
 
@@ -152,8 +168,6 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
     from cifar_tune.training.progress import beginning, ending, saved, shown
 
     history = opened.state.history
-    if opened.folder is not None:
-        make_writable(opened.folder.path)
     if options.csv:
         write_csv(options.csv, history)
     console.print(beginning(opened), highlight=False)

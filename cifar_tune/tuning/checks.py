@@ -12,6 +12,8 @@ from cifar_tune.config.space import Varied
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError, DeviceError, Problem
 from cifar_tune.training.check import check_trial
+from cifar_tune.training.datasets import AnyDataset
+from cifar_tune.training.datasets.photographs import build_all
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.machines.nodes import Node
@@ -44,14 +46,22 @@ def check_data(sweep: SweepConfig, root: Path) -> None:
     Raises:
         DatasetError: a file is missing or corrupt; names it and says what to do.
     """
-    for dataset in {trial.dataset: None for trial in sweep.corner_trials()}:
+    for dataset in datasets_of(sweep):
         dataset.verify(root)
 
 
 def prepare_data(sweep: SweepConfig, root: Path) -> None:
-    """Decodes what is to be decoded once a machine, so that the first trials do not wait for it unseen."""
-    for dataset in {trial.dataset: None for trial in sweep.corner_trials()}:
-        dataset.build(root)
+    """Decodes what is to be decoded once a machine, so that the first trials do not wait for it unseen.
+
+    Raises:
+        DatasetError: images cannot be read, of the test split or of others; names all of them.
+    """
+    build_all(datasets_of(sweep), root)
+
+
+def datasets_of(sweep: SweepConfig) -> list[AnyDataset]:
+    """Returns every data set that the sweep may use."""
+    return [*dict.fromkeys(trial.dataset for trial in sweep.corner_trials())]
 
 
 def check_trials(sweep: SweepConfig, root: Path) -> None:

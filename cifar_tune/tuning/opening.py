@@ -22,6 +22,7 @@ from cifar_tune.tuning.search.extending import (
     reason_against,
     record_epochs,
     record_new_keys,
+    with_recorded_draw,
     with_recorded_grace,
 )
 from cifar_tune.tuning.search.restarts import begin_anew, unfinished
@@ -108,10 +109,14 @@ def check_results(folder: Path, mode: Mode) -> None:
 
 
 def as_begun(folder: Path, sweep: SweepConfig, mode: Mode) -> SweepConfig:
-    """Returns the sweep that a folder is continued with: its grace period is the recorded one where none is written."""
-    if mode in ("resume", "extend") and (before := _recorded(folder)) is not None:
-        return with_recorded_grace(sweep, before, extended=mode == "extend")
-    return sweep
+    """Returns the sweep that a folder is continued with: grace period and draw of the splits are the recorded ones.
+
+    That is where none is written in the file.
+    """
+    if mode not in CONTINUING or (before := _recorded(folder)) is None:
+        return sweep
+    sweep = with_recorded_draw(sweep, before)
+    return sweep if mode == "restart" else with_recorded_grace(sweep, before, extended=mode == "extend")
 
 
 def _holds_files(folder: Path) -> bool:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, MedianStopping, NoScheduler, Pbt, rungs
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import DatasetError
-from cifar_tune.training.datasets.split import split_sizes
-from cifar_tune.tuning.checks import check_data
+from cifar_tune.training.datasets.photographs import all_remarks
+from cifar_tune.training.datasets.split import training_sizes
+from cifar_tune.tuning.checks import check_data, datasets_of, prepare_data
 from cifar_tune.tuning.machines.cards import GIGABYTE
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.machines.nodes import Node
@@ -122,7 +123,7 @@ def plan(sweep: SweepConfig, *, root: Path, folder: Path, machine: Machine) -> s
     lines += _warm_start(sweep, root)
     lines += _cost(sweep, root, folder, machine, placed, at_once)
     lines += _devices(machine, "devices")
-    lines += [("each trial", str(placed)), ("data", _data(sweep, root))]
+    lines += [("each trial", str(placed)), *_data(sweep, root)]
     return _page(sweep, lines)
 
 
@@ -200,7 +201,7 @@ def _cost(
         return
     corners = relative_costs(sweep.corner_trials(), root)
     epochs = planned_epochs(sweep)
-    trained, validated = split_sizes(info.train_images, info.classes, sweep.trial.dataset)
+    trained, validated = training_sizes(info, sweep.trial.dataset)
     together = found.images_per_second * placed.resources.processes
     epoch_seconds = (trained + FORWARD_SHARE * validated) / together * sum(corners) / len(corners)
     least, likely, most = (
@@ -231,12 +232,16 @@ def _fits(need: int, have: int, where: str) -> str:
     return f"about {_size(need)} of {_size(have)} {where}{verdict}"
 
 
-def _data(sweep: SweepConfig, root: Path) -> str:
+def _data(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:
     try:
         check_data(sweep, root)
+        prepare_data(sweep, root)
     except DatasetError as error:
-        return f"NOT READY: {error}"
-    return "there and whole"
+        first, *others = f"NOT READY: {error}".split("\n")
+        yield from [("data", first), *(("", line) for line in others)]
+        return
+    yield "data", "there and whole"
+    yield from (("", line) for told in all_remarks(datasets_of(sweep), root) for line in told.split("\n"))
 
 
 def _free_disk(folder: Path) -> int:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.datasets.photographs import build_all
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.search.candidates import Retraining
@@ -23,10 +24,11 @@ def check_data(wanted: Iterable[Retraining], root: Path) -> None:
     Raises:
         DatasetError: a file is missing or corrupt.
     """
-    for dataset in {one.trial.dataset: None for one in wanted}:
-        for split in ("train", "test"):
-            dataset.verify(root, split)
-            dataset.build(root, split)
+    datasets = list(dict.fromkeys(one.trial.dataset for one in wanted))
+    for dataset in datasets:
+        dataset.verify(root, "train")
+        dataset.verify(root, "test")
+    build_all(datasets, root, sealed=False)
 
 
 def retrain(

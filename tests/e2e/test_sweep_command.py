@@ -141,7 +141,7 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(
     assert environment["packages"]["torch"]
     assert {path.name for path in folder.iterdir()} == {
         *(".lock", "checkpoints", "environment.json", "ledger.jsonl", "optuna.journal", "sweep.yaml"),
-        *("epochs.parquet", "trials.parquet"),
+        *("epochs.parquet", "trials.parquet", "data.json"),
     }
     assert (folder / trials.checkpoint["t0001"] / "last").is_dir()
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cifar_tune import datasets
+from cifar_tune.training.datasets.folder import Folder
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +24,12 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    for name in ("cat", "dog"):
+    for level, name in ((0, "cat"), (100, "dog")):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(10):
-            Image.fromarray(np.full((9, 9, 3), number, np.uint8)).save(tmp_path / "pets" / name / f"{number}.png")
+            Image.fromarray(np.full((9, 9, 3), level + number, np.uint8)).save(
+                tmp_path / "pets" / name / f"{number}.png"
+            )
     return tmp_path / "pets"
 
 
@@ -52,7 +55,8 @@ def test_the_table_names_what_is_not_whole(tmp_path: Path, capsys: pytest.Captur
 
 def test_prepare_decodes_and_the_table_shows_it(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert datasets.main(["prepare", "folder", "--set", "path=pets", "--set", "resolution=8"]) == 0
-    assert capsys.readouterr().out == "folder is ready: 16 training images of 2 classes\n"
+    train = Folder(path="pets").info(pets.parent).train_images
+    assert capsys.readouterr().out == f"folder is ready: {train} training images of 2 classes\n"
     assert datasets.main(["--data", str(pets.parent)]) == 0
     assert "needs path, decoded at 8 px" in capsys.readouterr().out
 
@@ -64,7 +68,35 @@ def test_prepare_takes_the_data_set_of_a_sweep_file(tmp_path: Path) -> None:
         "model: {name: resnet18}\noptimizer: {name: sgd, lr: 0.1}\nepochs: 1\n"
     )
     assert datasets.main(["prepare", str(tmp_path / "x.yaml"), "--set", "resolution=10"]) == 0
-    assert [path.name.split("-")[2] for path in (tmp_path / ".cache/cifar_tune/decoded").glob("*.npy")] == ["10px"]
+    made = (path.name.split("-")[1:3] for path in (tmp_path / ".cache/cifar_tune/decoded").glob("*.npy"))
+    assert sorted(made) == [["test", "10px"], ["train", "10px"]]
+
+
+def test_prepare_names_every_broken_picture_and_what_was_left_out(
+    pets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prepare", "folder", "--set", "path=pets", "--set", "resolution=8"]
+    (pets / "cat" / "a.heic").write_bytes(b"x")
+    assert datasets.main(command) == 0
+    assert "1 files were left out: 1 .heic" in capsys.readouterr().out
+    broken = [pets / name / f"{number}.png" for name in ("cat", "dog") for number in range(0, 10, 2)]
+    for path in broken:
+        path.write_bytes(f"rotten {path}".encode())
+    assert datasets.main(command) == 2
+    told = capsys.readouterr().err
+    assert all(str(path) in told for path in broken)
+
+
+def test_prepare_finds_pictures_beside_the_yaml_file(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = pets.parent / "x.yaml"
+    file.write_text(
+        "dataset: {name: folder, path: pets, resolution: 12}\n"
+        "model: {name: resnet18}\noptimizer: {name: sgd, lr: 0.1}\nepochs: 1\n"
+    )
+    assert datasets.main(["prepare", str(file), "--data", str(pets)]) == 0
+    file.write_text(file.read_text().replace("pets", "dogs"))
+    assert datasets.main(["prepare", str(file), "--data", str(pets)]) == 2
+    assert f"neither {pets.parent}/dogs nor {pets}/dogs is a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

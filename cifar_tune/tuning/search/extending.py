@@ -11,6 +11,7 @@ from cifar_tune.config.schedulers import Asha, AshaPromotion, Hyperband, Pbt, de
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.datasets.growing import Growing
 from cifar_tune.training.schedules.cosine import Cosine
 from cifar_tune.training.schedules.onecycle import OneCycle
 
@@ -72,6 +73,15 @@ def with_recorded_grace(sweep: SweepConfig, before: SweepConfig, *, extended: bo
         return sweep
     scheduler = sweep.scheduler.model_copy(update={"grace_epochs": then})
     return sweep.model_copy(update={"scheduler": scheduler})
+
+
+def with_recorded_draw(sweep: SweepConfig, before: SweepConfig) -> SweepConfig:
+    """Returns the sweep with splits drawn as when it was begun, unless it says itself how: images stay there."""
+    now, then = sweep.trial.dataset, before.trial.dataset
+    if not isinstance(now, Growing) or not isinstance(then, Growing) or "draw" in now.model_fields_set:
+        return sweep
+    trial = sweep.trial.model_copy(update={"dataset": now.model_copy(update={"draw": then.draw})})
+    return sweep.model_copy(update={"trial": trial})
 
 
 def _without_rungs(sweep: SweepConfig) -> bool:

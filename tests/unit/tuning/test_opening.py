@@ -172,3 +172,28 @@ def test_two_drivers_never_write_one_folder(tmp_path: Path, sweep: SweepConfig) 
     with pytest.raises(ResultsError, match="a sweep is writing here"):
         open_results(tmp_path / "results", sweep, "fresh")
     store.close()
+
+
+PHOTOS = SWEEP.replace("{name: digits}", "{name: folder, path: photos}")
+
+
+@pytest.mark.parametrize("mode", ["resume", "extend"])
+def test_a_sweep_of_version_0_1_keeps_the_draw_of_its_splits(tmp_path: Path, mode: Mode) -> None:
+    file, folder = tmp_path / "small.yaml", tmp_path / "results"
+    file.write_text(PHOTOS)
+    make(folder, load_sweep(file))
+    recorded = folder / "sweep.yaml"
+    recorded.write_text("".join(line for line in recorded.read_text().splitlines(True) if "draw:" not in line))
+    assert load_sweep(recorded).trial.dataset.draw == "position"  # type: ignore[union-attr]
+    more = ["trials_per_study=8"] if mode == "extend" else []
+    make(folder, load_sweep(file, more), mode)
+    assert load_sweep(recorded).trial.dataset.draw == "position"  # type: ignore[union-attr]
+    with pytest.raises(ResultsError, match=r"trial\.dataset\.draw: was 'position', is 'content'"):
+        make(folder, load_sweep(file, [*more, "trial.dataset.draw=content"]), "resume")
+
+
+def test_a_new_sweep_of_pictures_draws_by_content_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(PHOTOS)
+    make(tmp_path / "results", load_sweep(tmp_path / "small.yaml"))
+    assert "draw: content" in (tmp_path / "results" / "sweep.yaml").read_text()
+    make(tmp_path / "results", load_sweep(tmp_path / "small.yaml"), "resume")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
@@ -164,3 +166,25 @@ def test_a_probe_knows_the_size_of_the_checkpoints(tmp_path: Path, model: str) -
     parameters = 4 * sum(parameter.numel() for parameter in trial.model.build(info).parameters())
     assert found.checkpoint_bytes == 2 * weights + parameters
     assert found.images_per_second > 0
+
+
+def test_the_plan_names_broken_pictures_of_both_splits_and_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CIFAR_TUNE_CACHE", raising=False)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(20):
+            noise = np.random.default_rng([number, len(name), ord(name[0])]).integers(0, 255, (9, 9, 3))
+            Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "pets" / name / f"{number}.png")
+    (tmp_path / "pets" / "cat" / "a.heic").write_bytes(b"x")
+    sweep = sweep_with(tmp_path, "trial.dataset={name: folder, path: pets, resolution: 8}", "grid={}")
+    told = plan(sweep, root=tmp_path, folder=tmp_path / "results", machine=LAPTOP)
+    assert "there and whole" in told
+    assert "1 .heic" in told
+    broken = [str(tmp_path / "pets" / name / f"{number}.png") for name in ("cat", "dog") for number in range(8)]
+    for path in broken:
+        Path(path).write_bytes(f"rotten {path}".encode())
+    told = plan(sweep, root=tmp_path, folder=tmp_path / "results", machine=LAPTOP)
+    assert "NOT READY" in told
+    assert all(path in told for path in broken)
