@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_address, add_data, add_results, count
-from cifar_tune.errors import AnalysisError, ResultsError
+from cifar_tune.errors import AnalysisError, ResultsError, SurroundingsError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven
 
@@ -141,7 +141,12 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
         _announce(console, wanted, confirming.answered)
         if confirming.unfinished() or not confirming.exhausted:
             record_environment(store.folder / ENVIRONMENT_NAME, current)
-            retrain(sweep, confirming, store, console, root, machine, address, interruption)
+            try:
+                retrain(sweep, confirming, store, console, root, machine, address, interruption)
+            except SurroundingsError as error:
+                raise SurroundingsError(
+                    f"{error}. When it is mended, go on:\n  {PROGRAM} {shlex.join(words)}"
+                ) from error
     confirming.publish()
     frames = load(folder)
     print_confirmations(console, frames.confirmations, frames.trials, read_sweep_file(folder), _metric(sweep))

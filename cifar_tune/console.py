@@ -17,9 +17,16 @@ class EndingConsole(Console):
 
 
 class LastingConsole(Console):
-    """A console that outlasts its reader: what trains behind it goes on."""
+    """A console that outlasts its reader, and the disk that its log is on: what trains behind it goes on."""
 
     def on_broken_pipe(self) -> None:
         """Falls silent, as nobody reads any more: after `| head -1`, or when a `| tee` died."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _check_buffer(self) -> None:
+        """Writes what was printed; falls silent where that cannot be, as on a full disk."""
+        try:
+            super()._check_buffer()
+        except OSError:
+            self.on_broken_pipe()

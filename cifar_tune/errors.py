@@ -11,6 +11,7 @@
     |-- StorageError     OSError      an address in an object store cannot be reached, read or written
     |-- AnalysisError    ValueError   a table cannot answer what was asked of it
     |-- ClusterError     RuntimeError Ray could not be started or reached
+    |-- SurroundingsError RuntimeError for too long every trial met a fault of data, storage, disk, network or nodes
     |-- ServingError     OSError      the dashboard cannot serve where it was told to
     `-- TrackingError    RuntimeError MLflow, Weights & Biases or TensorBoard is not installed or does not take a trial
 
@@ -84,6 +85,10 @@ class AnalysisError(CifarTuneError, ValueError):
 
 class ClusterError(CifarTuneError, RuntimeError):
     """Ray could not be started or reached."""
+
+
+class SurroundingsError(CifarTuneError, RuntimeError):
+    """For too long no trial could train, because of data, storage, disk, network or nodes; says what the last said."""
 
 
 class ServingError(CifarTuneError, OSError):

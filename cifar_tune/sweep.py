@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_tune.arguments import add_address, add_data, results_place
-from cifar_tune.errors import ConfigError
+from cifar_tune.errors import ConfigError, SurroundingsError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven, folder_of
 
@@ -53,6 +53,11 @@ def command_line() -> argparse.ArgumentParser:
     mode.add_argument(
         "--resume", action="store_true", help="finish an interrupted sweep: trials go on from their last whole epoch"
     )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="with --resume: train the trials again that failed by themselves, from their last checkpoint",
+    )
     mode.add_argument(
         "--extend",
         action="store_true",
@@ -84,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parsed(parser, words)
     if options.restart and not options.extend:
         parser.error("--restart goes with --extend and a higher trial.epochs")
+    if options.retry_failed and not options.resume:
+        parser.error("--retry-failed goes with --resume")
     return exit_status(lambda: run(options, words), interrupted=SAVED)
 
 
@@ -142,7 +149,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
             check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")
         with joined(sweep, folder=folder, root=root, machine=machine, address=address):
             prepare_data(sweep, root)
-            return _train(sweep, folder, mode, root=root, machine=machine, address=address, words=words)
+            try:
+                return _train(sweep, folder, mode, options, root=root, machine=machine, address=address, words=words)
+            except SurroundingsError as error:
+                raise SurroundingsError(f"{error}. When it is mended, go on:\n  {resuming(words)}") from error
 
 
 def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
@@ -193,6 +203,7 @@ def _train(
     sweep: SweepConfig,
     folder: Path,
     mode: Mode,
+    options: argparse.Namespace,
     *,
     root: Path,
     machine: Machine,
@@ -205,7 +216,7 @@ def _train(
     from cifar_tune.tuning.data_record import record_data
     from cifar_tune.tuning.environment import ENVIRONMENT_NAME, environment, record_end, record_environment
     from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.opening import results_of
+    from cifar_tune.tuning.opening import results_of, retry_failed
     from cifar_tune.tuning.search.constraints import limits_of
     from cifar_tune.tuning.search.quota import MOST_REFUSED
     from cifar_tune.tuning.search.search import Search
@@ -221,6 +232,8 @@ def _train(
     with Interruption() as interruption, results_of(folder, sweep, mode, tell) as store:
         record_data(folder, datasets, root)
         record_environment(folder / ENVIRONMENT_NAME, environment(machine, f"{PROGRAM} {shlex.join(words)}"))
+        if options.retry_failed:
+            tell(f"trials to be trained again: {', '.join(retry_failed(store)) or 'none has failed'}")
         limits = limits_of(sweep, root)
         for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
             tell(line)
@@ -255,7 +268,7 @@ def _guard_line(arrivals: Arrivals) -> str | None:
 
 def resuming(words: Sequence[str]) -> str:
     """Returns the command that goes on where the one with these words stopped."""
-    kept = [word for word in words if word not in ("--fresh", "--extend", "--restart", "--resume")]
+    kept = [word for word in words if word not in ("--fresh", "--extend", "--restart", "--resume", "--retry-failed")]
     return f"{PROGRAM} {shlex.join([*kept, '--resume'])}"
 
 

@@ -46,6 +46,9 @@ class Resources(Strict):
     wait_hours: Positive = 1.0
     """Time without a trial at work after which the sweep ends: nodes may be about to join, or others hold what it asks
     for."""
+    retry_minutes: NonNegative = 10.0
+    """For how long a sweep goes on trying while every trial meets a fault of its surroundings: data, storage, disk,
+    network or nodes that are away. 0 ends it at the third such fault in a row."""
 
     @property
     def ranks(self) -> int:

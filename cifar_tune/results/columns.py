@@ -157,6 +157,12 @@ OUTCOME_COLUMNS = (
     Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
     Column("error", "string", "", "message of the exception that failed it"),
     Column("attempts", "int", "", "times it was started: 1, and one more for every restart"),
+    Column(
+        "faults",
+        "int",
+        "",
+        "times that a fault of data, storage, disk, network or nodes set it back, and it was tried again",
+    ),
     Column("started_at", "time", "UTC", "first start"),
     Column("ended_at", "time", "UTC", "end; missing while it runs"),
 )

@@ -14,6 +14,7 @@ from cifar_tune.buckets.folders import move, named, named_place, place_of
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
+from cifar_tune.results.columns import FAILED, INTERRUPTED
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
@@ -90,6 +91,14 @@ def results_of(folder: Path, sweep: SweepConfig, mode: Mode, tell: Callable[[str
             elif empty:
                 folder.mkdir()
         raise
+
+
+def retry_failed(store: ResultsStore) -> list[str]:
+    """Makes the trials that failed by themselves unfinished ones; returns them."""
+    failed = [trial_id for trial_id in store.trial_ids() if store.trial(trial_id)["status"] == FAILED]
+    for trial_id in failed:
+        store.update_trial(trial_id, status=INTERRUPTED, status_reason="to be tried again", error=None, ended_at=None)
+    return failed
 
 
 def check_results(folder: Path, mode: Mode) -> None:

@@ -92,6 +92,11 @@ class Screen:
         """Whether it is time for another view; to make one costs more than to ask."""
         return time.monotonic() >= self._due
 
+    def announce(self, line: str) -> None:
+        """Writes a line that stays, above the view on a terminal."""
+        seconds = time.monotonic() - self._began
+        self._console.print(f"[{duration(seconds)}] {line}", markup=False, highlight=False, soft_wrap=True)
+
     def show(self, view: View) -> None:
         """Shows the view now."""
         now = time.monotonic()

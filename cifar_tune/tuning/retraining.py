@@ -56,5 +56,6 @@ def retrain(
             interruption=interruption,
             refresh=watch.refresh,
             tell=watch.tell,
+            announce=watch.announce,
             dispatch=ConfirmingDispatcher,
         )

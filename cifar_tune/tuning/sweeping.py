@@ -60,6 +60,7 @@ def train_sweep(
             clock=clock,
             refresh=watch.refresh,
             tell=watch.tell,
+            announce=watch.announce,
             datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
             record=MemoryRecord.read(user_record()),
             speeds=SpeedRecord.read(user_record(SPEED_NAME)),

@@ -45,6 +45,10 @@ class Watch:
         """Takes in what no trial is at work for want of; None while one is."""
         self._waiting = waiting
 
+    def announce(self, line: str) -> None:
+        """Writes a line that stays."""
+        self._screen.announce(line)
+
     def refresh(self, live: Iterable[Attempt]) -> None:
         """Shows the trials that are at work, if it is time."""
         if self._screen.due:

@@ -119,6 +119,20 @@ def test_what_trains_goes_on_when_nobody_reads_any_more() -> None:
     assert (process.returncode, said) == (0, b"trained\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_what_trains_goes_on_when_its_log_cannot_be_written() -> None:
+    lines = (
+        "import sys; from cifar_tune.console import LastingConsole; from cifar_tune.exits import exit_status",
+        "console = LastingConsole()",
+        "def train(): [console.print(n) for n in range(3)]; print('trained', file=sys.stderr)",
+        "sys.exit(exit_status(train))",
+    )
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "\n".join(lines)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"trained\n")
+
+
 def test_a_warning_is_one_line_without_the_place_in_our_code(capfd: pytest.CaptureFixture[str]) -> None:
     imports = "import warnings; from cifar_tune.exits import exit_status"
     code = f"{imports}; exit_status(lambda: warnings.warn('last is corrupt'))"

@@ -122,6 +122,10 @@ class Placer:
         """Returns the nodes and what they have, in words."""
         return "; ".join(f"{node.host}: {node.machine}" for node in self._nodes()) or "no node"
 
+    def hosts(self) -> dict[str, str]:
+        """Returns the name of each node that is there, by its id."""
+        return {node.node_id: node.host for node in self._nodes()}
+
     def stranded(self) -> set[str]:
         """Returns the trials whose node is gone."""
         there = {node.node_id for node in self._nodes()}

@@ -15,12 +15,17 @@ NODE_FULL = re.compile(
 """What Ray says of workers that its memory monitor has ended."""
 
 
+def node_was_full(failures: str) -> bool:
+    """Returns whether Ray has ended the worker since its node's memory was full. failures: as of `describe_crash`."""
+    return NODE_FULL.search(_last(failures)) is not None
+
+
 def describe_crash(failures: str) -> str:
     """Returns what happened, where the worker's log is, and its end.
 
     failures: what Tune wrote of a trial's failures, the last one last.
     """
-    last = failures.split("Failure # ")[-1].partition("\n")[2].strip()
+    last = _last(failures)
     pid = re.search(r"\bpid[:=] *(\d+)", last)
     if (full := NODE_FULL.search(last)) is not None:
         return (
@@ -35,6 +40,10 @@ def describe_crash(failures: str) -> str:
     if log is None:
         return f"{what}; its log is on its node, in /tmp/ray/session_latest/logs"
     return "\n".join([f"{what}; its log: {log}", *_end_of(log)])
+
+
+def _last(failures: str) -> str:
+    return failures.split("Failure # ")[-1].partition("\n")[2].strip()
 
 
 def worker_log(pid: int) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import ClassVar, Literal
 
 from cifar_tune.buckets.folders import place_of
 from cifar_tune.buckets.replica import CHECKPOINTS
-from cifar_tune.errors import ClusterError
 from cifar_tune.results.columns import COMPLETED, DIVERGED, FAILED, INTERRUPTED, RUNNING, STOPPED
 from cifar_tune.results.placements import LEFT, PLACED
 from cifar_tune.results.store import ResultsStore
@@ -24,6 +24,7 @@ from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.search.proposer import Proposer
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport, Message
+from cifar_tune.tuning.workers.surroundings import FAULT, NODE_LOST, FaultsInARow, NodeWatch
 
 WORKER_DEATHS = 2
 """A trial whose worker dies is tried again so many times, from its last checkpoint. One that raises is not tried again:
@@ -36,9 +37,6 @@ BEGIN_SECONDS = 120.0
 """Within which a worker begins the trial that was given a place, unless others hold that: on a busy machine it takes up
 to a minute."""
 
-LOST_BEFORE_GIVING_UP = 3
-"""Trials whose workers failed; each has been tried several times then, at seconds a time."""
-
 
 class Dispatcher:
     """Keeps the trials that are out.
@@ -50,7 +48,10 @@ class Dispatcher:
     opens_test: ClassVar[bool] = False
     """Whether a trial goes on after its last epoch, to be scored on the test split."""
 
-    def __init__(self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer) -> None:
+    def __init__(
+        self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer, patience_seconds: float = 600.0
+    ) -> None:
+        """patience_seconds: for which faults of the surroundings are waited out (`resources.retry_minutes`)."""
         self.live: dict[str, Attempt] = {}
         self._search = search
         self._store = store
@@ -60,26 +61,37 @@ class Dispatcher:
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
         self._epochs = 0
-        self._lost = 0
+        self._faults = FaultsInARow(patience_seconds)
+        self._nodes = NodeWatch(placer.hosts())
 
     def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
         """Returns a trial to train: those that wait first, then new ones, and never more than have room.
 
-        A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known.
+        A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known. While
+        the surroundings are at fault, no trial is handed out.
+
+        Raises:
+            SurroundingsError: they have been at fault for too long.
         """
-        chosen = self._placer.place(key, self._wishes()) if self._waiting else None
-        if chosen is None and self._placer.open_to_more(self._wishes()):
+        now = time.monotonic()
+        self._faults.check(now)
+        if self._faults.told(now) is not None:
+            return "wait"
+        due = [attempt for attempt in self._waiting if attempt.retry_at <= now]
+        chosen = self._placer.place(key, _wishes(due)) if due else None
+        if chosen is None and self._placer.open_to_more(_wishes(due)):
             proposal = self._search.propose()
             if proposal is not None:
                 self._store.secure()  # before any checkpoint knows of it
-                self._waiting.append(self._attempt(proposal))
-                chosen = self._placer.place(key, self._wishes())
+                due.append(self._attempt(proposal))
+                self._waiting.append(due[-1])
+                chosen = self._placer.place(key, _wishes(due))
         if chosen is None:
             over = self._search.exhausted and not self._waiting and not self.live
             return "exhausted" if over else "wait"
-        attempt = self._waiting[chosen]
-        del self._waiting[chosen]
-        attempt.held = time.monotonic()
+        attempt = due[chosen]
+        del self._waiting[next(index for index, one in enumerate(self._waiting) if one is attempt)]
+        attempt.held, attempt.reported, attempt.seen = now, False, self._epochs
         self.live[key] = attempt
         placed = self._placer[key]
         return Assignment(
@@ -93,9 +105,6 @@ class Dispatcher:
             begins_after=0 if (parent := attempt.proposal.parent) is None else parent.epoch,
         )
 
-    def _wishes(self) -> list[tuple[TrialConfig, Relief]]:
-        return [(attempt.proposal.trial, attempt.relief) for attempt in self._waiting]
-
     def _attempt(self, proposal: Proposal) -> Attempt:
         """A trial that begins from another's checkpoint gets it here, before the other is proposed to go on.
 
@@ -103,16 +112,7 @@ class Dispatcher:
         """
         if (parent := proposal.parent) is not None:
             adopt(self._checkpoints / proposal.trial_id, self._checkpoints / parent.trial_id, parent.epoch)
-        row = self._store.trial(proposal.trial_id)
-        note = self._notes.get(proposal.trial_id, {"parts": 1, "steps": ()})
-        return Attempt(
-            proposal,
-            attempts=row["attempts"] or 0,
-            seconds_before=row["wall_seconds"] or 0.0,
-            gpu_seconds=row["gpu_seconds"] or 0.0,
-            relief=Relief(parts=note["parts"], recompute=note.get("recompute", False)),
-            steps=tuple(note["steps"]),
-        )
+        return Attempt.of(proposal, self._store.trial(proposal.trial_id), self._notes.get(proposal.trial_id))
 
     def started(self, key: str) -> None:
         """A worker begins the trial, for the first time or again."""
@@ -139,6 +139,8 @@ class Dispatcher:
             return self._record(key, attempt, message)
         if isinstance(message, Ending) and message.status == "out_of_memory":
             self._relieve(key, attempt, message)
+        elif isinstance(message, Ending) and message.status == "surroundings":
+            self._fault(key, attempt, message.reason or "")
         elif isinstance(message, Ending):
             self._end(key, message.status, message.reason, message.error)
         return False
@@ -152,9 +154,11 @@ class Dispatcher:
             self._end(key, DIVERGED, f"{infinite[0]} was not finite in epoch {metrics.epoch}")
             return False
         if metrics.epoch > (self._store.trial(trial_id)["epochs_trained"] or 0):
+            self._epochs += 1
+            attempt.reported = True
+            self._faults.forget()
             self._placer.measured(key, metrics.peak_memory_bytes, metrics.images_per_second)
         decision = self._search.report(trial_id, metrics)
-        self._epochs += 1
         attempt.epoch = metrics.epoch
         if metrics.validation_accuracy is not None:
             attempt.accuracy = metrics.validation_accuracy
@@ -174,12 +178,27 @@ class Dispatcher:
         attempt.relief, step = tried
         attempt.steps = (*attempt.steps, step)
         trial_id = attempt.proposal.trial_id
-        relief = attempt.relief
-        note = {"trial_id": trial_id, "parts": relief.parts, "recompute": relief.recompute, "steps": attempt.steps}
+        self._notes[trial_id] = note = attempt.memory_note()
         self._store.note(OUT_OF_MEMORY, **note)
-        self._notes[trial_id] = note
         self._store.update_trial(trial_id, memory_steps="; ".join(attempt.steps))
         self._wait_again(key, f"ran out of memory; next: {step}")
+
+    def _fault(self, key: str, attempt: Attempt, reason: str) -> None:
+        """Lets the trial wait, as if it had not been handed out: what it met says nothing about it.
+
+        Raises:
+            SurroundingsError: this has gone on for too long.
+        """
+        now, trial_id = time.monotonic(), attempt.proposal.trial_id
+        attempt.set_back(now)
+        self._store.note(FAULT, trial_id=trial_id, at=time.time(), reason=reason)
+        self._store.update_trial(trial_id, faults=attempt.faults)
+        self._wait_again(key, reason)
+        self._faults.add(reason, now=now)
+
+    def trouble(self) -> str | None:
+        """Returns which fault of the surroundings is waited out, None while there is none."""
+        return self._faults.told(time.monotonic())
 
     def _wait_again(self, key: str, reason: str) -> None:
         """Takes the trial from its worker; it is the first to start again."""
@@ -195,25 +214,35 @@ class Dispatcher:
         self._store.note(LEFT, trial_id=attempt.proposal.trial_id, at=time.time(), reason=reason)
         return attempt
 
-    def lost(self, key: str, error: str) -> None:
+    def lost(self, key: str, error: str, *, node_was_full: bool = False) -> None:
         """The trial's worker failed; it is tried again, unless that was too often.
 
+        It was too often where it happens to this trial alone. A node without memory, and workers that die as they start
+        while no trial trains, are faults of the surroundings.
+
         Raises:
-            ClusterError: no worker can train: none has finished an epoch, and this is the third trial lost.
+            SurroundingsError: no worker has been able to train for too long.
         """
         attempt = self.live.get(key)
         if attempt is None:
+            return
+        self._nodes.died(self._placer[key].node_id, attempt.proposal.trial_id, attempt.epoch, now=time.monotonic())
+        if node_was_full or (not attempt.reported and attempt.seen == self._epochs):
+            self._fault(key, attempt, error)
             return
         attempt.deaths += 1
         if attempt.deaths <= WORKER_DEATHS:
             self._wait_again(key, "its worker died; it waits for another")
             return
         self._end(key, FAILED, "no worker could finish it", error)
-        self._lost += 1
-        if self._lost >= LOST_BEFORE_GIVING_UP and not self._epochs:
-            raise ClusterError(
-                f"{self._lost} trials lost their workers before one finished an epoch. The last:\n{error}"
-            )
+
+    def lost_nodes(self) -> list[str]:
+        """Returns a line for each node that has left since this was last asked, and records it in the ledger."""
+        out = [(self._placer[key].node_id, one.proposal.trial_id, one.epoch) for key, one in self.live.items()]
+        lost = self._nodes.gone(self._placer.hosts(), out)
+        for node in lost:
+            self._store.note(NODE_LOST, node=node.host, at=time.time(), epochs=dict(node.epochs))
+        return [str(node) for node in lost]
 
     @property
     def at_work(self) -> bool:
@@ -256,8 +285,7 @@ class Dispatcher:
 
     def interrupt(self, reason: str) -> None:
         """Marks the trials that are out; `--resume` continues them from their checkpoints."""
-        attempts = [*(self._leave(key, INTERRUPTED) for key in list(self.live)), *self._waiting]
-        for attempt in attempts:
+        for attempt in [*(self._leave(key, INTERRUPTED) for key in list(self.live)), *self._waiting]:
             self._store.update_trial(
                 attempt.proposal.trial_id,
                 status=INTERRUPTED,
@@ -266,3 +294,7 @@ class Dispatcher:
                 gpu_seconds=attempt.gpu_seconds,
             )
         self._waiting.clear()
+
+
+def _wishes(attempts: Sequence[Attempt]) -> list[tuple[TrialConfig, Relief]]:
+    return [(attempt.proposal.trial, attempt.relief) for attempt in attempts]

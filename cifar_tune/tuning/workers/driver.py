@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cifar_tune.buckets.address import remove
 from cifar_tune.buckets.folders import place_of
 from cifar_tune.config.sweep_config import Resources
-from cifar_tune.errors import ClusterError
+from cifar_tune.errors import ClusterError, SurroundingsError
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.tuning.clock import Clock
@@ -55,6 +55,7 @@ def run_trials(
     speeds: SpeedRecord | None = None,
     runner: type[TrialRunner] | None = None,
     tell: Callable[[str | None], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
 
@@ -64,11 +65,13 @@ def run_trials(
     when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
     record: of the memory that trials took. speeds: of how fast they were beside others. runner: another worker than
     the usual one. tell: called as often as `refresh`, with what is waited for while no trial is at work.
+    announce: called with each line that is to stay on the screen, such as that a node is gone.
 
     Raises:
         ClusterError: Ray could not be started or reached, has died, or had no place for a trial for too long; a node of
             the cluster cannot take part.
         DeviceError: no node has what a trial is to have.
+        SurroundingsError: for too long every trial has met a fault of data, storage, disk, network or nodes.
     """
     folder, shared = store.folder.resolve() / RAY_FOLDER, place_of(store.folder) / RAY_FOLDER
     remove(folder)
@@ -85,7 +88,8 @@ def run_trials(
             nodes = Cluster(Question(root.resolve(), tuple(datasets), shared / "nodes"))
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
-        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer)
+        patience = 60.0 * asked.retry_minutes
+        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer, patience_seconds=patience)
         waiting = Waiting(asked.wait_hours, now=time.monotonic())
 
         def between_steps() -> None:
@@ -95,13 +99,18 @@ def run_trials(
                 clock.tick(now, placer.gpus_held())
                 interruption.time_is_over = clock.met()
             if not interruption.now:
-                tell(waiting.tick(now, dispatcher.at_work, lambda: f"{dispatcher.wanted()}; free: {free_now()}"))
+                trouble = dispatcher.trouble()
+                busy = dispatcher.at_work or trouble is not None
+                waits = waiting.tick(now, busy, lambda: f"{dispatcher.wanted()}; free: {free_now()}")
+                tell(trouble or waits)
+            for line in dispatcher.lost_nodes():
+                announce(line)
             refresh(dispatcher.live.values())
 
         reason = INTERRUPTED
         try:
             fit(dispatcher, interruption, storage=folder, refresh=between_steps, runner=runner or UsualRunner)
-        except (ClusterError, RayGone) as error:
+        except (ClusterError, RayGone, SurroundingsError) as error:
             reason = pulse.lost or str(error)
             raise
         finally:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from cifar_tune.errors import CheckpointError
+
 DEVICE_KINDS = ("cpu", "cuda")
 
 
@@ -106,6 +108,16 @@ def lost_another_process(error: Exception) -> bool:
     if isinstance(error, torch.distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in TRANSPORTS)
+
+
+def of_the_surroundings(error: Exception) -> bool:
+    """Whether data, storage, disk or network failed, and not the trial: every other trial would meet the same.
+
+    A checkpoint that is corrupt or of another model is the trial's own, unless the system could not read it.
+    """
+    if isinstance(error, CheckpointError):
+        return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+    return isinstance(error, OSError)
 
 
 TRANSPORTS = ("gloo", "NCCL")

@@ -43,9 +43,12 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Ending:
-    """The trial trains no further. reason: a sentence. error: the traceback of a trial that raised."""
+    """The trial trains no further. reason: a sentence. error: the traceback of a trial that raised.
 
-    status: Literal["completed", "diverged", "failed", "out_of_memory"]
+    surroundings: it raised for want of data, storage, disk or network, which says nothing of the configuration.
+    """
+
+    status: Literal["completed", "diverged", "failed", "out_of_memory", "surroundings"]
     reason: str | None = None
     error: str | None = None
 

@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.workers.crash import describe_crash
+from cifar_tune.tuning.workers.crash import describe_crash, node_was_full
 from cifar_tune.tuning.workers.dispatcher import Dispatcher
 from cifar_tune.tuning.workers.messages import MESSAGE
 from cifar_tune.tuning.workers.trainable import TrialRunner
@@ -165,8 +165,8 @@ class SweepCallback(_Stateless, tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._guard():
-            crash = describe_crash(Path(trial.error_file).read_text(errors="replace"))
-            self._dispatcher.lost(trial.trial_id, crash)
+            told = Path(trial.error_file).read_text(errors="replace")
+            self._dispatcher.lost(trial.trial_id, describe_crash(told), node_was_full=node_was_full(told))
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """A worker cannot be asked to stop within an epoch, and its last whole epoch is on disk: end it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_tune.buckets.address import place
 from cifar_tune.errors import CheckpointError
@@ -140,7 +140,7 @@ def _device_facts(assignment: Assignment) -> dict[str, Any]:
 def ending_of(error: Exception) -> Ending:
     """Returns how an error of the trial ends it. Raises it again if no later trial could use this process."""
     from cifar_tune.training.loop import Diverged
-    from cifar_tune.tuning.workers.isolation import ran_out_of_memory, spoils_the_process
+    from cifar_tune.tuning.workers.isolation import of_the_surroundings, ran_out_of_memory, spoils_the_process
 
     if isinstance(error, Diverged):
         return Ending("diverged", reason=str(error))
@@ -149,4 +149,5 @@ def ending_of(error: Exception) -> Ending:
     trace = "".join(traceback.format_exception(error))
     if ran_out_of_memory(error):
         return Ending("out_of_memory", error=trace)
-    return Ending("failed", reason=f"{type(error).__name__}: {error}", error=trace)
+    status: Literal["surroundings", "failed"] = "surroundings" if of_the_surroundings(error) else "failed"
+    return Ending(status, reason=f"{type(error).__name__}: {error}", error=trace)

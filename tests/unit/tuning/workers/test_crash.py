@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cifar_tune.tuning.workers.crash import describe_crash
+from cifar_tune.tuning.workers.crash import describe_crash, node_was_full
 
 SEGFAULT = """Failure # 1 (occurred at 2026-01-01_00-00-00)
 The actor died unexpectedly before finishing this task.
@@ -42,6 +42,7 @@ def test_a_worker_that_raised_tells_its_own_traceback() -> None:
 
 
 def test_of_a_worker_that_ray_ended_for_want_of_memory_it_says_how_full_the_node_was() -> None:
+    assert [node_was_full(told) for told in (NODE_FULL, SEGFAULT, RAISED)] == [True, False, False]
     text = describe_crash(NODE_FULL)
     assert text.startswith(
         "Ray ended its worker, because the memory of its node was full (192.0.2.2: 7.20GB used / 23.59GB"

@@ -14,7 +14,7 @@ import pytest
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.schedulers import AshaPromotion, Hyperband
 from cifar_tune.config.sweep_config import Resources, SweepConfig
-from cifar_tune.errors import ClusterError
+from cifar_tune.errors import SurroundingsError
 from cifar_tune.results.placements import LEFT, PLACED, read_placements
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
@@ -22,12 +22,14 @@ from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.cards import Gpu
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.machines.nodes import Node
+from cifar_tune.tuning.opening import retry_failed
 from cifar_tune.tuning.placing.memory_record import MemoryRecord
 from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.search.search import Search
 from cifar_tune.tuning.workers.dispatcher import BEGIN_SECONDS, Dispatcher
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport
+from cifar_tune.tuning.workers.surroundings import FAULT, NODE_LOST, pause_seconds
 
 SWEEP = """
 name: small
@@ -184,34 +186,135 @@ def test_a_trial_that_raised_is_a_failed_row_with_its_traceback(sweep: SweepConf
 def test_a_trial_that_lost_its_worker_too_often_is_a_failed_row(sweep: SweepConfig, store: ResultsStore) -> None:
     dispatcher = dispatcher_of(sweep, store)
     trial_id = assigned(dispatcher, "a").trial_id
-    for key, again in (("a", "b"), ("b", "c")):
+    other = assigned(dispatcher, "other")
+    for number, (key, again) in enumerate((("a", "b"), ("b", "c")), start=1):
+        dispatcher.receive("other", epoch(number))
         dispatcher.lost(key, "worker process 7 died")
         assert store.trial(trial_id)["status_reason"] == "its worker died; it waits for another"
-        assert assigned(dispatcher, again).trial_id == trial_id
+        assert assigned(dispatcher, again).trial_id == trial_id != other.trial_id
+    dispatcher.receive("other", epoch(3))
     dispatcher.lost("c", "worker process 9 died")
     row = store.trial(trial_id)
     assert (row["status"], row["attempts"], row["error"]) == ("failed", 3, "worker process 9 died")
     assert row["status_reason"] == "no worker could finish it"
 
 
-def test_where_no_worker_can_train_the_sweep_gives_up(sweep: SweepConfig, store: ResultsStore) -> None:
-    dispatcher = dispatcher_of(sweep, store)
-    for key in range(3 * 3 - 1):
-        assigned(dispatcher, str(key))
-        dispatcher.lost(str(key), "no torch")
-    assigned(dispatcher, "last")
-    with pytest.raises(ClusterError, match=r"3 trials lost their workers before one finished an epoch(?s:.*)no torch"):
-        dispatcher.lost("last", "no torch")
+def patient(sweep: SweepConfig, store: ResultsStore, seconds: float) -> Dispatcher:
+    placer = Placer(sweep.resources, lambda: (node("node"),), Needs(Path(), MemoryRecord()), trials=4)
+    return Dispatcher(Search(sweep, store), store, root=Path(), placer=placer, patience_seconds=seconds)
 
 
-def test_lost_workers_end_nothing_once_a_trial_has_trained(sweep: SweepConfig, store: ResultsStore) -> None:
+def test_workers_that_die_as_they_start_fail_no_trial_and_in_the_end_the_sweep_ends(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    dispatcher = patient(sweep, store, seconds=0.0)
+    for key in "ab":
+        assigned(dispatcher, key)
+        dispatcher.lost(key, "no torch")
+    assigned(dispatcher, "c")
+    with pytest.raises(SurroundingsError, match=r"3 times in a row a trial could not train(?s:.*)no torch"):
+        dispatcher.lost("c", "no torch")
+    assert {store.trial(trial_id)["status"] for trial_id in store.trial_ids()} == {"running"}
+    assert [store.trial(trial_id)["faults"] for trial_id in store.trial_ids()] == [1, 1, 1]
+
+
+def test_faults_of_the_surroundings_pause_the_sweep_and_reach_neither_row_nor_sampler(
+    sweep: SweepConfig, store: ResultsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, search = patient(sweep, store, seconds=600.0), Search(sweep, store)
+    for key in "abc":
+        assigned(dispatcher, key)
+    for key in "abc":
+        assert not dispatcher.receive(key, Ending("surroundings", "DatasetError: data is not there"))
+    assert dispatcher.assign("d") == "wait"
+    told = dispatcher.trouble()
+    assert told is not None
+    assert told.startswith("DatasetError: data is not there; trying again in 2 s")
+    rows = [store.trial(trial_id) for trial_id in store.trial_ids()]
+    assert [(row["status"], row["faults"], row["error"]) for row in rows] == [("running", 1, None)] * 3
+    assert len(search.unfinished()) == 0
+    assert [note["trial_id"] for note in store.notes(FAULT)] == store.trial_ids()
+    later = time.monotonic() + 3
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    again = [assigned(dispatcher, key).trial_id for key in "efg"]
+    assert sorted(again) == store.trial_ids()
+    dispatcher.receive("e", epoch(1))
+    assert dispatcher.trouble() is None
+
+
+def test_a_trial_that_only_meets_faults_lets_the_others_train_and_is_tried_less_and_less_often(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
     dispatcher = dispatcher_of(sweep, store)
-    assigned(dispatcher, "a")
+    faulty = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", Ending("surroundings", "OSError: away"))
+    for key in "bcd":
+        assert assigned(dispatcher, key).trial_id != faulty
+        for number in (1, 2, 3):
+            dispatcher.receive(key, epoch(number, accuracy=0.5 + ord(key) / 1000))
+    assert dispatcher.assign("e") == "wait"
+    assert [pause_seconds(faults) for faults in (1, 2, 3, 4, 5, 6, 99)] == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_trials_that_were_set_back_are_unfinished_for_the_next_driver(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", Ending("surroundings", "OSError: away"))
+    dispatcher.interrupt("OSError: away")
+    assert store.trial(trial_id)["status"] == "interrupted"
+    assert assigned(dispatcher_of(sweep, store), "b").trial_id == trial_id
+
+
+def test_what_failed_by_itself_is_trained_again_only_if_that_is_asked_for(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
     dispatcher.receive("a", epoch(1))
-    for key in range(9):
+    dispatcher.receive("a", Ending("failed", "ValueError: no", "Traceback ..."))
+    assert Search(sweep, store).unfinished() == ()
+    assert retry_failed(store) == [trial_id]
+    assert [one.trial_id for one in Search(sweep, store).unfinished()] == [trial_id]
+    next_driver = dispatcher_of(sweep, store)
+    assert assigned(next_driver, "b").trial_id == trial_id
+    for number in (1, 2, 3):
+        next_driver.receive("b", epoch(number))
+    row = store.trial(trial_id)
+    assert (row["status"], row["error"], row["attempts"], row["epochs_trained"]) == ("completed", None, 2, 3)
+
+
+def test_a_node_without_memory_fails_no_trial(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = dispatcher_of(sweep, store)
+    trial_id = assigned(dispatcher, "a").trial_id
+    dispatcher.receive("a", epoch(1))
+    dispatcher.lost("a", "the memory of its node was full", node_was_full=True)
+    assert (store.trial(trial_id)["status"], store.trial(trial_id)["faults"]) == ("running", 1)
+
+
+def test_a_node_that_is_gone_is_told_of_with_its_trials_and_their_next_epochs(
+    sweep: SweepConfig, store: ResultsStore
+) -> None:
+    there = [node("n1", cores=1), node("n2", cores=1)]
+    placer = Placer(sweep.resources, lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    by_node = {assigned(dispatcher, key).resources.node_id: key for key in "ab"}
+    dispatcher.receive(by_node["n2"], epoch(1))
+    trial_id = dispatcher.live[by_node["n2"]].proposal.trial_id
+    assert dispatcher.lost_nodes() == []
+    dispatcher.lost(by_node["n2"], "worker died")
+    del there[1]
+    assert dispatcher.lost_nodes() == [f"node n2 is gone; going on elsewhere: {trial_id} from epoch 2"]
+    assert dispatcher.lost_nodes() == []
+    assert [(note["node"], note["epochs"]) for note in store.notes(NODE_LOST)] == [("n2", {trial_id: 1})]
+
+
+def test_lost_workers_end_nothing_while_another_trial_trains(sweep: SweepConfig, store: ResultsStore) -> None:
+    dispatcher = patient(sweep, store, seconds=0.0)
+    assigned(dispatcher, "a")
+    for key in range(1, 4):
         assigned(dispatcher, str(key))
+        assert dispatcher.receive("a", epoch(key)) or key == 3
         dispatcher.lost(str(key), "gone")
-    assert dispatcher.receive("a", epoch(2))
 
 
 def test_interrupted_trials_are_the_first_that_the_next_driver_assigns(sweep: SweepConfig, store: ResultsStore) -> None:
@@ -460,6 +563,7 @@ def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepCo
     nodes = (node("laptop", SMALL), node("server", LARGE))
     dispatcher = dispatcher_of(sweep, store, nodes=nodes)
     first = assigned(dispatcher, "a")
+    dispatcher.receive("a", epoch(1))
     dispatcher.lost("a", "segmentation fault")
     again = assigned(dispatcher, "b")
     assert again.trial_id == first.trial_id

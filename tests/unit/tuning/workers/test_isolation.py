@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import random
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_tune.tuning.workers.isolation import ProcessState, spoils_the_process
+from cifar_tune.errors import CheckpointError, DatasetError, StorageError
+from cifar_tune.tuning.workers.isolation import ProcessState, of_the_surroundings, spoils_the_process
+from cifar_tune.tuning.workers.trial_process import ending_of
 
 
 @pytest.fixture
@@ -68,3 +71,30 @@ def test_only_a_failed_kernel_spoils_the_process() -> None:
     assert spoils_the_process(torch.AcceleratorError("CUDA error: illegal memory access"))
     assert not spoils_the_process(torch.OutOfMemoryError("out of memory"))
     assert not spoils_the_process(ValueError("no"))
+
+
+def raised_from(cause: OSError) -> CheckpointError:
+    error = CheckpointError("cannot be read")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (FileNotFoundError("data/x.png"), True),
+        (ConnectionResetError("bucket"), True),
+        (DatasetError("cifar10 is not there"), True),
+        (StorageError("s3://b/x cannot be reached"), True),
+        (raised_from(PermissionError("denied")), True),
+        (raised_from(FileNotFoundError("model.safetensors")), False),
+        (CheckpointError("of another model"), False),
+        (ValueError("a size that does not fit"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+    ids=repr,
+)
+def test_what_the_surroundings_are_at_fault_for_is_no_failure_of_the_trial(error: Exception, expected: bool) -> None:
+    assert of_the_surroundings(error) is expected
+    assert ending_of(error).status == ("surroundings" if expected else "failed")

@@ -135,11 +135,11 @@ def test_a_trial_that_diverges_says_where(tmp_path: Path, runner: TrialRunner) -
     assert "not finite in epoch 1" in (ending.reason or "")
 
 
-def test_a_trial_that_raises_says_what_and_the_next_one_trains(tmp_path: Path, runner: TrialRunner) -> None:
+def test_a_trial_whose_data_are_away_says_what_and_the_next_one_trains(tmp_path: Path, runner: TrialRunner) -> None:
     runner.setup(config(tmp_path, dataset={"name": "cifar10"}))
     ending = step(runner)
     assert isinstance(ending, Ending)
-    assert ending.status == "failed"
+    assert ending.status == "surroundings"
     assert (ending.reason or "").startswith("DatasetError: ")
     assert (ending.error or "").startswith("Traceback")
     runner.reset_config(config(tmp_path, "t0002"))
