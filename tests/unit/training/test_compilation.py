@@ -34,7 +34,7 @@ def test_on_cuda_it_depends_on_the_time_left(small_trial: Trials, small_data: Da
     assert compile_if_repaid(state, trial, epoch_seconds=REPAYS_AFTER_SECONDS / 4)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_compiled_model_trains_like_an_uncompiled_one(small_trial: Trials, small_data: Data) -> None:
     plain, compiled = (
         list(train_epochs(create_state(trial, small_data().info, CPU), small_data(), trial))
