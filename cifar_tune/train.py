@@ -199,12 +199,14 @@ def trial_file(path: Path) -> Path:
     if path.is_file():
         return path
     folders = [path, path.parent / "checkpoints" / path.name]
-    places = [folder / part / "trial.json" for folder in folders for part in ("", "last", "previous", "best")]
+    places = [folder / part / "trial.json" for folder in folders for part in ("last", "previous", "best", "")]
     return next((place for place in places if place.is_file()), path)
 
 
 def check_output(output: Path, *, resume: bool) -> None:
     """Returns if the output folder is free, or holds what is to be resumed. Raises CheckpointError."""
+    from cifar_tune.training.manifest import has_weights_alone
+
     holds_a_trial = any((output / name).exists() for name in ("last", "previous"))
     if holds_a_trial and not resume:
         raise CheckpointError(
@@ -212,6 +214,11 @@ def check_output(output: Path, *, resume: bool) -> None:
         )
     if resume and not holds_a_trial:
         raise CheckpointError(f"{output} holds no checkpoint to resume from; leave out --resume to start")
+    if resume and has_weights_alone(output / "last"):
+        raise CheckpointError(
+            f"{output / 'last'} has the weights alone: the optimizer's state was deleted when the trial had ended, so "
+            "training cannot go on from it; --output DIR trains it anew elsewhere"
+        )
 
 
 def make_writable(output: Path) -> None:

@@ -22,8 +22,9 @@ from pydantic import ValidationError
 
 from cifar_tune.errors import CheckpointError
 from cifar_tune.inspection.card import Confirmed, Provenance
-from cifar_tune.training.checkpoint import TRIAL, TrainedModel, dataset_info
+from cifar_tune.training.checkpoint import TrainedModel, dataset_info
 from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.manifest import TRIAL
 from cifar_tune.training.models.ternary import TernaryResNet
 from cifar_tune.training.networks.packing import unpack_state
 from cifar_tune.training.trial import TrialConfig

@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from cifar_tune.buckets.address import Address, copy_in_order, read_if_there, side_by_side, write_in_order, write_whole
-from cifar_tune.training.checkpoint import MANIFEST, MODEL, TRAINING, TRIAL, Checkpoint
+from cifar_tune.training.checkpoint import Checkpoint
+from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING, TRIAL, read_manifest, sealed, without_training
 from cifar_tune.training.storage import BEST, LAST, PREVIOUS, CheckpointFolder
 
 NAMES = (MODEL, TRAINING, TRIAL, MANIFEST)
@@ -43,11 +44,17 @@ class BucketCheckpoints(CheckpointFolder):
         self._last_is_whole = True
 
     def keep_best(self, checkpoint: Path) -> None:
-        """Makes `last` or `previous`, whichever this is, the best one. Raises StorageError."""
-        copy_in_order(self._address / checkpoint.name, self._address / BEST, NAMES, MANIFEST)
+        """Makes the weights of `last` or `previous`, whichever this is, the best ones. Raises StorageError."""
+        source, best = self._address / checkpoint.name, self._address / BEST
+        manifest = read_manifest(source)
+        if manifest["format"] == 1:  # whose curve is in the file that the others leave out
+            copy_in_order(source, best, NAMES, MANIFEST)
+            return
+        side_by_side(lambda name: (source / name).copy_to(best / name), (MODEL, TRIAL))
+        (best / MANIFEST).write_bytes(sealed(without_training(manifest)))
 
     def newest(self) -> Checkpoint | None:
-        """Returns the newest whole checkpoint, or None; of a corrupt one it is warned.
+        """Returns the newest whole checkpoint that training can go on from, or None; of a corrupt one it is warned.
 
         Raises:
             CheckpointError: It was written in another format.

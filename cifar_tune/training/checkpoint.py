@@ -3,13 +3,14 @@
 <checkpoints>/last/      after the last epoch          model.safetensors  the weights that validation scored
 <checkpoints>/previous/  after the one before          state.pt           what else training needs to go on
 <checkpoints>/best/      after the best one            trial.json         the trial's configuration
-                                                       manifest.json      format, data set, checksums, its own too
+                                                       manifest.json      format, curve, data set, checksums
+
+`best` has no state.pt: nothing goes on from it. Neither has `last` once its trial is over for good.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,18 +25,20 @@ from torch import Tensor, nn
 
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.manifest import (
+    FORMAT,
+    MANIFEST,
+    MODEL,
+    TRAINING,
+    TRIAL,
+    CorruptCheckpointError,
+    read_manifest,
+    sealed,
+)
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.randomness import global_draws
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.trial import TrialConfig
-
-FORMAT = 1
-MODEL, TRAINING, TRIAL, MANIFEST = "model.safetensors", "state.pt", "trial.json", "manifest.json"
-CHECKSUM = "checksum"
-"""Of the manifest's other entries; not in checkpoints of version 0.1."""
-
-ENTRIES = {"format": int, "epoch": int, "dataset": dict, "files": dict}
-"""Of a manifest, beside its checksum."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,11 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Checkpoint(TrainedModel):
-    """What a checkpoint's folder holds. weights: of the model that validation scored. training: see `packed`."""
+    """What a checkpoint's folder holds.
+
+    weights: of the model that validation scored. training: see `packed`; epoch and history alone where the checkpoint
+    has the weights alone.
+    """
 
     training: Mapping[str, Any]
 
@@ -78,9 +85,10 @@ class Checkpoint(TrainedModel):
     def history(self) -> list[EpochMetrics]:
         return [EpochMetrics(**record) for record in self.training["history"]]
 
-
-class CorruptCheckpointError(CheckpointError):
-    """A file of the checkpoint is missing or not what was written; an older checkpoint may be whole."""
+    @property
+    def resumable(self) -> bool:
+        """Whether training can go on from it."""
+        return "optimizer" in self.training
 
 
 def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[str, bytes]:
@@ -89,7 +97,6 @@ def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[
     training = {
         "epoch": state.epoch,
         "step": state.step,
-        "history": [asdict(metrics) for metrics in state.history],
         "optimizer": state.optimizer.state_dict(),
         "scaler": None if state.scaler is None else state.scaler.state_dict(),
         "model": None if scored is state.model else state.model.state_dict(),
@@ -108,17 +115,9 @@ def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[
         "epoch": state.epoch,
         "dataset": asdict(info),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "history": [asdict(metrics) for metrics in state.history],
     }
     return {**files, MANIFEST: sealed(manifest)}
-
-
-def sealed(manifest: Mapping[str, Any]) -> bytes:
-    """Returns a manifest as it is written, with its own checksum."""
-    return json.dumps({**manifest, CHECKSUM: _checksum(manifest)}, indent=2).encode()
-
-
-def _checksum(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -127,20 +126,26 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is corrupt, or was written in another format.
     """
-    manifest = _manifest(folder)
-    content = {name: _verified(folder / name, manifest["files"].get(name)) for name in (MODEL, TRAINING, TRIAL)}
+    manifest = read_manifest(folder)
+    with_training = TRAINING in manifest["files"] or manifest["format"] == 1
+    names = (MODEL, TRAINING, TRIAL) if with_training else (MODEL, TRIAL)
+    content = {name: _verified(folder / name, manifest["files"].get(name)) for name in names}
     try:
         trial = TrialConfig.model_validate_json(content[TRIAL])
     except ValidationError as error:
         raise CheckpointError(f"{folder / TRIAL}: not a trial of this version of cifar_tune: {error}") from None
-    try:
-        training = torch.load(BytesIO(content[TRAINING]), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise CheckpointError(
-            f"{folder / TRAINING} holds more than tensors and plain values; it is not loaded"
-        ) from None
+    training = {key: manifest[key] for key in ("epoch", "history") if key in manifest}
+    if TRAINING in content:
+        training |= _training(content[TRAINING], folder / TRAINING)
     weights = safetensors.torch.load(content[MODEL])
     return Checkpoint(folder, trial, dataset_info(manifest["dataset"]), weights, training)
+
+
+def _training(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return dict(torch.load(BytesIO(content), map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError:
+        raise CheckpointError(f"{path} holds more than tensors and plain values; it is not loaded") from None
 
 
 def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) -> None:
@@ -171,25 +176,6 @@ def _load_tensors(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) ->
     optimizer.load_state_dict(dict(saved))
     for group, options in zip(optimizer.param_groups, own, strict=True):
         group.update(options)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = dict(json.loads(path.read_bytes()))
-        version = manifest["format"]
-    except (FileNotFoundError, NotADirectoryError):
-        raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint") from None
-    except (ValueError, TypeError, KeyError):
-        raise CorruptCheckpointError(f"{path} is corrupt") from None
-    checksum = manifest.pop(CHECKSUM, None)
-    if checksum not in (None, _checksum(manifest)):
-        raise CorruptCheckpointError(f"{path} is corrupt: its checksum is not its own")
-    if version != FORMAT:
-        raise CheckpointError(f"{folder} is in checkpoint format {version}; this version of cifar_tune reads {FORMAT}")
-    if {key: type(manifest.get(key)) for key in manifest} != ENTRIES:
-        raise CorruptCheckpointError(f"{path} is corrupt")
-    return manifest
 
 
 def _verified(path: Path, checksum: object) -> bytes:

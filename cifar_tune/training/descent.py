@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 from cifar_tune.buckets.address import Address, copy_in_order, write_whole
+from cifar_tune.training.manifest import MANIFEST, epoch_of
 
-LAST, PREVIOUS, MANIFEST = "last", "previous", "manifest.json"
+LAST, PREVIOUS = "last", "previous"
 ORIGIN = "origin.json"
 """File in a trial's folder that says whose checkpoint it began from."""
 
@@ -20,7 +21,7 @@ def adopt(folder: Path | Address, parent: Path | Address, epoch: int) -> None:
     folder, parent: of the two trials' checkpoints, both folders or both addresses. Files are shared, not copied,
     where the disk can; whether they are whole is seen when they are read.
     """
-    sources = [source for source in (parent / LAST, parent / PREVIOUS) if _epoch_of(source) == epoch]
+    sources = [source for source in (parent / LAST, parent / PREVIOUS) if epoch_of(source) == epoch]
     if not sources or any((folder / name / MANIFEST).exists() for name in (LAST, PREVIOUS)):
         return
     write_whole(folder / ORIGIN, json.dumps({"trial_id": parent.name, "epoch": epoch}).encode())
@@ -52,11 +53,3 @@ def origin_of(checkpoint: Path) -> tuple[str, int] | None:
         return str(found["trial_id"]), int(found["epoch"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _epoch_of(checkpoint: Path | Address) -> int | None:
-    try:
-        epoch: int = json.loads((checkpoint / MANIFEST).read_bytes())["epoch"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return epoch

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from cifar_tune.buckets.address import Address, read_if_there, write_whole
 from cifar_tune.errors import CheckpointError
-from cifar_tune.training.checkpoint import Checkpoint, CorruptCheckpointError, read_checkpoint
+from cifar_tune.training.checkpoint import Checkpoint, read_checkpoint
+from cifar_tune.training.manifest import (
+    MANIFEST,
+    TRAINING,
+    CorruptCheckpointError,
+    read_manifest,
+    sealed,
+    without_training,
+)
 
 LAST, PREVIOUS, BEST = "last", "previous", "best"
 WRITER = ".writer"
@@ -79,13 +87,19 @@ class CheckpointFolder:
         self._has_saved = True
 
     def keep_best(self, checkpoint: Path) -> None:
-        """Makes this checkpoint the best one; its files are shared, not copied, where the disk can."""
+        """Makes this checkpoint's weights the best ones; their file is shared, not copied, where the disk can."""
         new, before = _empty(self.path / ".best.new"), self.path / ".best.before"
+        manifest = read_manifest(checkpoint)
+        whole = manifest["format"] == 1  # whose curve is in the file that the others leave out
         for path in checkpoint.iterdir():
+            if not whole and path.name in (TRAINING, MANIFEST):
+                continue
             try:
                 os.link(path, new / path.name)
             except OSError:
                 shutil.copyfile(path, new / path.name)
+        if not whole:
+            (new / MANIFEST).write_bytes(sealed(without_training(manifest)))
         shutil.rmtree(before, ignore_errors=True)
         if self.best.exists():
             self.best.rename(before)
@@ -93,7 +107,9 @@ class CheckpointFolder:
         shutil.rmtree(before, ignore_errors=True)
 
     def newest(self) -> Checkpoint | None:
-        """Returns the newest whole checkpoint, or None; a corrupt one is put aside with a warning.
+        """Returns the newest whole checkpoint that training can go on from, or None.
+
+        A corrupt one is put aside with a warning.
 
         Raises:
             CheckpointError: It was written in another format.
@@ -106,7 +122,8 @@ class CheckpointFolder:
             if checkpoint is not None or not folder.exists():
                 continue
             try:
-                checkpoint = read_checkpoint(folder)
+                found = read_checkpoint(folder)
+                checkpoint = found if found.resumable else None
             except CorruptCheckpointError as error:
                 aside = folder.with_name(f"{folder.name}.corrupt")
                 shutil.rmtree(aside, ignore_errors=True)

@@ -16,7 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cifar_tune.errors import CheckpointError
-from cifar_tune.training.checkpoint import (
+from cifar_tune.training.checkpoint import packed, read_checkpoint, restore
+from cifar_tune.training.data import TrainingData
+from cifar_tune.training.evaluate import evaluate
+from cifar_tune.training.loop import train_epochs
+from cifar_tune.training.manifest import (
     CHECKSUM,
     FORMAT,
     MANIFEST,
@@ -24,14 +28,8 @@ from cifar_tune.training.checkpoint import (
     TRAINING,
     TRIAL,
     CorruptCheckpointError,
-    packed,
-    read_checkpoint,
-    restore,
     sealed,
 )
-from cifar_tune.training.data import TrainingData
-from cifar_tune.training.evaluate import evaluate
-from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.preparation import Normalization
 from cifar_tune.training.state import TrainingState, create_state
 from cifar_tune.training.trial import TrialConfig
@@ -139,7 +137,7 @@ def test_a_missing_file_is_named(name: str, files: Files, tmp_path: Path) -> Non
 
 def test_another_format_is_refused_and_not_called_corrupt(files: Files, tmp_path: Path) -> None:
     folder = written(tmp_path, resealed(files, format=FORMAT + 1))
-    with pytest.raises(CheckpointError, match=rf"is in checkpoint format {FORMAT + 1}; .* reads {FORMAT}") as caught:
+    with pytest.raises(CheckpointError, match=rf"is in checkpoint format {FORMAT + 1}; .* reads 1 and {FORMAT}") as caught:
         read_checkpoint(folder)
     assert not isinstance(caught.value, CorruptCheckpointError)
 

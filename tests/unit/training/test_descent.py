@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.training.descent import adopt, origin_of
+from cifar_tune.training.manifest import FORMAT, sealed
 
 
 def checkpoint(folder: Path, epoch: int) -> Path:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"epoch": epoch}))
+    files = {"model.safetensors": "", "state.pt": "", "trial.json": ""}
+    manifest = {"format": FORMAT, "epoch": epoch, "dataset": {}, "files": files, "history": []}
+    (folder / "manifest.json").write_bytes(sealed(manifest))
     (folder / "model.safetensors").write_text(f"weights of epoch {epoch}")
     return folder
 

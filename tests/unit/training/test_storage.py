@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from cifar_tune.errors import CheckpointError
-from cifar_tune.training.checkpoint import MODEL, packed
+from cifar_tune.training.checkpoint import packed, read_checkpoint
 from cifar_tune.training.data import TrainingData
+from cifar_tune.training.manifest import MODEL, TRAINING, TRIAL, read_manifest, without_training
 from cifar_tune.training.state import create_state
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
@@ -60,7 +61,11 @@ def test_the_best_stays_while_others_come(sync_seconds: float, files: list[Files
         folder.save(files[epoch])
         if epoch == 1:
             folder.keep_best(folder.last)
-    assert {name: (folder.best / name).read_bytes() for name in files[1]} == files[1]
+    assert {path.name for path in folder.best.iterdir()} == files[1].keys() - {TRAINING}, "it is there to be used"
+    assert {name: (folder.best / name).read_bytes() for name in (MODEL, TRIAL)} == {
+        name: files[1][name] for name in (MODEL, TRIAL)
+    }
+    assert read_checkpoint(folder.best).training == {"epoch": 1, "history": []}
     assert {path.name for path in tmp_path.iterdir()} == {"last", "previous", "best", ".writer"}
 
 
@@ -162,6 +167,11 @@ def test_ending_before_any_call_to_the_disk_leaves_a_whole_checkpoint(
                 pass
         return done
 
+    manifests = []
+    for number, one in enumerate(files[1:]):
+        (tmp_path / f"of {number}").mkdir()
+        (tmp_path / f"of {number}" / "manifest.json").write_bytes(one["manifest.json"])
+        manifests.append(without_training(read_manifest(tmp_path / f"of {number}")))
     for limit in range(200):
         path = tmp_path / str(limit)
         folder = CheckpointFolder(path, sync_seconds)
@@ -174,7 +184,7 @@ def test_ending_before_any_call_to_the_disk_leaves_a_whole_checkpoint(
         assert newest is not None
         assert newest >= (done if sync_seconds == 0 else 0), f"before call {limit}"
         assert folder.best.exists(), "a new process has put the best one back"
-        assert (folder.best / "manifest.json").read_bytes() in [one["manifest.json"] for one in files[1:]]
+        assert read_manifest(folder.best) in manifests
         if done == 3:
             break
     assert limit > 10
