@@ -87,6 +87,18 @@ class Resources(Strict):
         return self
 
 
+Keep = Literal["best", "best_and_last", "all"]
+
+
+class Checkpoints(Strict):
+    """What a trial that has ended keeps on disk; while it trains it has all that `--resume` needs."""
+
+    keep: Keep = "best_and_last"
+    """best_and_last: the weights of the best epoch and of the last, and what training needs to go on where `--extend`
+    may go on from there. best: the weights of the best epoch alone; what is extended trains from its first epoch again.
+    all: all that training wrote."""
+
+
 class SweepConfig(Strict):
     """A baseline trial, what to vary, and how."""
 
@@ -116,6 +128,7 @@ class SweepConfig(Strict):
     warm_start: ListOf[str] = ()
     """Results folders or addresses of earlier sweeps whose comparable trials the sampler learns from."""
     resources: Resources = Resources()
+    checkpoints: Checkpoints = Checkpoints()
 
     _header: str = PrivateAttr("")
 

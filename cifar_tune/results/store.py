@@ -133,12 +133,13 @@ class ResultsStore:
         self._ledger.append({"event": "note", "kind": kind, "payload": payload})
 
     def secure(self) -> None:
-        """Returns when the loss of this machine can lose no event, where the folder stands for an address.
+        """Returns when the loss of this machine, or of its power, can lose no event.
 
         Raises:
             StorageError: the address cannot be written to.
             ResultsError: another driver has taken over there.
         """
+        self._ledger.sync()
         secure(self.folder / LEDGER_NAME)
 
     def notes(self, kind: str) -> Iterator[dict[str, Any]]:

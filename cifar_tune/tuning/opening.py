@@ -36,8 +36,9 @@ SWEEP_NAME = "sweep.yaml"
 CONTINUING = ("resume", "extend", "restart")
 """Modes that need a sweep that is there."""
 
-NEVER_COMPARED = ("resources", "stop")
-"""Where a sweep runs does not change what it asks, nor does when it ends: it may be continued elsewhere, and longer."""
+NEVER_COMPARED = ("resources", "stop", "checkpoints")
+"""Where a sweep runs does not change what it asks, nor does when it ends or what it keeps: it may be continued
+elsewhere, longer, and with less left on disk."""
 
 
 def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsStore, Path | Address | None]:

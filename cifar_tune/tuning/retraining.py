@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.datasets.photographs import build_all
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.tuning.retention import Retention, kept_of_retraining
 from cifar_tune.tuning.search.candidates import Retraining
 from cifar_tune.tuning.watch import no_guard, watching
 from cifar_tune.tuning.workers.confirming import Confirming, ConfirmingDispatcher
@@ -45,7 +47,8 @@ def retrain(
 
     Raises: what `run_trials` raises.
     """
-    with watching(console, sweep, confirming, no_guard) as watch:
+    rule = partial(kept_of_retraining, keep=sweep.checkpoints.keep)
+    with Retention(store, rule) as retention, watching(console, sweep, confirming, no_guard) as watch:
         run_trials(
             confirming,
             store,
@@ -58,4 +61,7 @@ def retrain(
             tell=watch.tell,
             announce=watch.announce,
             dispatch=ConfirmingDispatcher,
+            retention=retention,
         )
+    if not interruption.requested:
+        retention.tidy(rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.placing.memory_record import MemoryRecord, user_record
 from cifar_tune.tuning.placing.speed_record import SPEED_NAME, SpeedRecord
+from cifar_tune.tuning.retention import Retention, kept_of
 from cifar_tune.tuning.search.audit import Arrivals
 from cifar_tune.tuning.search.search import Search
 from cifar_tune.tuning.watch import GuardLine, no_guard, watching
@@ -38,6 +40,7 @@ def train_sweep(
 
     Raises: what `run_trials` raises.
     """
+    while_running = partial(kept_of, sweep=sweep, over=False)
     clock = Clock(sweep.stop, store, now=time.monotonic())
     interruption.time_is_over = clock.met()
     if interruption.time_is_over is not None:
@@ -46,9 +49,10 @@ def train_sweep(
         search.close()
         if search.ended_by is None:
             console.print("every trial has ended already; --extend with a higher trials_per_study adds more")
+        Retention(store, while_running).tidy(partial(kept_of, sweep=sweep, over=True))
         return
     guard = GuardLine(search.audit, judge) if len(sweep.objectives) == 1 else no_guard
-    with watching(console, sweep, search, guard) as watch:
+    with Retention(store, while_running) as retention, watching(console, sweep, search, guard) as watch:
         run_trials(
             search,
             store,
@@ -64,6 +68,8 @@ def train_sweep(
             datasets=list({trial.dataset: None for trial in sweep.corner_trials()}),
             record=MemoryRecord.read(user_record()),
             speeds=SpeedRecord.read(user_record(SPEED_NAME)),
+            retention=retention,
         )
     if search.exhausted:
         search.close()
+        retention.tidy(partial(kept_of, sweep=sweep, over=True))

@@ -102,16 +102,21 @@ def _bound(sweep: SweepConfig) -> list[str]:
     return told
 
 
+def epochs_are_bound(sweep: SweepConfig) -> bool:
+    """Returns whether completed trials cannot go on, should the sweep get more epochs."""
+    return bool(_bound(sweep)) or isinstance(sweep.scheduler, Pbt)
+
+
 def bound_schedules(sweep: SweepConfig) -> list[str]:
     """Returns the names of the sweep's schedules that follow from the number of epochs."""
     schedules = [trial.schedule for trial in sweep.corner_trials()]
     return sorted({schedule.name for schedule in schedules if isinstance(schedule, OF_ALL_EPOCHS)})
 
 
-def goes_on(row: Mapping[str, Any], epochs: int) -> bool:
+def goes_on(row: Mapping[str, Any], epochs: float) -> bool:
     """Tells whether a completed trial was completed when the sweep had fewer epochs. row: of trials.parquet."""
     whole = row["status"] == COMPLETED and row["status_reason"] is None and row["parent"] is None
-    return whole and row["epochs_trained"] < epochs
+    return bool(whole and row["epochs_trained"] < epochs)
 
 
 def record_new_keys(store: ResultsStore, sweep: SweepConfig) -> None:

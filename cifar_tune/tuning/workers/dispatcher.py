@@ -21,6 +21,7 @@ from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.placing.attempt import Attempt
 from cifar_tune.tuning.placing.ladder import Relief, relieved
 from cifar_tune.tuning.placing.placer import Placer
+from cifar_tune.tuning.retention import Retention
 from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.search.proposer import Proposer
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport, Message
@@ -49,15 +50,26 @@ class Dispatcher:
     """Whether a trial goes on after its last epoch, to be scored on the test split."""
 
     def __init__(
-        self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer, patience_seconds: float = 600.0
+        self,
+        search: Proposer,
+        store: ResultsStore,
+        *,
+        root: Path,
+        placer: Placer,
+        patience_seconds: float = 600.0,
+        retention: Retention | None = None,
     ) -> None:
-        """patience_seconds: for which faults of the surroundings are waited out (`resources.retry_minutes`)."""
+        """patience_seconds: for which faults of the surroundings are waited out (`resources.retry_minutes`).
+
+        retention: deletes what trials that have ended no longer need; None: they keep all.
+        """
         self.live: dict[str, Attempt] = {}
         self._search = search
         self._store = store
         self._root = root
         self._checkpoints = place_of(store.folder) / CHECKPOINTS
         self._placer = placer
+        self._retention = retention
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
         self._epochs = 0
@@ -93,6 +105,8 @@ class Dispatcher:
         del self._waiting[next(index for index, one in enumerate(self._waiting) if one is attempt)]
         attempt.held, attempt.reported, attempt.seen = now, False, self._epochs
         self.live[key] = attempt
+        if self._retention is not None:
+            self._retention.before(attempt.proposal.trial_id)
         placed = self._placer[key]
         return Assignment(
             trial_id=attempt.proposal.trial_id,
@@ -282,6 +296,8 @@ class Dispatcher:
             wall_seconds=attempt.seconds_in_all(),
             gpu_seconds=attempt.gpu_seconds,
         )
+        if self._retention is not None:
+            self._retention.ended(trial_id)
 
     def interrupt(self, reason: str) -> None:
         """Marks the trials that are out; `--resume` continues them from their checkpoints."""

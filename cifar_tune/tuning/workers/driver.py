@@ -24,6 +24,7 @@ from cifar_tune.tuning.placing.memory_record import MemoryRecord
 from cifar_tune.tuning.placing.needs import Needs
 from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.placing.speed_record import SpeedRecord
+from cifar_tune.tuning.retention import Retention
 from cifar_tune.tuning.search.proposer import Proposer
 from cifar_tune.tuning.workers.dispatcher import Dispatcher
 from cifar_tune.tuning.workers.waiting import Waiting
@@ -56,6 +57,7 @@ def run_trials(
     runner: type[TrialRunner] | None = None,
     tell: Callable[[str | None], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
+    retention: Retention | None = None,
 ) -> None:
     """Trains what the search proposes, until nothing is left, the user interrupts or the time is over.
 
@@ -65,7 +67,8 @@ def run_trials(
     when the time is over; None where there is no such rule. datasets: that every node of a cluster must have.
     record: of the memory that trials took. speeds: of how fast they were beside others. runner: another worker than
     the usual one. tell: called as often as `refresh`, with what is waited for while no trial is at work.
-    announce: called with each line that is to stay on the screen, such as that a node is gone.
+    announce: called with each line that is to stay on the screen, such as that a node is gone. retention: is told of
+    every trial that has ended.
 
     Raises:
         ClusterError: Ray could not be started or reached, has died, or had no place for a trial for too long; a node of
@@ -89,7 +92,9 @@ def run_trials(
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         patience = 60.0 * asked.retry_minutes
-        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer, patience_seconds=patience)
+        dispatcher = dispatch(
+            search, store, root=root.resolve(), placer=placer, patience_seconds=patience, retention=retention
+        )
         waiting = Waiting(asked.wait_hours, now=time.monotonic())
 
         def between_steps() -> None:
