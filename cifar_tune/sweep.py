@@ -16,9 +16,11 @@ from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_st
 from cifar_tune.places import driven, folder_of
 
 if TYPE_CHECKING:
+    from cifar_tune.buckets.address import Address
     from cifar_tune.config.sweep_config import SweepConfig
     from cifar_tune.tuning.machines.devices import Machine
     from cifar_tune.tuning.opening import Mode
+    from cifar_tune.tuning.remaining import Remaining
     from cifar_tune.tuning.search.audit import Arrivals
 
 MODULE = "cifar_tune.sweep"
@@ -127,12 +129,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     except ConfigError as error:
         raise located(error, options.file, options.set) from None
     if options.plan:
-        from cifar_tune.tuning.plan import plan
-
-        if address is not None:
-            print(_cluster_plan(sweep, root, machine, address))
-        else:
-            print(plan(sweep, root=root, folder=folder_of(place), machine=machine))
+        print(_plan(sweep, place, _mode(options), root=root, machine=machine, address=address))
         return DONE
     from cifar_tune.tuning.machines.joining import joined
     from cifar_tune.tuning.opening import as_begun, check_results
@@ -144,6 +141,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         for key in [key for key in ("scheduler", "trial") if getattr(sweep, key) != getattr(asked, key)]:
             kept = {"scheduler": "scheduler.grace_epochs", "trial": "trial.dataset.draw"}[key]
             print(f"{kept} stays what the sweep was begun with")
+        names = ", ".join(sorted({dataset.name for dataset in datasets_of(sweep)}))
+        _tell_aside(f"checking that the images of {names} are whole, and decoding what is decoded once")
         check_data(sweep, root)
         if continued:
             check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")
@@ -176,7 +175,32 @@ def _mode(options: argparse.Namespace) -> Mode:
     return "resume" if options.resume else "fresh" if options.fresh else "new"
 
 
-def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str) -> str:
+def _plan(
+    sweep: SweepConfig, place: Path | Address, mode: Mode, *, root: Path, machine: Machine, address: str | None
+) -> str:
+    """Returns the plan of a new sweep, or of what is left of one that is there. Raises ResultsError."""
+    from cifar_tune.buckets.folders import fetched
+    from cifar_tune.tuning.opening import CONTINUING, as_begun, check_results, check_same
+    from cifar_tune.tuning.plan import plan
+    from cifar_tune.tuning.remaining import remaining
+
+    left, folder = None, folder_of(place)
+    if mode in CONTINUING:
+        with fetched(place) as folder:
+            check_results(folder, mode)
+            sweep = as_begun(folder, sweep, mode)
+            check_same(folder, sweep, mode)
+            left = remaining(sweep, folder, restart=mode == "restart")
+    if address is not None:
+        return _cluster_plan(sweep, root, machine, address, left)
+    return plan(sweep, root=root, folder=folder, machine=machine, left=left, tell=_tell_aside)
+
+
+def _tell_aside(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)
+
+
+def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str, left: Remaining | None) -> str:
     from tempfile import TemporaryDirectory
 
     from cifar_tune.tuning.machines.cluster import connected
@@ -184,7 +208,7 @@ def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str
     from cifar_tune.tuning.plan import cluster_plan
 
     with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
-        return cluster_plan(sweep, Cluster(Question())(), root)
+        return cluster_plan(sweep, Cluster(Question())(), root, left)
 
 
 def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argparse.Namespace) -> None:

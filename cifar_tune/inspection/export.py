@@ -29,7 +29,8 @@ from cifar_tune.inspection.deployed import (
 )
 from cifar_tune.inspection.exported import CARD, CONFIG, FORMAT, ONNX, PROGRAM, SAFETENSORS, TERNARY, read_exported
 from cifar_tune.inspection.programs import LOADERS
-from cifar_tune.training.checkpoint import TRIAL, TrainedModel
+from cifar_tune.training.checkpoint import TrainedModel
+from cifar_tune.training.manifest import TRIAL
 from cifar_tune.training.models.ternary import TernaryResNet
 from cifar_tune.training.networks.packing import pack_state
 

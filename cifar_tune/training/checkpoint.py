@@ -134,7 +134,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         trial = TrialConfig.model_validate_json(content[TRIAL])
     except ValidationError as error:
         raise CheckpointError(f"{folder / TRIAL}: not a trial of this version of cifar_tune: {error}") from None
-    training = {key: manifest[key] for key in ("epoch", "history") if key in manifest}
+    training: dict[str, Any] = {key: manifest[key] for key in manifest if key in ("epoch", "history")}
     if TRAINING in content:
         training |= _training(content[TRAINING], folder / TRAINING)
     weights = safetensors.torch.load(content[MODEL])

@@ -65,7 +65,7 @@ def memory_need(trial: TrialConfig, info: DatasetInfo, precision: Precision = "f
     network = _network_bytes(trial.model, info, half, trial.recompute)
     copies = 2 + (trial.ema is not None) + (0 if trial.sam is None else SAM_COPIES)
     fixed = network.weights * copies
-    fixed += _optimizer_bytes(trial.model, trial.optimizer.model_copy(update=NOT_OF_THE_STATE), info)
+    fixed += sum(optimizer_tensors(trial, info))
     pixels = info.channels * info.resolution**2
     return MemoryNeed(
         fixed=fixed,
@@ -73,6 +73,11 @@ def memory_need(trial: TrialConfig, info: DatasetInfo, precision: Precision = "f
         batch=trial.batch_size * pixels * (1 + 4 * INPUT_COPIES),
         dataset=info.train_images * pixels,
     )
+
+
+def optimizer_tensors(trial: TrialConfig, info: DatasetInfo) -> tuple[int, ...]:
+    """Returns the bytes of each tensor that the trial's optimizer gathers of its parameters."""
+    return _optimizer_tensors(trial.model, trial.optimizer.model_copy(update=NOT_OF_THE_STATE), info)
 
 
 def count_activation_bytes(model: Model, info: DatasetInfo, dtype: torch.dtype) -> int:
@@ -107,7 +112,7 @@ def _network_bytes(model: AnyModel, info: DatasetInfo, half: bool, recompute: bo
 
 
 @lru_cache(maxsize=256)
-def _optimizer_bytes(model: AnyModel, optimizer: AnyOptimizer, info: DatasetInfo) -> int:
+def _optimizer_tensors(model: AnyModel, optimizer: AnyOptimizer, info: DatasetInfo) -> tuple[int, ...]:
     """The optimizer's state, found by letting it take one step on tensors without data, which fused kernels accept."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -117,7 +122,8 @@ def _optimizer_bytes(model: AnyModel, optimizer: AnyOptimizer, info: DatasetInfo
         for parameter in network.parameters():
             parameter.grad = torch.empty_like(parameter)
         rule.step()
-    return _bytes(value for state in rule.state.values() for value in state.values() if isinstance(value, torch.Tensor))
+    values = (value for state in rule.state.values() for value in state.values())
+    return tuple(value.nbytes for value in values if isinstance(value, torch.Tensor))
 
 
 def _kept_bytes(network: nn.Module, images: Tensor) -> int:

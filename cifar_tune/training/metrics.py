@@ -28,3 +28,9 @@ class EpochMetrics:
     images_per_second: float
     peak_memory_bytes: int
     latency_seconds: float | None = None
+
+
+def images_text(images_per_second: float) -> str:
+    """Returns a speed in words; a slow one keeps two digits, so that it is never told as 0."""
+    number = f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"
+    return f"{number} images/s"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.initial_weights import match_weights
-from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.metrics import EpochMetrics, images_text
 
 NARROW, NARROWEST = 80, 52
 """Columns below which loss and accuracy leave no room for the bar, and the bar none for epoch, speed and time left."""
@@ -39,7 +39,7 @@ def line(metrics: EpochMetrics, epochs: int) -> str:
     if metrics.validation_loss is not None and metrics.validation_accuracy is not None:
         parts.append(f"validation loss {metrics.validation_loss:.4f} accuracy {metrics.validation_accuracy:.4f}")
     parts.append(f"lr {metrics.lr:.2e}")
-    parts.append(f"{metrics.images_per_second:,.0f} images/s")
+    parts.append(images_text(metrics.images_per_second))
     return "  ".join(parts)
 
 
@@ -116,4 +116,4 @@ class StepBar:
         if done == 0:
             return ""
         left = timedelta(seconds=round((self._steps - self._state.step) * seconds / done))
-        return f"{done * self._batch_size / seconds:,.0f} images/s  {left} left"
+        return f"{images_text(done * self._batch_size / seconds)}  {left} left"

@@ -54,7 +54,7 @@ def open_results(folder: Path, sweep: SweepConfig, mode: Mode) -> tuple[ResultsS
     else:
         store = ResultsStore.open(folder)
         try:
-            _compare(folder, sweep, mode)
+            check_same(folder, sweep, mode)
             if mode != "resume":
                 record_new_keys(store, sweep)
             if mode == "restart":
@@ -185,7 +185,7 @@ def _recorded(folder: Path) -> SweepConfig | None:
         raise ResultsError(f"{path}: the sweep that was run cannot be read: {error}") from error
 
 
-def _compare(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
+def check_same(folder: Path, sweep: SweepConfig, mode: Mode) -> None:
     """Raises ResultsError where the sweep differs from the one in the folder more than `mode` allows."""
     before = _recorded(folder)
     if before is None:

@@ -20,7 +20,7 @@ from cifar_tune.results import load
 from cifar_tune.sweep import DONE, main
 from cifar_tune.training.datasets.food101 import Food101
 from cifar_tune.tuning.checks import check_trials
-from cifar_tune.tuning.plan import planned_epochs, planned_trials
+from cifar_tune.tuning.expected_epochs import planned_epochs, planned_trials
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.datasets import DatasetInfo
-from cifar_tune.training.device import find_device
+from cifar_tune.training.device import find_device, peak_memory_bytes
 from cifar_tune.training.flops import count_flops
 from cifar_tune.training.loop import train_epochs
-from cifar_tune.training.state import TrainingState, create_state
+from cifar_tune.training.state import create_state
 from cifar_tune.training.trial import TrialConfig
 
 STEPS = 2
@@ -27,20 +27,37 @@ CPU_BATCH_FLOPS = 1e10
 """On a CPU, images per second hardly depend on the batch, and a step of a large one can take half a minute: a batch is
 of at most so many images, and so much arithmetic forwards."""
 
+BOUND_SECONDS = 30.0
+"""That timing takes, give or take a backward pass: what has been done by then tells the speed."""
+
 SAM_PASSES = 2
+
+
+class TooSlow(Exception):  # noqa: N818 -- a finding about the trial, not an error
+    """Not one step of the trial was done in time."""
+
+
+class _TimeIsOver(Exception):  # noqa: N818
+    """Ends the timing between two layers."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One trial alone. memory_bytes: its peak (on a CPU the whole process). checkpoint_bytes: `last` and `best`."""
+    """One trial alone. memory_bytes: its peak (on a CPU the whole process)."""
 
     images_per_second: float
     memory_bytes: int
-    checkpoint_bytes: int
 
 
-def probe(trial: TrialConfig, info: DatasetInfo, *, device: str, threads: int) -> Probe:
-    """Trains a few steps and returns what they took."""
+def probe(
+    trial: TrialConfig, info: DatasetInfo, *, device: str, threads: int, bound_seconds: float = BOUND_SECONDS
+) -> Probe:
+    """Trains a few steps and returns what they took.
+
+    Raises:
+        Diverged: The loss is no longer finite.
+        TooSlow: None was done within the bound.
+    """
     torch.set_num_threads(threads)
     place = find_device(device)
     batch = trial.micro_batch_size
@@ -51,8 +68,28 @@ def probe(trial: TrialConfig, info: DatasetInfo, *, device: str, threads: int) -
     )
     data = TrainingData(_random_images(batch * STEPS, info, place), _random_images(batch, info, place), info)
     state = create_state(short, info, place)
-    metrics = list(train_epochs(state, data, short))[-1]
-    return Probe(metrics.images_per_second, metrics.peak_memory_bytes, _checkpoint_bytes(state, trial))
+    began = time.monotonic()
+    _end_after(bound_seconds, state.model)
+    speeds = []
+    try:
+        speeds = [metrics.images_per_second for metrics in train_epochs(state, data, short)]
+    except _TimeIsOver:
+        if state.step == 0:
+            raise TooSlow(f"a step of {batch} images takes longer than {bound_seconds:.0f} s here") from None
+        speeds.append(state.step * batch / (time.monotonic() - began))
+    return Probe(speeds[-1], peak_memory_bytes(place))
+
+
+def _end_after(seconds: float, model: nn.Module) -> None:
+    """Lets the model end its own timing, at the next layer once the time is over."""
+    until = time.monotonic() + seconds
+
+    def check(*_: object) -> None:
+        if time.monotonic() > until:
+            raise _TimeIsOver
+
+    for module in model.modules():
+        module.register_forward_pre_hook(check)
 
 
 def relative_costs(trials: Iterable[TrialConfig], root: Path) -> list[float]:
@@ -70,14 +107,3 @@ def _random_images(count: int, info: DatasetInfo, device: torch.device) -> Image
     pixels = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, info.classes, (count,), generator=generator)
     return ImageSource(pixels.to(device), labels.to(device), None, device)
-
-
-def _checkpoint_bytes(state: TrainingState, trial: TrialConfig) -> int:
-    averaged = () if state.average is None else state.average.model.state_dict().values()
-    kept = (value for group in state.optimizer.state.values() for value in group.values())
-    last = chain(state.model.state_dict().values(), averaged, kept)
-    return _bytes(last) + _bytes(state.scored_model(trial).state_dict().values())
-
-
-def _bytes(values: Iterable[object]) -> int:
-    return sum(value.nbytes for value in values if isinstance(value, Tensor))

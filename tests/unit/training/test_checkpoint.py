@@ -137,7 +137,9 @@ def test_a_missing_file_is_named(name: str, files: Files, tmp_path: Path) -> Non
 
 def test_another_format_is_refused_and_not_called_corrupt(files: Files, tmp_path: Path) -> None:
     folder = written(tmp_path, resealed(files, format=FORMAT + 1))
-    with pytest.raises(CheckpointError, match=rf"is in checkpoint format {FORMAT + 1}; .* reads 1 and {FORMAT}") as caught:
+    with pytest.raises(
+        CheckpointError, match=rf"is in checkpoint format {FORMAT + 1}; .* reads 1 and {FORMAT}"
+    ) as caught:
         read_checkpoint(folder)
     assert not isinstance(caught.value, CorruptCheckpointError)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -128,8 +130,6 @@ class Killed(BaseException):
 def test_killed_before_any_deletion_what_is_kept_is_whole_and_the_rest_goes_the_next_time(
     kept: Kept, trial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     unlink, limit = os.unlink, 0
 
     def until_killed(path: Path) -> None:
@@ -144,19 +144,20 @@ def test_killed_before_any_deletion_what_is_kept_is_whole_and_the_rest_goes_the_
         limit = allowed
         with monkeypatch.context() as patch:
             patch.setattr(os, "unlink", until_killed)
-            try:
+            with suppress(Killed):
                 removal(copy, trial_files(copy), kept).carry_out()
-            except Killed:
-                pass
         for name in ("last", "best") if kept in ("training", "weights") else ("best",) if kept == "best" else ():
             assert read_checkpoint(copy / name).digest == read_checkpoint(trial / name).digest
         removal(copy, trial_files(copy), kept).carry_out()
-        assert trial_files(copy).keys() == {
-            "training": {f"last/{one}" for one in WHOLE} | {f"best/{one}" for one in WEIGHTS},
-            "weights": {f"{part}/{one}" for part in ("last", "best") for one in WEIGHTS},
-            "best": {f"best/{one}" for one in WEIGHTS},
-            "nothing": set(),
-        }[kept]
+        assert (
+            trial_files(copy).keys()
+            == {
+                "training": {f"last/{one}" for one in WHOLE} | {f"best/{one}" for one in WEIGHTS},
+                "weights": {f"{part}/{one}" for part in ("last", "best") for one in WEIGHTS},
+                "best": {f"best/{one}" for one in WEIGHTS},
+                "nothing": set(),
+            }[kept]
+        )
 
 
 def test_what_is_freed_is_what_the_disk_has_more_then(trial: Path) -> None:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.tuning.expected_epochs import halvings, planned_epochs, replacements, stopping_epochs
 from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.plan import halvings, kept_trials, plan, planned_epochs, stopping_epochs
+from cifar_tune.tuning.plan import plan
 
 SWEEP = """
 name: small
@@ -83,8 +84,8 @@ def test_the_disk_of_a_population_holds_the_copies_too(
 ) -> None:
     """27 members in each of two cells; of those, a quarter are 7 and at most 13 give way at every comparison."""
     scheduler = f"scheduler={{name: pbt, interval_epochs: {interval}, quantile: {quantile}}}"
-    assert kept_trials(sweep_with(tmp_path, scheduler)) == 2 * (27 + children)
-    assert kept_trials(sweep_with(tmp_path)) == 2 * 27
+    assert replacements(sweep_with(tmp_path, scheduler)) == 2 * children
+    assert replacements(sweep_with(tmp_path)) == 0
 
 
 def test_hyperband_is_planned_by_the_brackets_that_its_trials_fill(tmp_path: Path) -> None:
@@ -153,19 +154,6 @@ def test_a_network_that_no_memory_here_holds_is_not_tried(tmp_path: Path) -> Non
     sweep = sweep_with(tmp_path, "trial.model.width=100_000")
     text = plan(sweep, root=tmp_path, folder=tmp_path / "r", machine=LAPTOP)
     assert "of 16.0 GB in this machine; DOES NOT FIT: weights and gradients alone; no speed" in text
-
-
-@pytest.mark.parametrize("model", ["{name: resnet18, width: 4}", "{name: mininet, width: 4}"])
-def test_a_probe_knows_the_size_of_the_checkpoints(tmp_path: Path, model: str) -> None:
-    from cifar_tune.tuning.placing.probe import probe
-
-    trial = sweep_with(tmp_path, "grid={}", f"trial.model={model}").trial
-    info = trial.dataset.info(tmp_path)
-    found = probe(trial, info, device="cpu", threads=1)
-    weights = sum(value.nbytes for value in trial.model.build(info).state_dict().values())
-    parameters = 4 * sum(parameter.numel() for parameter in trial.model.build(info).parameters())
-    assert found.checkpoint_bytes == 2 * weights + parameters
-    assert found.images_per_second > 0
 
 
 def test_the_plan_names_broken_pictures_of_both_splits_and_what_was_left_out(

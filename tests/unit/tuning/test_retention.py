@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,10 +111,7 @@ def test_what_a_killed_driver_has_left_is_deleted_by_the_next(tmp_path: Path) ->
                 checkpoint(store.folder / "checkpoints" / trial_id / part)
         checkpoint(store.folder / "checkpoints" / "of somebody else" / "previous")
         sweep = sweep_with(tmp_path, "trial.schedule={name: onecycle}")
-
-        def rule(row: Any) -> Any:
-            return kept_of(row, sweep, over=True)
-
+        rule = partial(kept_of, sweep=sweep, over=True)
         with Retention(store, rule) as retention:
             retention.tidy(rule)
         left = {path.relative_to(store.folder / "checkpoints").as_posix() for path in store.folder.rglob("state.pt")}
