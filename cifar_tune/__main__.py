@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "a trained model as safetensors, ONNX, torch.export or packed ternary, with a model card",
     "dashboard": "a results folder in the browser, live",
     "track": "a results folder to TensorBoard, MLflow or Weights & Biases, live or afterwards",
+    "prune": "what checkpoints of a results folder nobody needs; delete them when told to",
     "simulate": "replay recorded curves to choose sampler and scheduler",
     "datasets": "what data is there; download, verify, decode it",
 }

@@ -129,9 +129,17 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
         path = best_trial(path)
     found = network_folder(path)
     if found is None:
-        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else ""
+        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else _if_pruned(path)
         raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
     return found
+
+
+def _if_pruned(path: Path) -> str:
+    """Returns what to do about a trial whose checkpoints were deleted, empty for anything else."""
+    left = (folder / "trial.json" for folder in (path, path.parent / CHECKPOINTS / path.name))
+    if not any(file.is_file() for file in left):
+        return ""
+    return f": they were pruned; `python -m cifar_tune.train {path}` trains it again"
 
 
 def on_checkpoint(options: argparse.Namespace, command: Callable[[Path], int | None]) -> int | None:

@@ -22,7 +22,8 @@ SCREEN_SECONDS = 0.25
 
 LINE_SECONDS = (2.0, 60.0)
 LINE_GROWTH = 0.1
-"""Between two plain lines: a tenth of the time elapsed, at least 2 and at most 60 seconds."""
+"""Between two plain lines: a tenth of the time elapsed, at least 2 and at most 60 seconds. One that would say the same
+is left out, but for a line a minute: so long at most nothing is heard of a sweep."""
 
 BAR_WIDTH = 30
 
@@ -75,6 +76,7 @@ class Screen:
         self._began = time.monotonic()
         self._due = self._began
         self._last_line = ""
+        self._told_at = self._began
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -105,11 +107,12 @@ class Screen:
             self._due = now + SCREEN_SECONDS
             return
         shortest, longest = LINE_SECONDS
-        self._due = now + min(longest, max(shortest, LINE_GROWTH * (now - self._began)))
         line = line_of(view)
-        if line != self._last_line:
+        if line != self._last_line or now - self._told_at >= longest:
             self._console.print(f"[{duration(view.seconds)}] {line}", markup=False, highlight=False, soft_wrap=True)
-            self._last_line = line
+            self._last_line, self._told_at = line, now
+        pause = max(shortest, LINE_GROWTH * (now - self._began))
+        self._due = min(now + pause, self._told_at + longest)
 
 
 def screen_of(view: View) -> RenderableType:

@@ -14,6 +14,10 @@ from cifar_tune.tuning.placing.attempt import Attempt
 from cifar_tune.tuning.progress import Running, Screen, View
 from cifar_tune.tuning.search.audit import Arrivals, Audit
 from cifar_tune.tuning.search.proposer import Proposer
+from cifar_tune.tuning.workers.dispatcher import BEGIN_SECONDS
+
+STARTING = f"starting workers, which takes up to {BEGIN_SECONDS:.0f} s on a busy machine"
+TIMING = "timing the first epochs; the time left is known when a trial has ended"
 
 
 @contextmanager
@@ -40,6 +44,7 @@ class Watch:
         self._guard = guard
         self._began = time.monotonic()
         self._ended_before = self._ended()
+        self._epochs_before = search.progress().epochs
 
     def tell(self, waiting: str | None) -> None:
         """Takes in what no trial is at work for want of; None while one is."""
@@ -70,8 +75,14 @@ class Watch:
             seconds=seconds,
             seconds_left=self._seconds_left(seconds),
             guard=self._guard(),
-            waiting=self._waiting,
+            waiting=self._waiting or self._beginning(running),
         )
+
+    def _beginning(self, running: tuple[Running, ...]) -> str | None:
+        """Returns what is done before this driver has heard of an epoch; None from then on."""
+        if self._search.progress().epochs > self._epochs_before:
+            return None
+        return TIMING if running else STARTING
 
     def _ended(self) -> int:
         return sum(count for status, count in self._search.progress().counts.items() if status != RUNNING)

@@ -24,9 +24,11 @@ from cifar_tune.places import at_hand, driven
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.training.bucket_checkpoints import BucketCheckpoints
-from cifar_tune.training.checkpoint import MANIFEST, MODEL, packed
+from cifar_tune.training.checkpoint import packed
 from cifar_tune.training.descent import adopt
 from cifar_tune.training.epochs import open_trial
+from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING
+from cifar_tune.training.retention import checkpoint_files, freed_bytes, removal
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.nodes import DRIVER_FILE, _storage_problems
 from tests.integration.stores import PATIENCE_SECONDS, S3, Google, Hasty, running
@@ -387,3 +389,21 @@ def test_a_large_sweep_is_listed_without_its_checkpoints(address: Address) -> No
     replica.fetch()
     found = {path.relative_to(replica.folder).as_posix() for path in replica.folder.rglob("*") if path.is_file()}
     assert {name for name in found if not name.startswith(".")} == {"confirm/ledger.jsonl", "sweep.yaml"}
+
+
+@pytest.mark.parametrize("kept", ["training", "weights", "best", "nothing"])
+def test_at_an_address_an_ended_trial_keeps_what_it_does_in_a_folder(
+    address: Address, tmp_path: Path, kept: Any
+) -> None:
+    trial = TrialConfig.model_validate(TRIAL)
+    checkpoints: list[Path | Address] = [tmp_path / "checkpoints", address / "checkpoints"]
+    for place in checkpoints:
+        list(open_trial(trial, root=tmp_path, device="cpu", checkpoints=place / "t0001").epochs())
+        (removal_of := removal(place / "t0001", checkpoint_files(place)["t0001"], kept)).carry_out()
+        assert freed_bytes([removal_of]) > 0
+    left = [
+        {name.replace("previous/", "") for name in checkpoint_files(place).get("t0001", {})} for place in checkpoints
+    ]
+    assert left[0] == left[1]
+    assert (f"last/{TRAINING}" in left[1]) == (kept == "training")
+    assert BucketCheckpoints(address / "checkpoints" / "t0001").newest() is None or kept == "training"

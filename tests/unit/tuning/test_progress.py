@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from cifar_tune.config.load import load_sweep
+from cifar_tune.tuning.placing.attempt import Attempt
 from cifar_tune.tuning.progress import Running, Screen, View, duration, line_of, screen_of
+from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.search.standing import BestTrial, SearchProgress
+from cifar_tune.tuning.watch import STARTING, TIMING, Watch, no_guard
+
+REPOSITORY = Path(__file__).parents[3]
 
 BEST = BestTrial("t0003", 0.95678, 7, {"optimizer.lr": 0.123456, "model": "mininet"})
 COUNTS = {"running": 2, "completed": 3, "stopped": 4, "failed": 1, "diverged": 0}
@@ -48,6 +56,44 @@ def test_without_a_terminal_lines_come_at_intervals_and_only_if_something_change
     assert out.getvalue().count("8/20 trials") == 1
     assert out.getvalue().startswith("[1:15] ")
     assert "\x1b" not in out.getvalue()
+
+
+def test_of_a_sweep_in_which_nothing_changes_a_line_is_heard_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while the first epoch of a large network trains."""
+    now = 0.0
+    monkeypatch.setattr("cifar_tune.tuning.progress.time.monotonic", lambda: now)
+    out = io.StringIO()
+    with Screen(Console(file=out, force_terminal=False)) as screen:
+        for now in range(601):
+            if screen.due:
+                screen.show(replace(VIEW, seconds=now))
+    assert out.getvalue().count("8/20 trials") == 1 + 600 // 60
+
+
+class Began:
+    """A search of which so many epochs have been reported."""
+
+    exhausted = False
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def progress(self) -> SearchProgress:
+        return SearchProgress(20, {"running": 0}, self.epochs, None)
+
+
+def test_before_the_first_epoch_it_is_said_what_is_done() -> None:
+    sweep = load_sweep(REPOSITORY / "sweeps" / "quickstart.yaml")
+    search: Any = Began(7)
+    watch = Watch(Screen(Console(file=io.StringIO())), sweep, search, no_guard)
+    attempt = Attempt(Proposal("t0001", "all", sweep.trial, baseline=True), at_work=True)
+    assert watch.view([]).waiting == STARTING
+    assert watch.view([attempt]).waiting == TIMING
+    watch.tell("t0001 waits for 2 CPU cores")
+    assert watch.view([]).waiting == "t0001 waits for 2 CPU cores"
+    watch.tell(None)
+    search.epochs = 8
+    assert watch.view([attempt]).waiting is None
 
 
 def test_on_a_terminal_one_screen_is_updated_in_place_and_gone_at_the_end() -> None:
