@@ -49,27 +49,19 @@ class Dispatcher:
     opens_test: ClassVar[bool] = False
     """Whether a trial goes on after its last epoch, to be scored on the test split."""
 
-    def __init__(
-        self,
-        search: Proposer,
-        store: ResultsStore,
-        *,
-        root: Path,
-        placer: Placer,
-        patience_seconds: float = 600.0,
-        retention: Retention | None = None,
-    ) -> None:
-        """patience_seconds: for which faults of the surroundings are waited out (`resources.retry_minutes`).
+    retention: Retention | None = None
+    """Deletes what trials that have ended no longer need; None: they keep all."""
 
-        retention: deletes what trials that have ended no longer need; None: they keep all.
-        """
+    def __init__(
+        self, search: Proposer, store: ResultsStore, *, root: Path, placer: Placer, patience_seconds: float = 600.0
+    ) -> None:
+        """patience_seconds: for which faults of the surroundings are waited out (`resources.retry_minutes`)."""
         self.live: dict[str, Attempt] = {}
         self._search = search
         self._store = store
         self._root = root
         self._checkpoints = place_of(store.folder) / CHECKPOINTS
         self._placer = placer
-        self._retention = retention
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
         self._epochs = 0
@@ -105,8 +97,8 @@ class Dispatcher:
         del self._waiting[next(index for index, one in enumerate(self._waiting) if one is attempt)]
         attempt.held, attempt.reported, attempt.seen = now, False, self._epochs
         self.live[key] = attempt
-        if self._retention is not None:
-            self._retention.before(attempt.proposal.trial_id)
+        if self.retention is not None:
+            self.retention.before(attempt.proposal.trial_id)
         placed = self._placer[key]
         return Assignment(
             trial_id=attempt.proposal.trial_id,
@@ -290,25 +282,16 @@ class Dispatcher:
         trial_id = attempt.proposal.trial_id
         self._search.end(trial_id, status, reason, error)
         now, began = datetime.now(UTC), self._store.trial(trial_id)["started_at"]
-        self._store.update_trial(
-            trial_id,
-            ended_at=now if began is None else max(now, began),  # the clock may have been put back
-            wall_seconds=attempt.seconds_in_all(),
-            gpu_seconds=attempt.gpu_seconds,
-        )
-        if self._retention is not None:
-            self._retention.ended(trial_id)
+        ended_at = now if began is None else max(now, began)  # the clock may have been put back
+        self._store.update_trial(trial_id, ended_at=ended_at, **attempt.times())
+        if self.retention is not None:
+            self.retention.ended(trial_id)
 
     def interrupt(self, reason: str) -> None:
         """Marks the trials that are out; `--resume` continues them from their checkpoints."""
         for attempt in [*(self._leave(key, INTERRUPTED) for key in list(self.live)), *self._waiting]:
-            self._store.update_trial(
-                attempt.proposal.trial_id,
-                status=INTERRUPTED,
-                status_reason=reason,
-                wall_seconds=attempt.seconds_in_all(),
-                gpu_seconds=attempt.gpu_seconds,
-            )
+            trial_id = attempt.proposal.trial_id
+            self._store.update_trial(trial_id, status=INTERRUPTED, status_reason=reason, **attempt.times())
         self._waiting.clear()
 
 

@@ -92,9 +92,8 @@ def run_trials(
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         patience = 60.0 * asked.retry_minutes
-        dispatcher = dispatch(
-            search, store, root=root.resolve(), placer=placer, patience_seconds=patience, retention=retention
-        )
+        dispatcher = dispatch(search, store, root=root.resolve(), placer=placer, patience_seconds=patience)
+        dispatcher.retention = retention
         waiting = Waiting(asked.wait_hours, now=time.monotonic())
 
         def between_steps() -> None:
