@@ -133,14 +133,17 @@ class ResultsStore:
         self._ledger.append({"event": "note", "kind": kind, "payload": payload})
 
     def secure(self) -> None:
-        """Returns when the loss of this machine, or of its power, can lose no event.
+        """Returns when the loss of this machine can lose no event, where the folder stands for an address.
 
         Raises:
             StorageError: the address cannot be written to.
             ResultsError: another driver has taken over there.
         """
-        self._ledger.sync()
         secure(self.folder / LEDGER_NAME)
+
+    def sync(self) -> None:
+        """Returns when a power failure can lose no event."""
+        self._ledger.sync()
 
     def notes(self, kind: str) -> Iterator[dict[str, Any]]:
         """The payloads of all notes of a kind, oldest first, read from the ledger."""

@@ -77,7 +77,8 @@ class Retention:
         """Takes in that a trial has ended, which the ledger says already."""
         kept = self._rule(self._store.trial(trial_id))
         if kept != "everything":
-            self._store.secure()  # no other machine may hold for unfinished what cannot go on any more
+            self._store.sync()  # no driver, here or elsewhere, may hold for unfinished what cannot go on any more
+            self._store.secure()
             self._begun[trial_id] = self._pool.submit(self._trim, trial_id, kept)
 
     def before(self, trial_id: str) -> None:

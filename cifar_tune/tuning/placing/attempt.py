@@ -67,6 +67,6 @@ class Attempt:
         """Returns the wall time since its first start, without the time when no driver was at work."""
         return self.seconds_before + (0.0 if self.began is None else time.monotonic() - self.began)
 
-    def times(self) -> dict[str, float]:
+    def times(self) -> dict[str, Any]:
         """Returns what the table says of its time, by column."""
         return {"wall_seconds": self.seconds_in_all(), "gpu_seconds": self.gpu_seconds}
