@@ -41,14 +41,21 @@ class ResNet(Model):
     stem: Stem = Stem()
     dropout: OpenFraction = 0.0
     """Before the linear head."""
+    zero_init_residual: bool = False
+    """Every residual block begins as its skip alone: the weight of its last BatchNorm starts at 0.
+    Source: Goyal et al. 2017 (arXiv:1706.02677, sec. 5.1)."""
 
     def smallest_resolution(self) -> int:
         return self.stem.smallest_resolution(SMALLEST_MAP)
 
     def build(self, info: DatasetInfo) -> nn.Module:
         from cifar_tune.training.networks.resnet import ResNet as Network
+        from cifar_tune.training.networks.resnet import zero_residual_branches
 
-        return Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes)
+        network = Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes)
+        if self.zero_init_residual:
+            zero_residual_branches(network)
+        return network
 
 
 class ResNet18(ResNet):

@@ -37,10 +37,14 @@ class TernaryResNet(ResNet):
 
     def build(self, info: DatasetInfo) -> nn.Module:
         from cifar_tune.training.networks.resnet import ResNet as Network
+        from cifar_tune.training.networks.resnet import zero_residual_branches
         from cifar_tune.training.networks.ternary import CONVOLUTIONS
 
-        convolution = CONVOLUTIONS[self.method]
-        return Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes, convolution)
+        options = (self.width, self.stem, self.dropout, info.channels, info.classes)
+        network = Network(self.blocks, *options, CONVOLUTIONS[self.method])
+        if self.zero_init_residual:
+            zero_residual_branches(network)
+        return network
 
 
 class TernaryResNet18(TernaryResNet):

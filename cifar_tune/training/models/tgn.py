@@ -27,6 +27,9 @@ class Tgn(Model):
     stem: Stem = Stem()
     dropout: OpenFraction = 0.1
     """Inside the experts."""
+    zero_init_residual: bool = False
+    """Every residual block of the trunk begins as its skip alone: the weight of its last BatchNorm starts at 0.
+    Source: Goyal et al. 2017 (arXiv:1706.02677, sec. 5.1)."""
 
     def own_name(self, name: str) -> str:
         """A ResNet-18's weights, torchvision's for instance, are the trunk's."""
@@ -40,7 +43,11 @@ class Tgn(Model):
         superclasses(info, f"model {self.name}")
 
     def build(self, info: DatasetInfo) -> nn.Module:
+        from cifar_tune.training.networks.resnet import zero_residual_branches
         from cifar_tune.training.networks.tgn import TaxonomicGatedNetwork
 
         members = superclasses(info, f"model {self.name}")
-        return TaxonomicGatedNetwork(members, self.width, self.stem, self.dropout, info.channels)
+        network = TaxonomicGatedNetwork(members, self.width, self.stem, self.dropout, info.channels)
+        if self.zero_init_residual:
+            zero_residual_branches(network)
+        return network

@@ -114,6 +114,16 @@ class ResNet(Trunk):
         return logits
 
 
+def zero_residual_branches(network: nn.Module) -> None:
+    """Makes every residual block of the network the identity, or its projection, until the first step.
+
+    Each branch ends in a BatchNorm whose weight is then 0. Source: Goyal et al. 2017 (arXiv:1706.02677, sec. 5.1).
+    """
+    for module in network.modules():
+        if isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+
+
 def _stage(blocks: int, inputs: int, outputs: int, stride: int, convolution: type[Convolution]) -> nn.Sequential:
     """Returns a row of blocks, of which the first changes channels and size."""
     first = BasicBlock(inputs, outputs, stride, convolution)

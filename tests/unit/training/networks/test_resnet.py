@@ -7,9 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cifar_tune.training.models.model import SMALLEST_MAP
-from cifar_tune.training.models.resnet import Stem
-from cifar_tune.training.networks.resnet import ResNet, Trunk
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.model import SMALLEST_MAP, Model
+from cifar_tune.training.models.resnet import ResNet18, Stem
+from cifar_tune.training.models.ternary import TernaryResNet18
+from cifar_tune.training.models.tgn import Tgn
+from cifar_tune.training.networks.resnet import BasicBlock, ResNet, Trunk
 
 IMAGENET_STEM = Stem(kernel=7, stride=2, padding=3, maxpool=True)
 
@@ -67,3 +70,26 @@ def map_after(stem: Stem, resolution: int) -> int:
     if stem.maxpool:
         after = torch.nn.functional.max_pool2d(after, 3, stride=2, padding=1)
     return int(after.shape[2])
+
+
+@pytest.mark.parametrize(
+    "model", [ResNet18(width=4), TernaryResNet18(width=4), Tgn(width=4)], ids=lambda model: model.name
+)
+def test_zeroed_residual_branches_leave_the_skips_alone_until_the_first_step(model: Model) -> None:
+    """So only stem and projections shape the features, and every weight inside a branch waits for its BatchNorm's."""
+    info = DatasetInfo(tuple("abcd"), 3, 16, (0.5,) * 3, (0.2,) * 3, 8, ("x", "y"), (0, 0, 1, 1))
+    torch.manual_seed(0)
+    network = model.model_copy(update={"zero_init_residual": True}).build(info)
+    trunk = next(module for module in network.modules() if isinstance(module, Trunk))
+    images = torch.randn(2, 3, 16, 16)
+    x = torch.relu(trunk.bn1(trunk.conv1(images)))
+    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
+        for block in stage:
+            x = torch.relu(x if block.downsample is None else block.downsample(x))
+    torch.testing.assert_close(trunk.extract(images), x.mean((2, 3)))
+    network(images).sum().backward()
+    blocks = [block for block in network.modules() if isinstance(block, BasicBlock)]
+    assert len(blocks) == 8
+    for block in blocks:
+        assert block.bn2.weight.grad.abs().sum() > 0
+        assert block.conv1.weight.grad.abs().sum() == block.conv2.weight.grad.abs().sum() == 0
