@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
-.PHONY: install cluster quickstart check test nightly lint bench clean
+.PHONY: install cluster quickstart check test test-portable nightly lint bench clean
 
 install: $(DEV_STAMP)
 
@@ -41,6 +41,17 @@ quickstart: $(RUN_STAMP)
 # Halves of the tests side by side; who is done takes over from the other what is left.
 test: install
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal --durations 15
+
+# What computes, as other CPUs round it: without AVX2 on one thread, and with AVX2 at most on two. No test may depend on it.
+NUMERIC := tests/unit/training/augmentations tests/unit/training/losses tests/unit/training/models \
+	tests/unit/training/networks tests/unit/training/optimizers tests/unit/training/schedules \
+	$(wildcard tests/unit/training/test_*.py) \
+	$(foreach name,augmentations exact_resume losses models optimizers schedules several_processes,tests/contracts/test_$(name).py)
+PORTABLE := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist worksteal -m "not realdata and not gpu" $(NUMERIC)
+
+test-portable: install
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(PORTABLE)
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 $(PORTABLE)
 
 # Long scenes: networks of several hosts, Ray's client and jobs, kills at length. They want the machine to themselves.
 nightly: cluster

@@ -23,25 +23,27 @@ from cifar_tune.training.randomness import epoch_seeds
 from cifar_tune.training.ranks import ALONE, Ranks, join, open_store
 from cifar_tune.training.state import create_state
 from cifar_tune.training.storage import CheckpointFolder
+from cifar_tune.training.trial import TrialConfig
 from tests.contracts.test_exact_resume import CPU, MODELS, data, trial
 
 TOGETHER = {"sync_batch_norm": True}
 PLAIN: dict[str, Any] = {"dropout": 0.0, "epochs": 2}
-SLOW = {"name": "sgd", "lr": 0.005}
-"""Between two sums of the same numbers in another order, 34 layers of 8 px make a difference that larger steps show."""
+FOURS = {"batch_size": 16}
+"""So that BatchNorm normalises by 4 images in each of four parts: by 2, whose last maps are 1x1, a value becomes 1 or
+-1, and rounding alone decides which where the two are close."""
 MIXED = {"augmentations": [{"name": "crop", "padding": 1}, {"name": "random_erasing"}, {"name": "cutmix"}]}
 
 CASES: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     # name: (processes, what they train, what one process trains)
-    **{name: (2, {"model": name, "optimizer": SLOW, **TOGETHER}, {}) for name in MODELS},
+    **{name: (2, {"model": name, **TOGETHER}, {}) for name in MODELS},
     "mixed": (2, {**MIXED, **TOGETHER}, {}),
     "sam": (2, {"sam": {"rho": 0.05}, **TOGETHER}, {}),
     "average": (2, {"ema": {"decay": 0.9}, "clip": {"norm": 0.5}, **TOGETHER}, {}),
     "scaled": (2, {"precision": "float16", **TOGETHER}, {}),
-    "groups": (2, {"ghost_batch_size": 2}, {}),
+    "groups": (2, {"ghost_batch_size": 4, **FOURS}, {}),
     "recomputed": (2, {"recompute": True, **TOGETHER}, {}),
     "own_statistics": (2, {}, {"accumulation": 2}),
-    "own_statistics_of_parts": (2, {"accumulation": 2}, {"accumulation": 4}),
+    "own_statistics_of_parts": (2, {"accumulation": 2, **FOURS}, {"accumulation": 4, **FOURS}),
     "uneven": (3, TOGETHER, {}),
     "parts_of_three": (3, {**TOGETHER, "accumulation": 2, "batch_size": 12}, {"accumulation": 2, "batch_size": 12}),
 }
@@ -77,7 +79,9 @@ def test_several_processes_have_the_curve_of_one(name: str, found: Path) -> None
     _, changes, alone = CASES[name]
     single = curve({**PLAIN, **changes, **alone})
     assert len(several) == len(single) == 2
-    tolerance = 0.05 if "precision" in changes else 2e-4
+    # A change of the weights by 1e-7 changed no loss by more than 2e-6, or 2e-5 in float16. What several processes
+    # round differently is far below the tolerance, and what they would compute differently above it.
+    tolerance = 0.02 if "precision" in changes else 2e-4
     for ours, theirs in zip(several, single, strict=True):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=tolerance)
         assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=tolerance)
@@ -126,13 +130,20 @@ def test_processes_draw_alike_for_images_and_apart_for_dropout() -> None:
     assert len({network for _, network in seeds}) == 8
 
 
+def without_chaos(config: TrialConfig) -> TrialConfig:
+    """Returns the trial with blocks that begin as their skip: 18 layers of 8 px turn a rounding into another curve."""
+    if "zero_init_residual" not in type(config.model).model_fields:
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"zero_init_residual": True})})
+
+
 def curve(changes: dict[str, Any]) -> list[EpochMetrics]:
     return train(ALONE, changes, stop=10)
 
 
 def train(ranks: Ranks, changes: dict[str, Any], stop: int, folder: Path | None = None) -> list[EpochMetrics]:
     """Trains until epoch `stop`, from the folder's checkpoint if it has one."""
-    config = trial(**changes)
+    config = without_chaos(trial(**changes))
     images = data()
     state = create_state(config, images.info, CPU, ranks)
     if folder is not None and (checkpoint := CheckpointFolder(folder).newest()) is not None:
