@@ -11,7 +11,7 @@ import torch
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import Model
-from cifar_tune.training.precision_rule import precision_on_cuda
+from cifar_tune.training.precision_rule import precision_on_cpu, precision_on_cuda
 from cifar_tune.training.trial import Precision
 
 
@@ -53,8 +53,10 @@ def arithmetic_of(precision: Precision, model: Model, info: DatasetInfo, device:
 def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision:
     if device.type == "cuda":
         return precision_on_cuda(torch.cuda.get_device_capability(device))
-    has_matrix_units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if has_matrix_units and info.resolution >= model.cpu_bfloat16_resolution else "float32"
+    if device.type != "cpu":
+        return "float32"
+    has_amx, has_avx512_bf16 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
+    return precision_on_cpu(model, info.resolution, has_amx=has_amx, has_avx512_bf16=has_avx512_bf16)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""What `precision: auto` means on a CUDA card, known from its compute capability alone. Without torch."""
+"""What `precision: auto` means, known from a card's compute capability or a CPU's instructions alone. Without torch."""
 
 from __future__ import annotations
 
+from cifar_tune.training.models import Model
 from cifar_tune.training.trial import Precision
 
 TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
@@ -16,3 +17,12 @@ def precision_on_cuda(capability: tuple[int, int]) -> Precision:
     if capability >= TENSOR_CORES_WITH_BFLOAT16:
         return "bfloat16"
     return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
+
+
+def precision_on_cpu(model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool) -> Precision:
+    """Returns the faster precision. Without instructions for bfloat16 that is float32."""
+    if has_amx:
+        least: int | None = model.cpu_bfloat16_resolution
+    else:
+        least = model.avx512_bfloat16_resolution if has_avx512_bf16 else None
+    return "bfloat16" if least is not None and resolution >= least else "float32"

@@ -40,6 +40,7 @@ class MiniNet(Model):
     name: Literal["mininet"] = "mininet"
     may_differ = ("stem.0.", "fc.")
     cpu_bfloat16_resolution: ClassVar[int] = 64
+    avx512_bfloat16_resolution: ClassVar[int | None] = None
     variant: Literal["live", "published"] = "live"
     activation: Activation = "mish"
     squeeze_factor: Count = 8

@@ -31,6 +31,12 @@ class Model(Strict):
     """Least height and width at which bfloat16 is faster than float32 on a CPU with matrix units: below, casting the
     weights costs more than multiplying by them (benchmarks/cpu_precision.py)."""
 
+    avx512_bfloat16_resolution: ClassVar[int | None] = 32
+    """The same for a CPU with AVX512_BF16 but no matrix units; None where bfloat16 was not seen to be faster.
+
+    On an EPYC with it, ResNet-18 trained 1.5 to 1.9 times as fast at 32 px, TGN and ternary ResNet-18 1.6 times, and
+    MiniNet no faster. Other resolutions were not measured."""
+
     may_differ: ClassVar[tuple[str, ...]]
     """What the names of its tensors begin with that depend on images and classes: stem and head."""
 

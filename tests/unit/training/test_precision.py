@@ -11,7 +11,10 @@ from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import Model
 from cifar_tune.training.models.mininet import MiniNet
 from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.models.ternary import TernaryResNet18
+from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.precision import NAMED, arithmetic_of, kernels
+from cifar_tune.training.precision_rule import precision_on_cpu
 from cifar_tune.training.trial import Precision
 
 CPU = torch.device("cpu")
@@ -25,10 +28,29 @@ def test_a_precision_that_is_asked_for_is_given(name: Precision) -> None:
 
 @pytest.mark.parametrize(("model", "enough"), [(ResNet18(), 16), (MiniNet(), 64)], ids=["resnet18", "mininet"])
 def test_auto_on_a_cpu_is_bfloat16_where_matrix_units_have_enough_to_do(model: Model, enough: int) -> None:
-    has_matrix_units = torch.cpu._is_amx_tile_supported()
-    assert arithmetic_of("auto", model, replace(INFO, resolution=enough - 1), CPU).name == "float32"
-    expected = "bfloat16" if has_matrix_units else "float32"
-    assert arithmetic_of("auto", model, replace(INFO, resolution=enough), CPU).name == expected
+    for has_avx512_bf16 in (False, True):
+        given = {"has_amx": True, "has_avx512_bf16": has_avx512_bf16}
+        assert precision_on_cpu(model, enough - 1, **given) == "float32"
+        assert precision_on_cpu(model, enough, **given) == "bfloat16"
+
+
+def test_auto_on_a_cpu_with_avx512_bf16_alone_is_bfloat16_for_resnets_from_32_px() -> None:
+    given = {"has_amx": False, "has_avx512_bf16": True}
+    for model in (ResNet18(), Tgn(), TernaryResNet18()):
+        assert precision_on_cpu(model, 31, **given) == "float32"
+        assert precision_on_cpu(model, 32, **given) == "bfloat16"
+    assert precision_on_cpu(MiniNet(), 224, **given) == "float32"
+
+
+def test_auto_on_any_other_cpu_is_float32() -> None:
+    assert precision_on_cpu(ResNet18(), 224, has_amx=False, has_avx512_bf16=False) == "float32"
+
+
+def test_auto_asks_this_cpu_what_it_has() -> None:
+    info = replace(INFO, resolution=32)
+    has_amx, has_avx512_bf16 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
+    expected = precision_on_cpu(ResNet18(), 32, has_amx=has_amx, has_avx512_bf16=has_avx512_bf16)
+    assert arithmetic_of("auto", ResNet18(), info, CPU).name == expected
 
 
 def test_only_float16_is_scaled() -> None:
