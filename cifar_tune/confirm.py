@@ -211,6 +211,7 @@ def _wanted(
     from cifar_tune.config.load import load_sweep
     from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
     from cifar_tune.results.ledger import LEDGER_NAME, events
+    from cifar_tune.training.reproducibility import ComputeEnvironment
     from cifar_tune.tuning.opening import SWEEP_NAME
     from cifar_tune.tuning.search.candidates import along_the_front, best_configurations, proposed_trials, retrainings
 
@@ -228,7 +229,9 @@ def _wanted(
     top = options.top or (TOP_OF_CELL if options.per_cell else TOP)
     chosen = best_configurations(preferred, trials, top=top, cell_of=cell_of if options.per_cell else None)
     trained_on = TRAIN if options.validation == "keep" else TRAIN_AND_VALIDATION
-    wanted = retrainings(ranked, chosen, trials, seeds=options.seeds, trained_on=trained_on)
+    rows = frames.trials.astype(object).where(frames.trials.notna(), None).set_index("trial_id", drop=False)
+    environments = {trial_id: ComputeEnvironment.of_row(rows.loc[trial_id].to_dict()) for trial_id in ranked}
+    wanted = retrainings(ranked, chosen, trials, seeds=options.seeds, trained_on=trained_on, environments=environments)
     among = f"{len(ranked)} {'completed trials' if whole else 'trials on the Pareto front'} by {metric}"
     where = " (best of every cell)" if options.per_cell else ""
     return sweep, wanted, {one.source: f"confirm: place {one.place} of {among}{where}" for one in wanted}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cifar_tune.training.epochs import OpenTrial
+    from cifar_tune.training.reproducibility import ComputeEnvironment
     from cifar_tune.training.trial import TrialConfig
 
 EXAMPLES = """examples:
@@ -91,9 +92,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """
     from cifar_tune.config.load import load_trial, located_in_trial
     from cifar_tune.training.check import check_trial
+    from cifar_tune.training.checkpoint import recorded_environments
     from cifar_tune.training.datasets.data_root import root_for
     from cifar_tune.training.datasets.photographs import all_remarks
     from cifar_tune.training.descent import origin_of
+    from cifar_tune.training.reproducibility import why_bits_differ
+    from cifar_tune.training.storage import trial_folder
     from cifar_tune.tuning.data_record import check_same_data, record_data, recorded_root
     from cifar_tune.tuning.evaluating import home_of
 
@@ -109,6 +113,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.compare is not None:
         return compare(trial, root, options.compare)
     check_output(output, resume=options.resume)
+    recorded = recorded_environments(output if options.resume else trial_folder(file.parent))
+    compute_as_recorded(recorded, options.device)
     trial.dataset.verify(root)
     if not options.changed_data:
         check_same_data(home, [trial.dataset], root, "train on those that are there now: --changed-data")
@@ -124,6 +130,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     for line in all_remarks([trial.dataset], root):
         console.print(line, markup=False, highlight=False)
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
+    if recorded and not options.resume and not options.set:
+        now = opened.state.environments[-1]
+        if (why := why_bits_differ(recorded, now, deterministic=trial.deterministic)) is not None:
+            console.print(f"not bit for bit the curve that {file} recorded: {why}", highlight=False, markup=False)
     again = shlex.join([word for word in words if word != "--resume"])
     if opened.folder is not None:
         make_writable(opened.folder.path)
@@ -192,6 +202,16 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
             return INTERRUPTED
     console.print(ending(opened), highlight=False)
     return DONE
+
+
+def compute_as_recorded(recorded: Sequence[ComputeEnvironment], device: str) -> None:
+    """Takes the number of threads that the trial was computed with, because a CPU's results depend on it."""
+    import torch
+
+    from cifar_tune.training.device import find_device
+
+    if recorded and recorded[-1].threads and find_device(device).type == recorded[-1].device == "cpu":
+        torch.set_num_threads(recorded[-1].threads)
 
 
 def trial_file(path: Path) -> Path:

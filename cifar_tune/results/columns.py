@@ -87,6 +87,18 @@ IDENTITY_COLUMNS = (
 )
 """The columns before the configuration."""
 
+PROCESSOR_COLUMNS = (
+    Column("threads", "int", "", "CPU threads of torch in each process that trained it last"),
+    Column("cpu_model", "string", "", "the processor of the machine that trained it last, as its maker names it"),
+    Column(
+        "instruction_set",
+        "string",
+        "",
+        "CPU instructions that torch used there, such as `AVX2`; on a CPU, bits repeat only with the same threads, "
+        "model and instructions",
+    ),
+)
+
 OUTCOME_COLUMNS = (
     Column("seed", "int", "", "draws the initial weights, the order of the images and the augmentations"),
     Column("epochs_trained", "int", "epochs", "epochs finished, 0 before the first", derived=True, required=True),
@@ -135,6 +147,7 @@ OUTCOME_COLUMNS = (
     Column("gpu_seconds", "float", "seconds", "wall time times the share of GPUs reserved; 0 on CPU"),
     Column("device_name", "string", "", "the device that trained it last, such as `NVIDIA H100 PCIe` or `cpu`"),
     Column("node", "string", "", "host name of the machine that trained it last"),
+    *PROCESSOR_COLUMNS,
     Column("precision", "string", "", "arithmetic that `precision: auto` came to on that device"),
     Column(
         "gpu_memory_reserved_bytes", "int", "bytes", "device memory set aside for the trial, of all its cards; 0 on CPU"
@@ -278,6 +291,7 @@ CONFIRMATION_COLUMNS = (
     Column("commit", "string", "", "git commit of the code that opened it, `-dirty` where files differed"),
     Column("reason", "string", "", "what it was opened for"),
     Column("train_seconds", "float", "seconds", "training and validation, no waiting"),
+    *PROCESSOR_COLUMNS,
     Column("checkpoint", "string", "", "folder of its checkpoints, relative to the results folder"),
 )
 

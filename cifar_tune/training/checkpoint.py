@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from cifar_tune.errors import CheckpointError
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.manifest import (
+    ENVIRONMENTS,
     FORMAT,
     MANIFEST,
     MODEL,
@@ -37,6 +38,7 @@ from cifar_tune.training.manifest import (
 )
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.randomness import global_draws
+from cifar_tune.training.reproducibility import ComputeEnvironment
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.trial import TrialConfig
 
@@ -80,6 +82,7 @@ class Checkpoint(TrainedModel):
     """
 
     training: Mapping[str, Any]
+    environments: tuple[ComputeEnvironment, ...] = ()
 
     @property
     def history(self) -> list[EpochMetrics]:
@@ -114,6 +117,7 @@ def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[
         "format": FORMAT,
         "epoch": state.epoch,
         "dataset": asdict(info),
+        ENVIRONMENTS: [asdict(environment) for environment in state.environments],
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "history": [asdict(metrics) for metrics in state.history],
     }
@@ -138,7 +142,17 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     if TRAINING in content:
         training |= _training(content[TRAINING], folder / TRAINING)
     weights = safetensors.torch.load(content[MODEL])
-    return Checkpoint(folder, trial, dataset_info(manifest["dataset"]), weights, training)
+    return Checkpoint(folder, trial, dataset_info(manifest["dataset"]), weights, training, _environments(manifest))
+
+
+def recorded_environments(trial_folder: Path) -> tuple[ComputeEnvironment, ...]:
+    """Returns in which environments a trial's newest checkpoint was computed; nothing where none says."""
+    for name in ("last", "previous", "best"):
+        try:
+            return _environments(read_manifest(trial_folder / name))
+        except CheckpointError:
+            continue
+    return ()
 
 
 def _training(content: bytes, path: Path) -> dict[str, Any]:
@@ -168,6 +182,10 @@ def restore(state: TrainingState, trial: TrialConfig, checkpoint: Checkpoint) ->
     if state.scaler is not None and training["scaler"] is not None:
         state.scaler.load_state_dict(training["scaler"])
     state.epoch, state.step, state.history = training["epoch"], training["step"], checkpoint.history
+    if checkpoint.environments[-1:] != state.environments:
+        state.environments = (*checkpoint.environments, *state.environments)
+    else:
+        state.environments = checkpoint.environments
 
 
 def _load_tensors(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
@@ -176,6 +194,10 @@ def _load_tensors(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) ->
     optimizer.load_state_dict(dict(saved))
     for group, options in zip(optimizer.param_groups, own, strict=True):
         group.update(options)
+
+
+def _environments(manifest: Mapping[str, Any]) -> tuple[ComputeEnvironment, ...]:
+    return tuple(map(ComputeEnvironment.of_record, manifest.get(ENVIRONMENTS, ())))
 
 
 def _verified(path: Path, checksum: object) -> bytes:

@@ -28,6 +28,10 @@ ENTRIES = {
 """Of a manifest of each format, beside its checksum. history: one record an epoch."""
 
 
+ENVIRONMENTS = "environments"
+"""Of a manifest: in which the epochs were computed. Older checkpoints lack it."""
+
+
 class CorruptCheckpointError(CheckpointError):
     """A file of the checkpoint is missing or not what was written; an older checkpoint may be whole."""
 
@@ -60,7 +64,7 @@ def read_manifest(folder: Path | Address) -> dict[str, Any]:
     if version not in ENTRIES:
         formats = " and ".join(map(str, ENTRIES))
         raise CheckpointError(f"{folder} is in checkpoint format {version}; this version of cifar_tune reads {formats}")
-    if {key: type(manifest.get(key)) for key in manifest} != ENTRIES[version]:
+    if {key: type(value) for key, value in manifest.items() if key != ENVIRONMENTS} != ENTRIES[version]:
         raise CorruptCheckpointError(f"{path} is corrupt")
     return manifest
 

@@ -14,6 +14,8 @@ from rich.table import Table
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.initial_weights import match_weights
 from cifar_tune.training.metrics import EpochMetrics, images_text
+from cifar_tune.training.reproducibility import why_bits_differ
+from cifar_tune.training.state import TrainingState
 
 NARROW, NARROWEST = 80, 52
 """Columns below which loss and accuracy leave no room for the bar, and the bar none for epoch, speed and time left."""
@@ -50,13 +52,24 @@ def beginning(opened: OpenTrial) -> str:
     lines = [
         f"{trial.model.name}, {parameters:,} parameters, on {trial.dataset.name}: "
         f"trains on {len(data.train):,} images, validates on {len(data.validation):,}; "
-        f"{state.arithmetic.name} on {state.device}"
+        f"{state.arithmetic.name} on {state.device}{_threads(state)}"
     ]
     if state.epoch:
         lines.append(f"goes on after epoch {state.epoch}")
+        *before, now = state.environments
+        if (why := why_bits_differ(before, now, deterministic=trial.deterministic)) is not None:
+            lines.append(f"not bit for bit as without the interruption: {why}")
     elif trial.initial_weights is not None:
         lines.append(str(match_weights(trial.initial_weights, trial.model, data.info)))
     return "\n".join(lines)
+
+
+def _threads(state: TrainingState) -> str:
+    """Returns the number of threads where results depend on it."""
+    if state.device.type != "cpu":
+        return ""
+    threads = state.environments[-1].threads
+    return f" with {threads} thread{'' if threads == 1 else 's'}"
 
 
 def ending(opened: OpenTrial) -> str:

@@ -16,6 +16,7 @@ from cifar_tune.training.networks.recomputable import recompute_blocks
 from cifar_tune.training.precision import Arithmetic, arithmetic_of
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
 from cifar_tune.training.ranks import ALONE, Ranks
+from cifar_tune.training.reproducibility import ComputeEnvironment, current_environment
 from cifar_tune.training.trial import TrialConfig
 
 
@@ -25,6 +26,7 @@ class TrainingState:
 
     average: where the trial has `ema`. scaler: where gradients are float16.
     epoch, step: epochs and optimizer steps done. history: a record of each epoch done; early stopping follows from it.
+    environments: in which its epochs were computed, in order; the last is this process's.
     """
 
     device: torch.device
@@ -36,6 +38,7 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     history: list[EpochMetrics] = field(default_factory=list)
+    environments: tuple[ComputeEnvironment, ...] = ()
 
     def scored_model(self, trial: TrialConfig) -> nn.Module:
         """Returns the model that validation scores, and that a checkpoint offers for use."""
@@ -81,4 +84,5 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ra
         optimizer=trial.optimizer.build(model),
         average=None if trial.ema is None else MovingAverage(model, trial.ema.decay),
         scaler=torch.amp.GradScaler(device.type) if arithmetic.scaled else None,
+        environments=(current_environment(device, arithmetic.name, ranks.size),),
     )

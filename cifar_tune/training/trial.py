@@ -71,7 +71,13 @@ class Evaluation(Strict):
 
 
 class TrialConfig(Strict):
-    """One complete training run; the same values and seed give the same curve on the same device kind."""
+    """One complete training run.
+
+    The same values and seed give the same curve, bit for bit, with the same versions of cifar_tune and torch on the
+    same model of CPU, with the same instruction set and number of threads. With CUDA they do so on the same model of
+    GPU, where `deterministic` is on. Elsewhere results differ by rounding, which training amplifies: expect curves that
+    differ as those of two seeds do. Tables and checkpoints record threads, CPU model and instruction set.
+    """
 
     dataset: AnyDataset
     model: AnyModel

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cifar_tune
+from cifar_tune.training.reproducibility import cpu_model
 from cifar_tune.tuning.machines.devices import Machine
 
 ENVIRONMENT_NAME = "environment.json"
@@ -32,7 +33,7 @@ def environment(machine: Machine, command: str) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "host": platform.node(),
         "system": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_model(),
         "cores": machine.cores,
         "memory_bytes": machine.memory_bytes,
         "gpus": [asdict(gpu) for gpu in machine.gpus],
@@ -78,11 +79,3 @@ def git_state(folder: Path) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

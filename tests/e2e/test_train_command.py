@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from cifar_tune.train import main
 from cifar_tune.training.descent import adopt
+from cifar_tune.training.manifest import sealed
 
 COMMAND = [sys.executable, "-m", "cifar_tune.train"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -75,6 +78,33 @@ def test_a_trial_is_trained_taken_further_and_reproduced(folder: Path, capsys: p
         main(["results/sweep/checkpoints/00007/best", "--csv", "once.csv", "--set", "epochs=1", "--output", "o"]) == 0
     )
     assert losses(folder / "again.csv") == losses(folder / "first.csv")
+
+
+def test_a_trial_is_trained_again_on_as_many_threads_and_what_else_differs_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert main(["small.yaml", "--csv", "first.csv"]) == 0
+        torch.set_num_threads(2)
+        capsys.readouterr()
+        assert main(["results/trials/small", "--csv", "again.csv", "--output", "again"]) == 0
+        assert torch.get_num_threads() == 1
+        assert "bit for bit" not in capsys.readouterr().out
+        assert losses(folder / "again.csv") == losses(folder / "first.csv")
+
+        for manifest in (folder / "results" / "trials" / "small").glob("*/manifest.json"):
+            told = json.loads(manifest.read_text())
+            del told["checksum"]
+            told["environments"][0]["cpu_model"] = "Another CPU"
+            manifest.write_bytes(sealed(told))
+        assert main(["results/trials/small", "--output", "elsewhere"]) == 0
+        assert "Another CPU then, " in capsys.readouterr().out
+        assert main(["small.yaml", "--set", "epochs=3", "--resume"]) == 0
+        assert "Another CPU then, " in capsys.readouterr().out
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_trial_that_began_from_another_is_trained_from_the_first_epoch_and_that_is_said(

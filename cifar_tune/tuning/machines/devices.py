@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from cifar_tune.training.reproducibility import ComputeEnvironment
 from cifar_tune.tuning.machines.cards import GIGABYTE, Gpu, describe_gpus, mps_daemon_runs, visible_gpus, visible_here
 from cifar_tune.tuning.placing.packing import WHOLE
 
@@ -69,6 +70,12 @@ class TrialResources:
             threads = f"{self.processes} processes of {threads}"
         gpus = f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}" if self.gpus else "no GPU"
         return f"{cores}, {threads}, {gpus}"
+
+    def computing_as(self, recorded: ComputeEnvironment | None) -> TrialResources:
+        """Returns these with the threads of before where there are cores for them: a CPU's bits depend on them."""
+        if recorded is None or recorded.device != "cpu" or not recorded.threads:
+            return self
+        return replace(self, threads=min(recorded.threads, self.threads))
 
     @property
     def reserved_bytes(self) -> int:

@@ -12,6 +12,7 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.dominance import first, non_dominated
 from cifar_tune.errors import ConfigError, Problem
 from cifar_tune.results.columns import TRAIN, TRAIN_AND_VALIDATION
+from cifar_tune.training.reproducibility import ComputeEnvironment
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.search.proposal import PROPOSED
 from cifar_tune.tuning.search.restarts import RESTARTED, Budgets
@@ -26,13 +27,17 @@ FIRST_SEED = 1_000_000
 
 @dataclass(frozen=True)
 class Retraining:
-    """A configuration of the search with a fresh seed. source: its trial of the search. place: its rank among all."""
+    """A configuration of the search with a fresh seed. source: its trial of the search. place: its rank among all.
+
+    environment: in which its trial of the search was computed, if the table says.
+    """
 
     source: str
     place: int
     configuration: str
     trained_on: str
     trial: TrialConfig
+    environment: ComputeEnvironment | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -91,11 +96,17 @@ def along_the_front(values: pd.DataFrame) -> list[str]:
 
 
 def retrainings(
-    ranked: Sequence[str], chosen: Sequence[str], trials: Mapping[str, TrialConfig], *, seeds: int, trained_on: str
+    ranked: Sequence[str],
+    chosen: Sequence[str],
+    trials: Mapping[str, TrialConfig],
+    *,
+    seeds: int,
+    trained_on: str,
+    environments: Mapping[str, ComputeEnvironment | None] | None = None,
 ) -> list[Retraining]:
     """Returns every chosen configuration with every fresh seed, one seed after the other.
 
-    All configurations get the same seeds, which no trial of the search had.
+    All configurations get the same seeds, which no trial of the search had. environments: of the trials, where known.
 
     Raises:
         ConfigError: a trial stops early, and there is to be no validation split to stop by.
@@ -108,6 +119,7 @@ def retrainings(
             configuration=configuration_text(trials[trial_id]),
             trained_on=trained_on,
             trial=_retrained(trial_id, trials[trial_id], seed, trained_on),
+            environment=(environments or {}).get(trial_id),
         )
         for seed in fresh
         for trial_id in chosen

@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.results.columns import RUNNING
+from cifar_tune.training.reproducibility import ComputeEnvironment
 from cifar_tune.tuning.source import Record, TrialT
 from cifar_tune.tuning.studies.points import Point
 
@@ -78,6 +79,7 @@ class Proposal(Generic[TrialT]):
     trial_id: `t0001` is the first of the sweep. study: the grid cell, `model.activation=relu`, or `all` without a grid.
     baseline: the sweep file's own `trial`, which every study runs first.
     parent: None where it begins with fresh weights. restart_of: the trial that it trains anew, with more epochs.
+    environment: to compute in where it can be had; None where any will do.
     """
 
     trial_id: str
@@ -86,6 +88,7 @@ class Proposal(Generic[TrialT]):
     baseline: bool
     parent: Parent | None = None
     restart_of: str | None = None
+    environment: ComputeEnvironment | None = None
 
 
 @dataclass

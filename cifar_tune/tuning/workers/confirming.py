@@ -60,7 +60,7 @@ class Confirming:
         self._epochs = 0
         for one in wanted:
             trial_id = known.get(one.key) or _trial_id(one)
-            proposal = Proposal(trial_id, one.trained_on, one.trial, baseline=False)
+            proposal = Proposal(trial_id, one.trained_on, one.trial, baseline=False, environment=one.environment)
             status = store.trial(trial_id)["status"] if trial_id in begun else None
             if status in ANSWERED:
                 self._counts[status] += 1

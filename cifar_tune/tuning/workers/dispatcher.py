@@ -24,6 +24,7 @@ from cifar_tune.tuning.placing.placer import Placer
 from cifar_tune.tuning.retention import Retention
 from cifar_tune.tuning.search.proposal import Proposal
 from cifar_tune.tuning.search.proposer import Proposer
+from cifar_tune.tuning.workers.environments import TrialEnvironments
 from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport, Message
 from cifar_tune.tuning.workers.surroundings import FAULT, NODE_LOST, FaultsInARow, NodeWatch
 
@@ -62,6 +63,7 @@ class Dispatcher:
         self._root = root
         self._checkpoints = place_of(store.folder) / CHECKPOINTS
         self._placer = placer
+        self.environments = TrialEnvironments(store)
         self._notes = {note["trial_id"]: note for note in store.notes(OUT_OF_MEMORY)}
         self._waiting = deque(map(self._attempt, search.unfinished()))
         self._epochs = 0
@@ -93,10 +95,9 @@ class Dispatcher:
         if chosen is None:
             over = self._search.exhausted and not self._waiting and not self.live
             return "exhausted" if over else "wait"
-        attempt = due[chosen]
+        self.live[key] = attempt = due[chosen]
         del self._waiting[next(index for index, one in enumerate(self._waiting) if one is attempt)]
         attempt.held, attempt.reported, attempt.seen = now, False, self._epochs
-        self.live[key] = attempt
         if self.retention is not None:
             self.retention.before(attempt.proposal.trial_id)
         placed = self._placer[key]
@@ -106,7 +107,7 @@ class Dispatcher:
             root=str(self._root),
             checkpoints=str(self._checkpoints / attempt.proposal.trial_id),
             device=placed.device,
-            resources=placed.resources,
+            resources=placed.resources.computing_as(self.environments.wanted(attempt.proposal)),
             opens_test=self.opens_test,
             begins_after=0 if (parent := attempt.proposal.parent) is None else parent.epoch,
         )
@@ -126,9 +127,8 @@ class Dispatcher:
         if attempt is None:
             return
         trial_id = attempt.proposal.trial_id
-        attempt.at_work = True
+        attempt.at_work, attempt.attempts = True, attempt.attempts + 1
         self._placer.begun(key)
-        attempt.attempts += 1
         attempt.began = attempt.began or time.monotonic()
         self._store.update_trial(trial_id, status=RUNNING, status_reason=None, attempts=attempt.attempts)
         entry = self._placer[key].entry()
@@ -154,7 +154,7 @@ class Dispatcher:
     def _record(self, key: str, attempt: Attempt, report: EpochReport) -> bool:
         trial_id, metrics = attempt.proposal.trial_id, report.metrics
         if report.facts:
-            self._store.update_trial(trial_id, **report.facts)
+            self.environments.record(attempt.proposal, report.facts)
         infinite = [name for name, value in asdict(metrics).items() if value is not None and not math.isfinite(value)]
         if infinite:
             self._end(key, DIVERGED, f"{infinite[0]} was not finite in epoch {metrics.epoch}")

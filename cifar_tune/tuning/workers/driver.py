@@ -107,7 +107,7 @@ def run_trials(
                 busy = dispatcher.at_work or trouble is not None
                 waits = waiting.tick(now, busy, lambda: f"{dispatcher.wanted()}; free: {free_now()}")
                 tell(trouble or waits)
-            for line in dispatcher.lost_nodes():
+            for line in [*dispatcher.lost_nodes(), *dispatcher.environments.new_lines()]:
                 announce(line)
             refresh(dispatcher.live.values())
 

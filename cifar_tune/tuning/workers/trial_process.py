@@ -57,9 +57,12 @@ class TrialProcess:
 
         A trial that is to be confirmed is then scored on the test split, when it is asked for another step.
         """
+        import torch
+
         from cifar_tune.training.epochs import open_trial
         from cifar_tune.training.ranks import ALONE
 
+        torch.set_num_threads(assignment.resources.threads)  # a trial that goes on may have had fewer than the last one
         trial = open_trial(
             TrialConfig.model_validate_json(assignment.trial_json),
             root=Path(assignment.root),
@@ -115,6 +118,7 @@ def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
         "recompute": trial.trial.recompute,
         "processes": trial.ranks.size,
         "node": platform.node(),
+        **trial.state.environments[-1].processor_columns(),
         **_device_facts(assignment),
     }
 

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from cifar_tune.training.epochs import open_trial
@@ -55,8 +56,10 @@ def trial() -> TrialConfig:
 def test_off_a_terminal_an_epoch_is_a_line(trial: TrialConfig, tmp_path: Path) -> None:
     opened = open_trial(trial, root=Path(), device="cpu", checkpoints=tmp_path)
     parameters = count_parameters(trial.model, opened.data.info)
+    threads = torch.get_num_threads()
     assert beginning(opened) == (
-        f"resnet18, {parameters:,} parameters, on digits: trains on 80 images, validates on 20; float32 on cpu"
+        f"resnet18, {parameters:,} parameters, on digits: trains on 80 images, validates on 20; "
+        f"float32 on cpu with {threads} thread{'' if threads == 1 else 's'}"
     )
     assert saved(opened) == "no epoch was done"
     output = io.StringIO()

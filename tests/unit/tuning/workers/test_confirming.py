@@ -16,6 +16,7 @@ from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, retrainings
 from cifar_tune.results.ledger import LEDGER_NAME, events
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.reproducibility import ComputeEnvironment
 from cifar_tune.training.trial import TrialConfig
 from cifar_tune.tuning.machines.devices import Machine
 from cifar_tune.tuning.machines.nodes import Node
@@ -229,3 +230,23 @@ def test_a_retraining_that_failed_is_tried_again_and_one_that_diverged_is_not(be
         confirming, _ = begin(store)
         assert [one.trial_id for one in confirming.unfinished()] == ["t0001-train-seed1000003"]
         assert confirming.answered == 1
+
+
+def test_a_retraining_computes_on_as_many_threads_as_its_trial_of_the_search(
+    trials: dict[str, TrialConfig], tmp_path: Path
+) -> None:
+    searched = ComputeEnvironment("cpu", "float32", 1, 2, "EPYC", "AVX2")
+    wanted = retrainings(["t0001"], ["t0001"], trials, seeds=1, trained_on=TRAIN, environments={"t0001": searched})
+    with ResultsStore.create(tmp_path / "confirm", sweep_name="small") as store:
+        confirming = Confirming(wanted, store, tmp_path, reason={"t0001": "first"}, commit="abc")
+        there = (Node("node", "node", Machine(cores=9, memory_bytes=10**9, gpus=())),)
+        placer = Placer(Resources(cpus=4), lambda: there, Needs(Path(), MemoryRecord()), trials=1)
+        dispatcher = ConfirmingDispatcher(confirming, store, root=Path(), placer=placer)
+        assert assigned(dispatcher, "a").resources.threads == 2
+        facts = {"device_name": "cpu", "precision": "float32", "processes": 1, **searched.processor_columns()}
+        dispatcher.receive("a", EpochReport(metrics(0.5), facts | {"cpu_model": "Xeon"}))
+        confirming.publish()
+    (line,) = dispatcher.environments.new_lines()
+    assert "EPYC then, Xeon now" in line
+    row = table(tmp_path).iloc[0]
+    assert (row["threads"], row["cpu_model"], row["instruction_set"]) == (2, "Xeon", "AVX2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -581,3 +582,39 @@ def test_the_log_of_placements_has_a_row_for_each_stay_of_a_trial(sweep: SweepCo
     assert list(stays.ended_because[:2]) == ["its worker died; it waits for another", "completed"]
     assert (stays.began_at[1:].to_numpy() >= stays.began_at[:-1].to_numpy()).all()
     assert stays.ended_at[0] <= stays.began_at[1] <= stays.ended_at[1]
+
+
+def facts(threads: int, cpu_model: str) -> dict[str, Any]:
+    return {"device_name": "cpu", "threads": threads, "cpu_model": cpu_model, "instruction_set": "AVX2"}
+
+
+@pytest.mark.parametrize(("recorded", "given"), [(1, 1), (2, 2), (9, 4)])
+def test_a_trial_that_goes_on_computes_on_as_many_threads_as_before_where_there_are_cores_for_them(
+    recorded: int, given: int, sweep: SweepConfig, store: ResultsStore
+) -> None:
+    sweep = sweep.model_copy(update={"resources": Resources(cpus=4)})
+    first = dispatcher_of(sweep, store)
+    assert assigned(first, "a").resources.threads == 4
+    first.receive("a", replace(epoch(1), facts=facts(recorded, "EPYC")))
+    first.interrupt("stopped")
+    second = dispatcher_of(sweep, store)
+    threads = assigned(second, "a").resources.threads
+    assert threads == given
+    second.receive("a", replace(epoch(1), facts=facts(threads, "EPYC")))
+    assert len(second.environments.new_lines()) == (recorded != given)
+
+
+def test_it_is_said_once_that_trials_go_on_where_bits_differ(sweep: SweepConfig, store: ResultsStore) -> None:
+    first = dispatcher_of(sweep, store)
+    for key in "ab":
+        assigned(first, key)
+        first.receive(key, replace(epoch(1), facts=facts(1, "EPYC")))
+    first.interrupt("stopped")
+    second = dispatcher_of(sweep, store)
+    for key in "abc":
+        assigned(second, key)
+        second.receive(key, replace(epoch(1), facts=facts(1, "Xeon")))
+    (line,) = second.environments.new_lines()
+    assert "EPYC then, Xeon now" in line
+    assert second.environments.new_lines() == []
+    assert store.trial("t0001")["cpu_model"] == "Xeon"

@@ -70,6 +70,9 @@ def test_a_step_is_an_epoch_and_the_first_says_what_is_known_of_the_trial(tmp_pa
     assert first.facts["precision"] == "float32"
     assert first.facts["device_name"] == "cpu"
     assert first.facts["num_parameters"] > 0
+    assert first.facts["threads"] == 1
+    assert first.facts["cpu_model"]
+    assert first.facts["instruction_set"]
     assert second.facts == {}
 
 
