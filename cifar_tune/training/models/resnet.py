@@ -43,7 +43,9 @@ class ResNet(Model):
     """Before the linear head."""
     zero_init_residual: bool = False
     """Every residual block begins as its skip alone: the weight of its last BatchNorm starts at 0.
-    Source: Goyal et al. 2017 (arXiv:1706.02677, sec. 5.1)."""
+    Source: Goyal et al. 2017 (arXiv:1706.02677, sec. 5.1). Other rounding then changes curves far less, but short
+    trainings lose: ResNet-18 of width 16 after 6 epochs on 5,000 CIFAR-10 images reached 0.400 with it and 0.496
+    without (n = 3, benchmarks/zero_init_residual.py)."""
 
     def smallest_resolution(self) -> int:
         return self.stem.smallest_resolution(SMALLEST_MAP)
