@@ -76,6 +76,26 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, runs: bool = True) -> Non
         parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: a GPU if there)")
 
 
+def suggested_override(unknown: Sequence[str]) -> str:
+    """Returns the `--set` that does what options are taken for: `--epochs 3` means `--set trial.epochs=3`."""
+    from cifar_tune.config.json_schema import paths_below, schema_of
+    from cifar_tune.config.messages import abbreviated
+    from cifar_tune.config.sweep_config import SweepConfig
+
+    option, equals, given = unknown[0].partition("=")
+    name = option.lstrip("-").replace("-", "_")
+    keys: dict[str, str] = {}
+    for path, _ in sorted(paths_below(schema_of(SweepConfig), ""), key=lambda one: one[0].count(".")):
+        keys.setdefault(path, path)
+        keys.setdefault(path.removeprefix("trial."), path)
+        keys.setdefault(path.rpartition(".")[2], path)
+    key = keys.get(name) or next((keys[one] for one in abbreviated(name, [*keys])), None)
+    if key is None or not option.startswith("--"):
+        return ""
+    value = given if equals else unknown[1] if len(unknown) > 1 and not unknown[1].startswith("-") else "VALUE"
+    return f"; did you mean --set {key}={value}?"
+
+
 STDIN = Path("-")
 ADDRESSES = "http:", "https:"
 """The first part of a path that is none."""

@@ -150,7 +150,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
     confirming.publish()
     frames = load(folder)
     print_confirmations(console, frames.confirmations, frames.trials, read_sweep_file(folder), _metric(sweep))
-    if interruption.requested:
+    if interruption.requested and (confirming.unfinished() or not confirming.exhausted):
         print(
             f"interrupted; every finished epoch is saved. To go on:\n  {PROGRAM} {shlex.join(words)}", file=sys.stderr
         )

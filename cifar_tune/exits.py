@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import sys
@@ -45,6 +46,9 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
     except BrokenPipeError:
         return _reader_left()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _folder_is_gone():
+            print("the folder in which this command runs was deleted; change to one that is there", file=sys.stderr)
+            return WRONG_INPUT
         if error.errno not in REFUSALS:
             raise
         print(f"{error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
@@ -52,16 +56,38 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
     return status
 
 
-def parsed(parser: ArgumentParser, arguments: Sequence[str] | None) -> Namespace:
-    """Returns the arguments; ends the program, as argparse does, where they are wrong or ask for help."""
+def parsed(
+    parser: ArgumentParser, arguments: Sequence[str] | None, suggest: Callable[[Sequence[str]], str] = lambda _: ""
+) -> Namespace:
+    """Returns the arguments; ends the program, as argparse does, where they are wrong or ask for help.
+
+    suggest: returns what may be written instead of arguments that the parser does not know.
+    """
     try:
-        return parser.parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{suggest(unknown) or _near(unknown[0], parser)}")
+        return options
     except SystemExit:
         try:
             _flush()
         except BrokenPipeError:
             raise SystemExit(_reader_left()) from None
         raise
+
+
+def _near(option: str, parser: ArgumentParser) -> str:
+    known = [one for action in parser._actions for one in action.option_strings]
+    near = difflib.get_close_matches(option, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _flush() -> None:

@@ -55,3 +55,9 @@ NonNegative = Annotated[float, Field(ge=0), AfterValidator(_representable)]
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number of at least 1."""
+
+LARGEST_SEED = 2**63 - 2**32
+"""Columns of tables end at 2^63 - 1; repeated trials and confirmations take seeds counted up from the one given."""
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+"""Where random draws begin."""

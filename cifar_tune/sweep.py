@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data, results_place
+from cifar_tune.arguments import add_address, add_data, results_place, suggested_override
 from cifar_tune.errors import ConfigError, SurroundingsError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven, folder_of
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = command_line()
-    options = parsed(parser, words)
+    options = parsed(parser, words, suggested_override)
     if options.restart and not options.extend:
         parser.error("--restart goes with --extend and a higher trial.epochs")
     if options.retry_failed and not options.resume:
@@ -267,12 +267,13 @@ def _train(
             told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
             tell(f"{told} {reason}")
         usable = search.progress().usable
+        left = not search.exhausted or bool(search.unfinished())
         met = interruption.time_is_over or search.ended_by
         if met is not None and not interruption.requested:
             record_end(folder / ENVIRONMENT_NAME, met.told)
             hint = "; a larger limit with --resume goes on"
             tell(f"ended by {met.told}{hint}")
-    if interruption.requested:
+    if interruption.requested and left:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED
     from cifar_tune.analysis.reports.summary import print_summary

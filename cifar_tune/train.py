@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_data
+from cifar_tune.arguments import add_data, suggested_override
 from cifar_tune.errors import CheckpointError, ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status, parsed
 
@@ -79,7 +79,7 @@ def command_line() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = parsed(command_line(), words)
+    options = parsed(command_line(), words, suggested_override)
     nothing = "interrupted before the first epoch began; nothing was written"
     return exit_status(lambda: run(options, words), interrupted=nothing)
 

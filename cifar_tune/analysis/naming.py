@@ -58,7 +58,11 @@ def metric(trials: pd.DataFrame, name: str) -> str:
 def _suggest(name: str, known: list[str]) -> str:
     """The known name that was meant: one that ends in this or that it is short for, else one spelt like it."""
     ends = sorted(
-        (full for full in known if full.endswith((f".{name}", f"_{name}")) or _is_short_for(name, full)),
+        (
+            full
+            for full in known
+            if full.endswith((f".{name}", f"_{name}")) or _is_short_for(name, full) or _are_initials(name, full)
+        ),
         key=lambda full: not full.startswith("validation"),
     )
     last_parts = {full.rsplit(".", 1)[-1]: full for full in reversed(known)}
@@ -76,6 +80,15 @@ def _is_short_for(name: str, full: str) -> bool:
     parts = re.split(r"[._]", name)
     last = re.split(r"[._]", full)[-len(parts) :]
     return all(parts) and len(parts) == len(last) and all(map(str.startswith, last, parts))
+
+
+def _are_initials(name: str, full: str) -> bool:
+    """`learning_rate` is `optimizer.lr` written out, and `wd` is short for `optimizer.weight_decay`."""
+    one, other = name.rsplit(".", 1)[-1], full.rsplit(".", 1)[-1]
+    return any(
+        len(short) > 1 and short == "".join(word[:1] for word in long.split("_"))
+        for short, long in ((one, other), (other, one))
+    )
 
 
 def label(column: str) -> str:

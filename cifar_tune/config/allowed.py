@@ -95,8 +95,8 @@ class Node:
             word += f" ({', '.join(keys)})"
         if self.schema.get("type") == "array" and "minItems" in self.schema:
             word = f"a list of {self.schema['minItems']}"
-        if "pattern" in self.schema:
-            word += f" of the form {self.schema['pattern']}"
+        if "form" in self.schema:
+            word = self.schema["form"]
         bounds = [
             f"{text} {_number(self.schema[key])}"
             for key, text in (

@@ -126,7 +126,12 @@ def _near(path: Path) -> str:
     if not folder.is_dir():
         return f"; there is no folder {folder} either"
     names = sorted(file.name for file in folder.iterdir() if file.suffix in {".yaml", ".yml"})
-    near = difflib.get_close_matches(path.name, names, cutoff=0.5)
+    # The examples are in sweeps/, and are named without it; a file of just that name there is meant before any other.
+    examples = {file.name: file for file in sorted(Path(folder, "sweeps").glob("*.y*ml"))}
+    known = {**examples, **{name: folder / name for name in names}}
+    meant = [path.name, f"{path.name}.yaml"]
+    exact = [known[name] for name in meant if name in known]
+    near = exact or [known[name] for name in difflib.get_close_matches(path.name, known, n=1, cutoff=0.5)]
     if near:
-        return f"; did you mean {folder / near[0]}?"
+        return f"; did you mean {near[0]}?"
     return f"; {folder} holds {', '.join(names[:12])}" if names else f"; there is no YAML file in {folder}"

@@ -20,7 +20,7 @@ def sweep_schema() -> dict[str, Any]:
     _let_loss_go_unnamed(definitions)
     _require_names(definitions)
     _tell_domains_from_mappings(definitions)
-    paths = dict(sorted(_paths(schema_of(TrialConfig), "")))
+    paths = dict(sorted(paths_below(schema_of(TrialConfig), "")))
     for block in ("grid", "search"):
         entry = schema["properties"][block]
         entry["properties"] = {path: {**entry["additionalProperties"], **text} for path, text in paths.items()}
@@ -49,7 +49,7 @@ def _tell_domains_from_mappings(definitions: dict[str, Any]) -> None:
             branch["propertyNames"] = {"not": {"enum": [*DOMAIN_KEYS]}}
 
 
-def _paths(node: Node, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
+def paths_below(node: Node, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields (dotted path, its description) for every field below a place."""
     for key in node.fields():
         child = node.child(key)
@@ -57,4 +57,4 @@ def _paths(node: Node, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
             continue
         text = child.schema.get("description", "")
         yield f"{prefix}{key}", {"description": text} if text else {}
-        yield from _paths(child, f"{prefix}{key}.")
+        yield from paths_below(child, f"{prefix}{key}.")

@@ -6,6 +6,7 @@ What is allowed is read off the JSON schema, which is built only when there is s
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cifar_tune.config.allowed import Node, follow, schema_of
+from cifar_tune.config.foreign_domains import as_domain
 from cifar_tune.config.paths import Loc
 from cifar_tune.schema import FieldError
 
 FINDINGS = "findings"
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""A number as YAML writes it."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +71,42 @@ def _explain_one(detail: ErrorDetails, root: Node, tree: Any) -> Iterator[Findin
         case _ if node is not None and node.members():
             yield Finding(loc, _not_a_component(value, node))
         case _ if node is not None:
-            yield Finding(loc, f"must be {node.allowed()}, got {show(value)}")
+            yield Finding(loc, f"must be {node.allowed()}, got {show(value)}{_meant(value, node)}")
         case _:
             yield Finding(loc, f"{detail['msg'].removeprefix('Input ').lower()}, got {show(value)}")
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """Returns the message for a name that is none of `known`."""
-    near = difflib.get_close_matches(name.lower(), known, n=1) or _abbreviated(name.lower(), known)
+    near = difflib.get_close_matches(name.lower(), known, n=1) or abbreviated(name.lower(), known)
     hint = f"; did you mean `{near[0]}`?" if near else ";"
     return f"unknown {what} `{name}`{hint} allowed: {', '.join(sorted(known)) or 'none'}"
 
 
-def _abbreviated(name: str, known: Sequence[str]) -> list[str]:
+def abbreviated(name: str, known: Sequence[str]) -> list[str]:
     """Returns what a name abbreviates or is abbreviated as: `wd` is `weight_decay`, and `learning_rate` is `lr`."""
     return [one for one in known if len(name) > 1 and (_initials(one) == name or one == _initials(name))]
 
 
 def _initials(name: str) -> str:
     return "".join(word[:1] for word in name.split("_"))
+
+
+def _meant(value: Any, node: Node) -> str:
+    """Returns a suggestion for text where a number belongs: with a decimal comma, a percent sign, or in quotes."""
+    meant = as_domain(value) if isinstance(value, Mapping | str) else None
+    if meant:
+        return f"; a searched value is written {meant}, under `search`"
+    types = {branch.schema.get("type") for branch in node.branches()}
+    if not isinstance(value, str) or not types & {"number", "integer"}:
+        return ""
+    text = value.strip().replace(",", ".")
+    number = text.removesuffix("%").strip()
+    if not NUMBER.fullmatch(number):
+        return ""
+    if number != text:
+        return f"; did you mean {float(number) / 100:g}?"
+    return f"; did you mean {number}{', without quotes' if number == value.strip() else ''}?"
 
 
 def _without_name(loc: Loc, value: Any, node: Node | None, key: str) -> Finding:
@@ -100,6 +122,8 @@ def _not_a_component(value: Any, node: Node) -> str:
 
 
 def _not_a_domain(allowed: str, value: Any) -> str:
+    if meant := as_domain(value):
+        return f"a searched parameter {allowed}; write {meant}"
     if isinstance(value, Mapping):
         for key in value:
             if near := difflib.get_close_matches(str(key), ("float", "int", "choice"), n=1):

@@ -23,7 +23,7 @@ from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, AshaPromotion
 from cifar_tune.config.space import Space, Varied
 from cifar_tune.config.stop_rules import StopRules, stop_findings
 from cifar_tune.errors import ConfigError, Problem
-from cifar_tune.schema import Count, ListOf, NonNegative, Positive, Strict
+from cifar_tune.schema import LARGEST_SEED, Count, ListOf, NonNegative, Positive, Seed, Strict
 from cifar_tune.training.trial import TrialConfig
 
 
@@ -102,9 +102,18 @@ class Checkpoints(Strict):
 class SweepConfig(Strict):
     """A baseline trial, what to vary, and how."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+            max_length=100,
+            json_schema_extra={
+                "form": "up to 100 letters, digits, `_`, `.` and `-` that begin with a letter or a digit"
+            },
+        ),
+    ]
     """Of the results folder: letters, digits, `_`, `.`, `-`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Reaches every draw: the sampler's, the scheduler's, and the trials'."""
     trial: TrialConfig
     """The baseline: complete and runnable, and the first trial of every study."""
@@ -234,7 +243,7 @@ def filled_in(data: Any) -> Any:
     trial, scheduler = data.get("trial"), data.get("scheduler", default_scheduler(data.get("objective")))
     if isinstance(trial, Mapping):
         seed = data.get("seed", 0)
-        filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and seed >= 0 else trial
+        filled["trial"] = {"seed": seed, **trial} if isinstance(seed, int) and 0 <= seed <= LARGEST_SEED else trial
         filled["trial"] = with_latency(filled["trial"], data.get("objective"))
         epochs = trial.get("epochs")
         filled = with_population(filled, epochs)

@@ -1,5 +1,9 @@
 """Prints results/README.md: `python -m cifar_tune.results > results/README.md`."""
 
+import sys
+
+from cifar_tune.exits import exit_status
 from cifar_tune.results.readme import readme
 
-print(readme(), end="")
+if __name__ == "__main__":
+    sys.exit(exit_status(lambda: print(readme(), end="")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -148,9 +149,17 @@ def _read_confirmations(folder: Path) -> pa.Table:
     return made
 
 
+def near_folder(folder: Path) -> Path | None:
+    """Returns the folder beside the missing `folder` whose name is spelt like its name; None where there is none."""
+    beside = sorted(one.name for one in folder.parent.iterdir() if one.is_dir()) if folder.parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    return folder.parent / near[0] if near else None
+
+
 def _no_sweep(folder: Path) -> str:
     if not folder.is_dir():
-        return f"{folder}: there is no such folder"
+        near = near_folder(folder)
+        return f"{folder}: there is no such folder" + (f"; did you mean {near}?" if near else "")
     inside = sorted(path.parent.name for path in folder.glob(f"*/{TRIALS_NAME}"))
     hint = f"; it holds the sweeps {', '.join(inside)}: name one of them" if inside else ""
     return f"{folder}: is no results folder: it holds neither {TRIALS_NAME} nor {LEDGER_NAME}{hint}"

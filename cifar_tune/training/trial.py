@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cifar_tune.buckets.copies import absolute
-from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Strict
+from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Seed, Strict
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.losses import AnyLoss, CrossEntropy
@@ -111,7 +111,7 @@ class TrialConfig(Strict):
     compile: Literal["auto"] | bool = "auto"
     deterministic: bool = False
     """On a GPU: only kernels whose results repeat bit for bit."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Draws the initial weights, the order of the images and the augmentations."""
 
     @field_validator("initial_weights")

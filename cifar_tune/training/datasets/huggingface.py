@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from datasets import Dataset as Table
 
 
-SplitName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+SplitName = Annotated[
+    str,
+    Field(pattern=r"^\w+(\.\w+)*$", json_schema_extra={"form": "the name of one split: letters, digits, `_` and `.`"}),
+]
 """One split whole: the library's expressions, such as train+test, could mix what must stay apart."""
 
 
