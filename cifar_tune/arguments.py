@@ -78,7 +78,8 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, runs: bool = True) -> Non
 
 def suggested_override(unknown: Sequence[str]) -> str:
     """Returns the `--set` that does what options are taken for: `--epochs 3` means `--set trial.epochs=3`."""
-    from cifar_tune.config.json_schema import paths_below, schema_of
+    from cifar_tune.config.allowed import schema_of
+    from cifar_tune.config.json_schema import paths_below
     from cifar_tune.config.messages import abbreviated
     from cifar_tune.config.sweep_config import SweepConfig
 
@@ -145,11 +146,15 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
         CheckpointError: there is none.
         ResultsError: the sweep has no completed trial.
     """
+    from cifar_tune.results.reading import near_folder
+
     if best:
         path = best_trial(path)
     found = network_folder(path)
     if found is None:
-        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else _if_pruned(path)
+        near = None if path.exists() else near_folder(path)
+        hint = f"; did you mean {near}?" if near else _if_pruned(path)
+        hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else hint
         raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
     return found
 

@@ -11,6 +11,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
+from cifar_tune.buckets.user_cache import settle_caches
 from cifar_tune.errors import CifarTuneError
 
 DONE, NO_USABLE_RESULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -34,6 +35,7 @@ def exit_status(run: Callable[[], int | None], *, interrupted: str = "") -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without a character shows `?` for it
     try:
+        settle_caches()
         status = run() or DONE
         _flush()
     except CifarTuneError as error:

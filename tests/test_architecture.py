@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "dominance": set(),
     "buckets": {"errors"},
     "training": {"buckets", "schema", "errors"},
-    "exits": {"errors"},
+    "exits": {"buckets", "errors"},
     "config": {"training", "schema", "errors", "exits"},
     "results": {"buckets", "errors", "exits"},
     "figures": {"errors"},

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from cifar_tune.buckets.address import Address, Stamp, read_if_there, side_by_side, write_whole
+from cifar_tune.buckets.user_cache import user_cache
 from cifar_tune.errors import ResultsError, StorageError
 
 CHECKPOINTS = "checkpoints"
@@ -255,8 +256,7 @@ class Replica:
 
 def replica_folder(address: Address, kind: str = "") -> Path:
     """Returns where this user's copies of what lies at an address are. kind: of those that stand for nothing."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "cifar_tune", kind, quote(str(address).replace("://", "/"), safe="/")).resolve()
+    return Path(user_cache(), kind, quote(str(address).replace("://", "/"), safe="/")).resolve()
 
 
 def _with_added(objects: Mapping[str, Stamp]) -> dict[str, Stamp]:

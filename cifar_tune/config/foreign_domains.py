@@ -47,7 +47,7 @@ def _of_mapping(value: Mapping[str, Any]) -> str | None:
         key = next(iter(value))
         return _choice(inner) if key in LISTS else _written("" if key in PAIRS else key, inner, {})
     pair = next((value[key] for key in PAIRS if isinstance(value.get(key), list)), None)
-    ends = [next((value[key] for key in keys if key in value), None) for keys in (LOWS, HIGHS)]
+    ends: list[Any] = [next((value[key] for key in keys if key in value), None) for keys in (LOWS, HIGHS)]
     if kind == "log_uniform" and "distribution" in value and all(map(_is_number, ends)):
         # W&B's bounds of `log_uniform` are exponents of e. Source: docs.wandb.ai, sweep configuration.
         return _written(kind, [float(f"{math.exp(end):.3g}") for end in ends], value)

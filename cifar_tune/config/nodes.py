@@ -18,14 +18,12 @@ from ruamel.yaml.reader import ReaderError
 
 from cifar_tune.config.paths import Loc, dotted
 from cifar_tune.errors import ConfigError, Problem
+from cifar_tune.schema import LARGEST_SEED
 
 MOST_VALUES = 20_000
 """Keys and values after aliases are expanded: a file of 1 kB can expand to 10^9 of them."""
 DEEPEST = 50
 """Blocks inside blocks; a conditional space four components deep needs 20."""
-LARGEST_INTEGER = 2**63 - 1
-"""Of a column of a table, and of a seed."""
-
 MERGE = "tag:yaml.org,2002:merge"
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
 TEXT = {f"tag:yaml.org,2002:{name}" for name in ("str", "timestamp", "value")}
@@ -171,10 +169,10 @@ class Builder:
         return node.value
 
     def _sized(self, value: Any, node: Node, loc: Loc) -> Any:
-        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            message = f"the number is too large; whole numbers go to {LARGEST_INTEGER}"
+        if isinstance(value, int) and abs(value) > LARGEST_SEED:
+            message = f"the number is too large; whole numbers go to {LARGEST_SEED}"
             self.problems.append(self.problem(node, loc, message))
-            return LARGEST_INTEGER
+            return LARGEST_SEED
         return value
 
     def _mark(self, node: Node) -> Mark:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cifar_tune.errors import ExportError
 
-INSTALL = "pip install 'cifar-tune[huggingface]'"
+INSTALL = "pip install huggingface-hub"
 
 
 def check_hub() -> None:

@@ -16,7 +16,7 @@ from cifar_tune.training.device import find_device
 
 Logits: TypeAlias = Callable[[Tensor], Tensor]
 
-INSTALL_ONNX = "pip install 'cifar-tune[onnx]'"
+INSTALL_ONNX = "pip install onnx onnxruntime onnxscript"
 
 
 def load_program(file: Path, device: str | torch.device) -> Logits:

@@ -13,9 +13,10 @@ from cifar_tune.buckets.address import Address
 from cifar_tune.buckets.folders import move, named, named_place, place_of
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
-from cifar_tune.errors import CifarTuneError, ConfigError, ResultsError
+from cifar_tune.errors import ConfigError, ResultsError
 from cifar_tune.results.columns import FAILED, INTERRUPTED
 from cifar_tune.results.lock import DRIVER_NAME, LOCK_NAME, DriverLock
+from cifar_tune.results.reading import near_folder
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.tuning.environment import replace_text
 from cifar_tune.tuning.search.extending import (
@@ -83,7 +84,7 @@ def results_of(folder: Path, sweep: SweepConfig, mode: Mode, tell: Callable[[str
             if aside is not None:
                 tell(f"moved the sweep that was there to {aside}")
             yield store
-    except CifarTuneError:
+    except Exception:
         if mode in ("new", "fresh") and not store.trial_ids():
             shutil.rmtree(folder)
             if aside is not None:
@@ -115,7 +116,9 @@ def check_results(folder: Path, mode: Mode) -> None:
         )
     if mode in CONTINUING and not _holds_files(folder):
         option = "resume" if mode == "resume" else "extend"
-        raise ResultsError(f"{place_of(folder)}: there is no sweep to {option}; without --{option} it starts")
+        near = None if folder.exists() else near_folder(folder)
+        meant = f"; did you mean {near}?" if near else ""
+        raise ResultsError(f"{place_of(folder)}: there is no sweep to {option}; without --{option} it starts{meant}")
 
 
 def as_begun(folder: Path, sweep: SweepConfig, mode: Mode) -> SweepConfig:

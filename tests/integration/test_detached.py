@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("aiohttp", reason="needs Ray's dashboard: pip install 'cifar-tune[cluster]'")
+    pytest.importorskip("aiohttp", reason="needs Ray's dashboard: pip install 'ray[default]'")
     return played("tests.integration.detached", tmp_path_factory.mktemp("detached"), seconds=800)
 
 

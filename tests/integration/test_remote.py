@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("grpc", reason="needs Ray's client: pip install 'cifar-tune[cluster]'")
+    pytest.importorskip("grpc", reason="needs Ray's client: pip install 'ray[client]'")
     return played("tests.integration.remote", tmp_path_factory.mktemp("remote"), seconds=800)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
 
 from cifar_tune.errors import ResultsError
-from cifar_tune.exits import exit_status
+from cifar_tune.exits import exit_status, parsed
 
 COMMAND = """
 import sys
@@ -138,3 +139,35 @@ def test_a_warning_is_one_line_without_the_place_in_our_code(capfd: pytest.Captu
     code = f"{imports}; exit_status(lambda: warnings.warn('last is corrupt'))"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert capfd.readouterr().err == "warning: last is corrupt\n"
+
+
+@pytest.mark.parametrize("module", ["cifar_tune.config", "cifar_tune.results"])
+def test_a_document_that_nobody_reads_to_its_end_is_no_error(module: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m {module} | head -1"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_a_folder_that_was_deleted_under_a_command_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    def look() -> None:
+        Path("data").absolute()
+
+    assert exit_status(look) == 2
+    assert "was deleted" in capsys.readouterr().err
+
+
+def test_an_option_that_is_misspelt_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    parser.add_argument("--resume", action="store_true")
+    with pytest.raises(SystemExit):
+        parsed(parser, ["--resmue"])
+    assert "; did you mean --resume?" in capsys.readouterr().err

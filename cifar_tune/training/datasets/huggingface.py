@@ -189,8 +189,7 @@ def import_datasets() -> ModuleType:
         import datasets
     except ImportError as error:
         raise DatasetError(
-            "data set huggingface needs the package `datasets`, which is not installed; "
-            "pip install 'cifar-tune[huggingface]'"
+            "data set huggingface needs the package `datasets`, which is not installed; pip install datasets"
         ) from error
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

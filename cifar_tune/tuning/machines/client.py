@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 from cifar_tune.errors import ClusterError
-from cifar_tune.tuning.machines.cluster import CLIENT, SWITCHES, why
+from cifar_tune.tuning.machines.cluster import CLIENT, SWITCHES, named_address, why
 
 ANSWER_SECONDS = 20.0
 """Within which a client server says that it is one, however busy its machine is."""
@@ -70,7 +71,8 @@ def _check_server(address: str) -> None:
         grpc: Any = import_module("grpc")
     except ImportError as error:
         raise ClusterError(
-            f"--address {address}: needs Ray's client, which is not installed: pip install 'cifar-tune[cluster]'"
+            f"{named_address(address)}: needs Ray's client, which is not installed: "
+            f"pip install 'ray[client]=={version('ray')}'"
         ) from error
     from ray._private.grpc_utils import init_grpc_channel
 
@@ -87,7 +89,7 @@ def _check_server(address: str) -> None:
                     "RAY_AUTH_TOKEN here as on its head"
                 ) from error
             raise ClusterError(
-                f"--address {address}: who answers there is no client server of Ray's. That listens on the head, at "
-                "port 10001 where `ray start` was not told another by --ray-client-server-port, which is not its "
-                f"--port ({error.code().name}: {error.details()})"
+                f"{named_address(address)}: who answers there is no client server of Ray's. That listens on the "
+                "head, at port 10001 where `ray start` was not told another by --ray-client-server-port, which is not "
+                f"its --port ({error.code().name}: {error.details()})"
             ) from error

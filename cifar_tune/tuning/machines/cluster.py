@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cifar_tune.buckets.user_cache import is_home_writable
 from cifar_tune.errors import ClusterError, ResultsError
 from cifar_tune.tuning.machines.devices import Machine
 
@@ -51,7 +53,7 @@ CLIENT = "ray://"
 """Begins the address of a cluster that this machine is no node of."""
 
 NO_CLIENT_SERVER = (
-    ". Ray's client server is started by `ray start --head` where cifar-tune[cluster] is installed, at port 10001, and "
+    ". Ray's client server is started by `ray start --head` where the extra `cluster` is installed, at port 10001, and "
     "answers some seconds later; where it gave up, on the head: GRPC_ENABLE_FORK_SUPPORT=0 python -m "
     "ray.util.client.server --address HEAD:6379"
 )
@@ -61,9 +63,24 @@ ON_HEAD = "CIFAR_TUNE_ON_HEAD"
 """Variable with the cluster's own address where a command runs on its head for one elsewhere."""
 
 
+LONGEST_SOCKET = 107
+"""Bytes of a Unix socket's path. Source: unix(7), where `sun_path` has 108 with the zero at its end."""
+
+BELOW_TEMPORARY = "/ray/session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store"
+"""The longest path that Ray makes a socket at below its folder; process ids go to 2^22."""
+
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+"""Where Ray's folder goes that cannot be where TMPDIR is."""
+
+
 def address_of(given: str | None) -> str | None:
     """Returns the address of the cluster to run on; None for this machine alone. given: by `--address`."""
     return os.environ.get(ON_HEAD) or given or os.environ.get("RAY_ADDRESS")
+
+
+def named_address(address: str) -> str:
+    """Returns the address with the option or variable that gave it."""
+    return f"RAY_ADDRESS={address}" if os.environ.get("RAY_ADDRESS") == address else f"--address {address}"
 
 
 def check_address(address: str) -> None:
@@ -76,12 +93,21 @@ def check_address(address: str) -> None:
         return
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if "://" in address.removeprefix(CLIENT) or not host or not port.isdigit():
-        raise ClusterError(f"--address {address}: must be auto, HOST:PORT as `ray start` prints it, or ray://HOST:PORT")
+        raise ClusterError(
+            f"{named_address(address)}: must be auto, HOST:PORT as `ray start` prints it, or ray://HOST:PORT"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         hint = NO_CLIENT_SERVER if address.startswith(CLIENT) else ""
-        raise ClusterError(f"--address {address}: no Ray cluster answers there ({error}){hint}") from error
+        told = f"{named_address(address)}: no Ray cluster answers there ({error}){hint}{_unset(address)}"
+        raise ClusterError(told) from error
+
+
+def _unset(address: str) -> str:
+    """Returns how to do without an address that a variable gave, which may be left over from an earlier cluster."""
+    from_variable = named_address(address).startswith("RAY_ADDRESS")
+    return "; `unset RAY_ADDRESS` runs on this machine alone" if from_variable else ""
 
 
 COPIED = "runtime_resources/working_dir_files"
@@ -139,6 +165,9 @@ def connected(machine: Machine, *, address: str | None, log: Path) -> Iterator[N
 def _init(machine: Machine, address: str | None, log: Path) -> None:
     import ray
 
+    if address is None:
+        choose_short_folder()
+        _have_token()
     try:
         if address is not None:
             ray.init(address=address, log_to_driver=False)
@@ -153,10 +182,38 @@ def _init(machine: Machine, address: str | None, log: Path) -> None:
             )
     except Exception as error:
         if address is not None:
-            raise ClusterError(f"the Ray cluster at {address} could not be joined{why(error, address)}") from error
+            told = f"the Ray cluster at {address} could not be joined{why(error, address)}{_unset(address)}"
+            raise ClusterError(told) from error
         logged = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ()
         told = f"Ray could not be started on this machine: {type(error).__name__}: {error}"
         raise ClusterError("\n".join([told, *logged[-LAST_LINES:]])) from error
+
+
+def choose_short_folder() -> None:
+    """Gives Ray another folder where its sockets' paths would be too long below TMPDIR, as Slurm's are.
+
+    Raises:
+        ClusterError: RAY_TMPDIR says where, and is too long; or no short folder can be written to.
+    """
+    variable = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    chosen = os.environ.get(variable, SHORT_FOLDERS[0])
+    most = LONGEST_SOCKET - len(BELOW_TEMPORARY)
+    if len(os.fsencode(chosen)) <= most:
+        return
+    short = [folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)]
+    if variable == "RAY_TMPDIR" or not short:
+        raise ClusterError(
+            f"{variable}={chosen}: too long for the sockets that Ray makes below it; set RAY_TMPDIR to a folder of at "
+            f"most {most} characters"
+        )
+    os.environ["RAY_TMPDIR"] = short[0]
+
+
+def _have_token() -> None:
+    """Gives a Ray of this machine its token where Ray itself, which keeps it in the home, could not."""
+    chosen = any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if not chosen and not is_home_writable():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def why(error: Exception, address: str) -> str:

@@ -22,7 +22,7 @@ from cifar_tune.buckets.address import Address
 from cifar_tune.errors import ClusterError
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.client import joined
-from cifar_tune.tuning.machines.cluster import ON_HEAD
+from cifar_tune.tuning.machines.cluster import ON_HEAD, named_address
 
 Piece = tuple[str, str]
 """Name of a stream, and a line that the command wrote there."""
@@ -117,12 +117,13 @@ def check_paths(
     for name, path in (*needed, *possible):
         if path is None and (name, path) in needed:
             raise ClusterError(
-                f"--address {address}: the sweep runs on the cluster and its results stay there; name a folder that "
-                f"all nodes see: {name} /PATH"
+                f"{named_address(address)}: the sweep runs on the cluster and its results stay there; name a "
+                f"folder that all nodes see: {name} /PATH"
             )
         if isinstance(path, Path) and not path.is_absolute():
             raise ClusterError(
-                f"--address {address}: {name} {path}: the sweep runs on the cluster; give the path there, from its root"
+                f"{named_address(address)}: {name} {path}: the sweep runs on the cluster; give the path there, "
+                "from its root"
             )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from cifar_tune.buckets.user_cache import user_cache
 
 RECORD_NAME = "memory.jsonl"
 
@@ -95,5 +96,4 @@ def append_entry(path: Path, entry: Mapping[str, Any]) -> bool:
 
 def user_record(name: str = RECORD_NAME) -> Path:
     """Returns where this user's record of that name lies."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "cifar_tune", name)
+    return user_cache() / name

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cifar_tune.analysis.naming import short_number, title, written
+from cifar_tune.analysis.naming import parameter, short_number, title, written
 from cifar_tune.analysis.parameters import default_axes, varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
+from cifar_tune.errors import AnalysisError
 from cifar_tune.results import Frames
 
 
@@ -111,3 +112,12 @@ def test_fractions_are_written_in_percent() -> None:
     assert written("peak_memory_bytes", 1.25e9) == "1.25"
     assert written("train_seconds", 7364.2) == "7,364"
     assert title("something_else") == "something else"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("learning_rate", "optimizer.lr"), ("wd", "optimizer.weight_decay"), ("epoch", "epochs")]
+)
+def test_a_parameter_under_another_name_is_suggested(name: str, meant: str) -> None:
+    columns = ["trial.epochs", "trial.optimizer.name", "trial.optimizer.lr", "trial.optimizer.weight_decay"]
+    with pytest.raises(AnalysisError, match=f"did you mean `{meant}`"):
+        parameter(pd.DataFrame(columns=columns), name)

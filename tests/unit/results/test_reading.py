@@ -205,3 +205,11 @@ def test_unit_and_meaning_stand_in_the_field_metadata(tmp_path: Path) -> None:
     assert not schema.field("trial_id").nullable
     assert schema.metadata[b"cifar_tune.schema_version"] == b"1"
     assert schema.metadata[b"cifar_tune.sweep"] == b"s"
+
+
+def test_a_folder_that_is_missing_is_told_with_the_one_spelt_like_it(tmp_path: Path) -> None:
+    (tmp_path / "quickstart").mkdir()
+    with pytest.raises(ResultsError, match=r"there is no such folder; did you mean \S*quickstart\?"):
+        load(tmp_path / "quickstat")
+    with pytest.raises(ResultsError, match=r"there is no such folder$"):
+        load(tmp_path / "other")

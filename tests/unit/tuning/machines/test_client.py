@@ -20,7 +20,7 @@ DIED = "RuntimeError: Starting Ray client server failed. See ray_client_server_2
 @pytest.fixture
 def died() -> Iterator[tuple[str, list[int]]]:
     """The address of a server that speaks as Ray's does whose children die, and a list with an entry for each."""
-    grpc = pytest.importorskip("grpc", reason="needs Ray's client: pip install 'cifar-tune[cluster]'")
+    grpc = pytest.importorskip("grpc", reason="needs Ray's client: pip install 'ray[client]'")
     from ray.core.generated import ray_client_pb2 as words
     from ray.core.generated import ray_client_pb2_grpc as services
 

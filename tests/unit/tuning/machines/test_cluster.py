@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from cifar_tune.buckets.address import Address
 from cifar_tune.errors import ClusterError, ResultsError
-from cifar_tune.tuning.machines.cluster import ON_HEAD, address_of, check_lasting
+from cifar_tune.tuning.machines.cluster import (
+    BELOW_TEMPORARY,
+    LONGEST_SOCKET,
+    ON_HEAD,
+    address_of,
+    check_address,
+    check_lasting,
+    choose_short_folder,
+)
 from cifar_tune.tuning.machines.head import check_paths
 
 CLIENT = "ray://head:10001"
@@ -51,3 +61,30 @@ def test_another_path_is_refused(results: Path | None, data: Path | None, messag
         check_paths(CLIENT, [("--results", results)], [("--data", data)])
     assert str(raised.value).startswith(f"--address {CLIENT}: ")
     assert message in str(raised.value)
+
+
+def test_a_stale_address_is_told_with_the_variable_or_the_option_that_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ClusterError, match=rf"^RAY_ADDRESS={address}: .*`unset RAY_ADDRESS` runs on this machine"):
+        check_address(address)
+    monkeypatch.setenv("RAY_ADDRESS", "other:6379")
+    with pytest.raises(ClusterError, match=rf"^--address {address}: ") as raised:
+        check_address(address)
+    assert "unset" not in str(raised.value)
+
+
+def test_rays_folder_is_short_enough_for_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    most = LONGEST_SOCKET - len(BELOW_TEMPORARY)
+    monkeypatch.setenv("TMPDIR", "/" + "x" * (most - 1))
+    choose_short_folder()
+    assert "RAY_TMPDIR" not in os.environ
+    monkeypatch.setenv("TMPDIR", "/" + "x" * most)
+    choose_short_folder()
+    assert len(os.environ["RAY_TMPDIR"]) <= most
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "é" * most)
+    with pytest.raises(ClusterError, match=f"^RAY_TMPDIR=.* at most {most} "):
+        choose_short_folder()
