@@ -13,7 +13,9 @@ README = Path(__file__).parents[3] / "results" / "README.md"
 
 
 def test_the_readme_is_current(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_module("cifar_tune.results", run_name="__main__")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("cifar_tune.results", run_name="__main__")
+    assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert README.read_text(encoding="utf-8") == printed, "run python -m cifar_tune.results > results/README.md"
 
