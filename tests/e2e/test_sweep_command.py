@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +52,15 @@ PATIENCE_SECONDS = 240
 
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """Where the driver was killed these end a minute after all others: so long they try to tell the dead cluster."""
+
+
+class PressesCtrlC(io.StringIO):
+    """A terminal whose user interrupts the command when it says that there is nothing left to train."""
+
+    def write(self, text: str) -> int:
+        if "every trial has ended" in text:
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
 
 
 @pytest.fixture
@@ -150,6 +161,9 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(
     assert "is there already" in capsys.readouterr().err
     assert main([*again, "--resume"]) == 0
     assert "every trial has ended already" in capsys.readouterr().out
+    with redirect_stdout(PressesCtrlC()):
+        assert main([*again, "--resume"]) == 0
+    assert "interrupted" not in capsys.readouterr().err
 
 
 @pytest.mark.slow
