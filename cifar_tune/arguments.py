@@ -153,7 +153,7 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
     found = network_folder(path)
     if found is None:
         near = None if path.exists() else near_folder(path)
-        hint = f"; did you mean {near}?" if near else _if_pruned(path)
+        hint = _if_pruned(path) or (f"; did you mean {near}?" if near else "")
         hint = "; with --best, its best trial is taken" if (path / "trials.parquet").is_file() else hint
         raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
     return found
