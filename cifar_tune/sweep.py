@@ -271,8 +271,7 @@ def _train(
         met = interruption.time_is_over or search.ended_by
         if met is not None and not interruption.requested:
             record_end(folder / ENVIRONMENT_NAME, met.told)
-            hint = "; a larger limit with --resume goes on"
-            tell(f"ended by {met.told}{hint}")
+            tell(f"ended by {met.told}; a larger limit with --resume goes on")
     if interruption.requested and left:
         print(f"interrupted; every finished epoch is saved. To go on:\n  {resuming(words)}", file=sys.stderr)
         return INTERRUPTED
