@@ -118,7 +118,7 @@ def _optimizer_tensors(model: AnyModel, optimizer: AnyOptimizer, info: DatasetIn
 
     with FakeTensorMode():
         network = model.build(info)
-        rule = optimizer.build(network)
+        rule = optimizer.build(network, model.output_layers)
         for parameter in network.parameters():
             parameter.grad = torch.empty_like(parameter)
         rule.step()

@@ -81,7 +81,7 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ra
         device=device,
         arithmetic=arithmetic,
         model=model,
-        optimizer=trial.optimizer.build(model),
+        optimizer=trial.optimizer.build(model, trial.model.output_layers),
         average=None if trial.ema is None else MovingAverage(model, trial.ema.decay),
         scaler=torch.amp.GradScaler(device.type) if arithmetic.scaled else None,
         environments=(current_environment(device, arithmetic.name, ranks.size),),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from cifar_tune.buckets.copies import absolute
 from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Seed, Strict
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.losses import AnyLoss, CrossEntropy
-from cifar_tune.training.models import AnyModel
+from cifar_tune.training.models import AnyModel, Model
 from cifar_tune.training.optimizers import AnyOptimizer
 from cifar_tune.training.schedules import AnySchedule, OneCycle
 
@@ -119,6 +119,13 @@ class TrialConfig(Strict):
     def _absolute(cls, path: str | None) -> str | None:
         """Trials of a sweep run in folders of their own."""
         return None if path is None else absolute(path)
+
+    @field_validator("model")
+    @classmethod
+    def _at_resolution(cls, model: Model, others: ValidationInfo) -> Model:
+        """What the model leaves to the resolution is filled in here, so that every record of the trial says it."""
+        dataset = others.data.get("dataset")
+        return model if dataset is None else model.at_resolution(dataset.resolution)
 
     @model_validator(mode="before")
     @classmethod

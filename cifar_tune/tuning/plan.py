@@ -12,6 +12,7 @@ from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.photographs import all_remarks
 from cifar_tune.training.datasets.split import training_sizes
 from cifar_tune.training.metrics import images_text
+from cifar_tune.training.models.resnet import StemModel
 from cifar_tune.tuning.checks import check_data, datasets_of, prepare_data
 from cifar_tune.tuning.disk import disk_need
 from cifar_tune.tuning.expected_epochs import (
@@ -62,7 +63,7 @@ def plan(
     """
     placed, at_once = _placed(sweep, (Node("", "", machine),), root)
     left = left or Remaining(planned_trials(sweep))
-    lines = [*_trials(sweep, at_once, left), *_constraints(sweep, root)]
+    lines = [*_trials(sweep, at_once, left), *_constraints(sweep, root), *_stem(sweep)]
     lines += _warm_start(sweep, root)
     lines += _cost(sweep, root, folder, machine, placed, at_once, left, tell)
     lines += _devices(machine, "devices")
@@ -121,6 +122,16 @@ def _trials(sweep: SweepConfig, at_once: int, left: Remaining) -> Iterator[tuple
     yield "rungs", f"after {stops} of {sweep.trial.epochs} epochs ({sweep.scheduler.name})" if stops else "none"
     still = "still to train: " if left.there else ""
     yield "epochs", f"{still}{epochs.least:,} to {epochs.most:,}, likely about {epochs.likely:,}"
+
+
+def _stem(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
+    """Yields the stem of the baseline's network where the file leaves it to the resolution."""
+    model, resolution = sweep.trial.model, sweep.trial.dataset.resolution
+    if isinstance(model, StemModel) and "stem" not in model.model_fields_set:
+        stem = model.stem_at(resolution)
+        pooled = ", then max-pooling: ImageNet's" if stem.maxpool else ""
+        shape = f"{stem.kernel}x{stem.kernel} convolution with stride {stem.stride}{pooled}"
+        yield "stem", f"{shape}; chosen for {resolution} px, as `model.stem` is not given"
 
 
 def _constraints(sweep: SweepConfig, root: Path) -> Iterator[tuple[str, str]]:

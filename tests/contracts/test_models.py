@@ -20,6 +20,7 @@ MEMBERS: tuple[type[Model], ...] = get_args(get_args(AnyModel)[0])
 VARIANTS: dict[str, dict[str, Any]] = {
     **{member.model_fields["name"].default: {} for member in MEMBERS},
     "mininet-published": {"variant": "published"},
+    "mininet-newer": {"variant": "newer"},
     "resnet18-imagenet_stem": {"stem": {"kernel": 7, "stride": 2, "padding": 3, "maxpool": True}},
     "ternary_resnet18-ttq": {"method": "ttq"},
 }
@@ -206,6 +207,17 @@ def test_the_schema_survives_json(model: Model) -> None:
 @every_model
 def test_parameters_are_counted_without_building_them(model: Model) -> None:
     assert count_parameters(model, SMALL) == sum(parameter.numel() for parameter in built(model).parameters())
+
+
+@every_model
+def test_the_layers_whose_shape_follows_the_classes_are_output_layers(model: Model) -> None:
+    shapes = [
+        {name: value.shape for name, value in built(model, info_of(3, 18, classes)).named_parameters()}
+        for classes in (10, 25)
+    ]
+    differing = {name for name, shape in shapes[0].items() if shapes[1][name] != shape}
+    assert differing
+    assert all(name.startswith(model.output_layers) for name in differing)
 
 
 @every_model_traced

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -47,6 +47,13 @@ class Model(Strict):
     def may_be_fresh(self, name: str) -> bool:
         """Returns whether initial weights may leave out this tensor."""
         return name.startswith(self.may_differ)
+
+    output_layers: ClassVar[tuple[str, ...]] = ("fc.",)
+    """What the names of the parameters begin with whose products are logits. Muon leaves these to its other rule."""
+
+    def at_resolution(self, resolution: int) -> Self:
+        """Returns the model for images of so many pixels: what follows from their size is filled in."""
+        return self
 
     @abstractmethod
     def smallest_resolution(self) -> int:

@@ -1,8 +1,8 @@
-"""ResNet-18 and ResNet-34 (He et al. 2016, arXiv:1512.03385) with a stem for small images."""
+"""ResNet-18 and ResNet-34 (He et al. 2016, arXiv:1512.03385), with a stem for small images or ImageNet's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Stem(Strict):
-    """The first convolution, for 32 px images; `{kernel: 7, stride: 2, padding: 3, maxpool: true}` is ImageNet's."""
+    """The first convolution. The defaults are for 32 px images."""
 
     kernel: Annotated[int, Field(ge=1, le=11)] = 3
     stride: Annotated[int, Field(ge=1, le=4)] = 1
@@ -29,16 +29,46 @@ class Stem(Strict):
         return max(1, (before_pool - 1) * self.stride + self.kernel - 2 * self.padding)
 
 
-class ResNet(Model):
+IMAGENET_STEM = Stem(kernel=7, stride=2, padding=3, maxpool=True)
+"""Source: He et al. 2016, table 1."""
+
+IMAGENET_RESOLUTION = 128
+"""From so many pixels on, ImageNet's stem leaves the stages at least the 32 x 32 map that the small one leaves of
+CIFAR's images. The small one would leave 16 times as many pixels, and as many times the arithmetic."""
+
+
+class StemModel(Model):
+    """A network that begins with a stem and a ResNet's four stages."""
+
+    width: Channels = 64
+    """Channels of the first stage; the others have 2, 4 and 8 times as many."""
+    stem: Stem | None = None
+    """null: chosen by the resolution. Below 128 px a 3x3 convolution; from there on ImageNet's,
+    `{kernel: 7, stride: 2, padding: 3, maxpool: true}`, which makes the network 16 times cheaper."""
+
+    def at_resolution(self, resolution: int) -> Self:
+        if self.stem is not None:
+            return self
+        options = {**dict(self), "stem": self.stem_at(resolution)}
+        return type(self).model_construct(_fields_set=self.model_fields_set, **options)
+
+    def stem_at(self, resolution: int) -> Stem:
+        """Returns the stem for images of so many pixels."""
+        if self.stem is not None:
+            return self.stem
+        return IMAGENET_STEM if resolution >= IMAGENET_RESOLUTION else Stem()
+
+    def smallest_resolution(self) -> int:
+        return self.stem_at(0).smallest_resolution(SMALLEST_MAP)
+
+
+class ResNet(StemModel):
     """Options of both depths. Tensors have torchvision's names."""
 
     may_differ = ("conv1.", "fc.")
     blocks: ClassVar[tuple[int, int, int, int]]
     """Blocks in each stage."""
 
-    width: Channels = 64
-    """Channels of the first stage; the others have 2, 4 and 8 times as many."""
-    stem: Stem = Stem()
     dropout: OpenFraction = 0.0
     """Before the linear head."""
     zero_init_residual: bool = False
@@ -47,14 +77,12 @@ class ResNet(Model):
     trainings lose: ResNet-18 of width 16 after 6 epochs on 5,000 CIFAR-10 images reached 0.400 with it and 0.496
     without (n = 3, benchmarks/zero_init_residual.py)."""
 
-    def smallest_resolution(self) -> int:
-        return self.stem.smallest_resolution(SMALLEST_MAP)
-
     def build(self, info: DatasetInfo) -> nn.Module:
         from cifar_tune.training.networks.resnet import ResNet as Network
         from cifar_tune.training.networks.resnet import zero_residual_branches
 
-        network = Network(self.blocks, self.width, self.stem, self.dropout, info.channels, info.classes)
+        stem = self.stem_at(info.resolution)
+        network = Network(self.blocks, self.width, stem, self.dropout, info.channels, info.classes)
         if self.zero_init_residual:
             zero_residual_branches(network)
         return network

@@ -40,7 +40,7 @@ class TernaryResNet(ResNet):
         from cifar_tune.training.networks.resnet import zero_residual_branches
         from cifar_tune.training.networks.ternary import CONVOLUTIONS
 
-        options = (self.width, self.stem, self.dropout, info.channels, info.classes)
+        options = (self.width, self.stem_at(info.resolution), self.dropout, info.channels, info.classes)
         network = Network(self.blocks, *options, CONVOLUTIONS[self.method])
         if self.zero_init_residual:
             zero_residual_branches(network)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from cifar_tune.schema import OpenFraction
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.model import SMALLEST_MAP, Channels, Model
-from cifar_tune.training.models.resnet import Stem
+from cifar_tune.training.models.model import Channels
+from cifar_tune.training.models.resnet import StemModel
 from cifar_tune.training.taxonomy import superclasses
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Tgn(Model):
+class Tgn(StemModel):
     """16,609,720 parameters on CIFAR-100 at width 64: a ResNet-18 trunk, a gate and 20 experts.
 
     For data sets with coarse labels only. Its outputs are log-probabilities of the classes, in label order.
@@ -22,9 +22,9 @@ class Tgn(Model):
 
     name: Literal["tgn"] = "tgn"
     may_differ = ("trunk.conv1.", "trunk.fc.", "gate.", "experts.")
+    output_layers = ("gate.2.", "experts.weight", "experts.bias")
     width: Channels = 64
     """Channels of the first stage; features and the experts' hidden layers have 8 times as many, the gate's 4 times."""
-    stem: Stem = Stem()
     dropout: OpenFraction = 0.1
     """Inside the experts."""
     zero_init_residual: bool = False
@@ -35,9 +35,6 @@ class Tgn(Model):
         """A ResNet-18's weights, torchvision's for instance, are the trunk's."""
         return name if name.startswith(("trunk.", "gate.", "experts.")) else f"trunk.{name}"
 
-    def smallest_resolution(self) -> int:
-        return self.stem.smallest_resolution(SMALLEST_MAP)
-
     def check(self, info: DatasetInfo) -> None:
         super().check(info)
         superclasses(info, f"model {self.name}")
@@ -47,7 +44,8 @@ class Tgn(Model):
         from cifar_tune.training.networks.tgn import TaxonomicGatedNetwork
 
         members = superclasses(info, f"model {self.name}")
-        network = TaxonomicGatedNetwork(members, self.width, self.stem, self.dropout, info.channels)
+        stem = self.stem_at(info.resolution)
+        network = TaxonomicGatedNetwork(members, self.width, stem, self.dropout, info.channels)
         if self.zero_init_residual:
             zero_residual_branches(network)
         return network

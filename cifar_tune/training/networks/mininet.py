@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from cifar_tune.training.networks.recomputable import Recomputable
 from cifar_tune.training.networks.resnet import Convolution
 
 if TYPE_CHECKING:
-    from cifar_tune.training.models.mininet import Activation
+    from cifar_tune.training.models.mininet import Activation, Variant
 
 
 class SeparableUnit(nn.Sequential):
@@ -77,7 +77,7 @@ class MiniNet(nn.Module):
 
     def __init__(
         self,
-        variant: Literal["live", "published"],
+        variant: Variant,
         name: Activation,
         squeeze_factor: int,
         width: int,
@@ -102,6 +102,8 @@ class MiniNet(nn.Module):
             stages += [Block(inputs, outputs, stride, name, idle), SqueezeExcite(outputs, squeeze_factor, name)]
             inputs = outputs
         stages.append(Block(inputs, inputs, 1, name, idle))
+        if variant == "newer":
+            stages.append(SqueezeExcite(inputs, squeeze_factor, name))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(inputs, classes)

@@ -20,8 +20,11 @@ class Muon(Optimizer):
     """Muon: SGD with momentum whose update of each weight matrix is made orthogonal; weight decay is decoupled.
 
     Matrices are the weights of linear layers and, flattened to (outputs, inputs x height x width), of ungrouped
-    convolutions. The last of them, the classifier, and everything else follow `rest`. Source: Jordan et al. 2024,
-    "Muon: An optimizer for hidden layers in neural networks" (kellerjordan.github.io/posts/muon).
+    convolutions. The model's output layers and everything else follow `rest`. The orthogonal update has singular values
+    near 1, and is multiplied by lr * sqrt(max(1, outputs / inputs)): Jordan's factor, `adjust_lr_fn="original"` of
+    torch.optim.Muon. It is not Moonshot's 0.2 * sqrt(max(outputs, inputs)), so learning rates of AdamW do not carry
+    over. Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"
+    (kellerjordan.github.io/posts/muon).
     """
 
     name: Literal["muon"] = "muon"
@@ -32,8 +35,8 @@ class Muon(Optimizer):
     rest: Annotated[AdamW | Sgd, Field(discriminator="name")] = AdamW(lr=3e-4, beta2=0.95)
     """Of the other parameters, with a peak learning rate of its own."""
 
-    def groups(self, model: nn.Module) -> list[Group]:
-        matrices = _hidden_matrices(model)
+    def groups(self, model: nn.Module, output_layers: tuple[str, ...]) -> list[Group]:
+        matrices = _hidden_matrices(model, output_layers)
         hidden = {id(matrix) for matrix in matrices}
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in hidden]
         return [{**group, "orthogonal": True} for group in self.split(matrices)] + self.rest.split(others)
@@ -47,11 +50,12 @@ class Muon(Optimizer):
         return MuonUpdate(orthogonal, rest)
 
 
-def _hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Returns the weights of linear layers and ungrouped convolutions, all but the last."""
+def _hidden_matrices(model: nn.Module, output_layers: tuple[str, ...]) -> list[nn.Parameter]:
+    """Returns the trainable weights of linear layers and ungrouped convolutions, those of the output layers aside."""
     weights: list[nn.Parameter] = []
-    for module in model.modules():
+    for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) or (isinstance(module, torch.nn.Conv2d) and module.groups == 1):
             assert isinstance(module.weight, torch.nn.Parameter)
-            weights.append(module.weight)
-    return [weight for weight in weights[:-1] if weight.requires_grad]
+            if module.weight.requires_grad and not f"{name}.weight".startswith(output_layers):
+                weights.append(module.weight)
+    return weights

@@ -29,11 +29,16 @@ class Optimizer(Strict):
     def rule(self, groups: list[Group]) -> torch.optim.Optimizer:
         """Returns torch's optimizer over these groups, fused or foreach where torch has it."""
 
-    def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Returns the optimizer over the model's trainable parameters; `apply_setting` then sets its every step."""
-        return resumable(self.rule(self.groups(model)))
+    def build(self, model: nn.Module, output_layers: tuple[str, ...] = ()) -> torch.optim.Optimizer:
+        """Returns the optimizer over the model's trainable parameters; `apply_setting` then sets its every step.
 
-    def groups(self, model: nn.Module) -> list[Group]:
+        Args:
+            model: The network.
+            output_layers: What the names of its output layers' parameters begin with, see `Model.output_layers`.
+        """
+        return resumable(self.rule(self.groups(model, output_layers)))
+
+    def groups(self, model: nn.Module, output_layers: tuple[str, ...]) -> list[Group]:
         """Returns the model's trainable parameters in groups; `initial_lr` is each group's peak learning rate."""
         return self.split([parameter for parameter in model.parameters() if parameter.requires_grad])
 

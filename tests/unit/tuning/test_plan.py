@@ -135,6 +135,14 @@ def test_a_plan_says_what_share_of_random_proposals_the_constraints_refuse(tmp_p
     assert "num_parameters at most 1,000,000; about 0% of random proposals are refused" in text
 
 
+def test_a_plan_says_which_stem_was_chosen_and_only_where_one_was(tmp_path: Path) -> None:
+    network = ("trial.model={name: resnet18, width: 1}", "grid={}")
+    told = plan(sweep_with(tmp_path, *network), root=tmp_path, folder=tmp_path / "results", machine=LAPTOP)
+    assert "stem        3x3 convolution with stride 1; chosen for 8 px, as `model.stem` is not given" in told
+    given = sweep_with(tmp_path, *network, "trial.model.stem={kernel: 5, padding: 2}")
+    assert "stem" not in plan(given, root=tmp_path, folder=tmp_path / "results", machine=LAPTOP)
+
+
 def test_a_plan_names_several_objectives(tmp_path: Path) -> None:
     sweep = sweep_with(tmp_path, "objective=[{metric: validation_accuracy}, {metric: num_parameters}]")
     told = plan(sweep, root=tmp_path, folder=tmp_path, machine=LAPTOP)

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.flops import count_flops, count_parameters
+from cifar_tune.training.flops import count_flops, count_parameters, count_trainable_parameters
 from cifar_tune.training.memory import count_activation_bytes
 from cifar_tune.training.models import AnyModel, Model
 
@@ -36,6 +36,7 @@ def info_of(classes: int, resolution: int = 32) -> DatasetInfo:
         ("mininet", {}, 100, 540_996),
         ("mininet", {}, 10, 517_866),
         ("mininet", {"variant": "published"}, 101, 677_573),
+        ("mininet", {"variant": "newer"}, 101, 557_925),
         ("tgn", {}, 100, 16_609_720),
         ("ternary_resnet18", {}, 10, 11_173_962),
         ("ternary_resnet18", {"method": "ttq"}, 10, 11_173_962 + 2 * 19),
@@ -45,6 +46,26 @@ def info_of(classes: int, resolution: int = 32) -> DatasetInfo:
 )
 def test_parameters_are_as_published(name: str, options: dict[str, Any], classes: int, parameters: int) -> None:
     assert count_parameters(model_of(name, **options), info_of(classes)) == parameters
+
+
+@pytest.mark.parametrize(("variant", "trained"), [("live", 541_253), ("published", 541_253), ("newer", 557_925)])
+def test_what_an_optimizer_changes_of_mininet_leaves_out_idle_projections(variant: str, trained: int) -> None:
+    assert count_trainable_parameters(model_of("mininet", variant=variant), info_of(101)) == trained
+
+
+@pytest.mark.parametrize("name", ["resnet18", "ternary_resnet18", "tgn"])
+def test_the_stem_follows_the_resolution_where_none_is_given(name: str) -> None:
+    small, large = {"kernel": 3, "stride": 1, "padding": 1}, {"kernel": 7, "stride": 2, "padding": 3, "maxpool": True}
+    for resolution, stem in ((32, small), (127, small), (128, large), (224, large)):
+        info = info_of(100, resolution)
+        assert count_flops(model_of(name, width=4), info) == count_flops(model_of(name, width=4, stem=stem), info)
+        other = large if stem is small else small
+        assert count_flops(model_of(name, width=4), info) != count_flops(model_of(name, width=4, stem=other), info)
+
+
+def test_at_224_pixels_a_resnet_costs_what_torchvisions_does() -> None:
+    """1.814 G multiply-adds for 1000 classes, as torchvision's table of weights has them."""
+    assert count_flops(model_of("resnet18"), info_of(1000, 224)) / 2e9 == pytest.approx(1.814, abs=0.001)
 
 
 @pytest.mark.parametrize(("name", "ternary"), [("ternary_resnet18", 11_157_504), ("ternary_resnet34", 21_258_240)])

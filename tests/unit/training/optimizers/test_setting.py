@@ -25,7 +25,7 @@ def test_it_scales_the_peak_and_not_the_present_lr():
 
 
 def test_groups_keep_their_ratio():
-    optimizer = Muon(lr=0.02, rest=AdamW(lr=0.001)).build(net())
+    optimizer = Muon(lr=0.02, rest=AdamW(lr=0.001)).build(net(), ("2.",))
     apply_setting(optimizer, Setting(0.1))
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.002, 0.0001])
 
@@ -53,7 +53,7 @@ def test_momentum_zero_is_not_cycled():
 
 
 def test_both_of_muons_rules_are_cycled():
-    optimizer = Muon(lr=0.02).build(net())
+    optimizer = Muon(lr=0.02).build(net(), ("2.",))
     apply_setting(optimizer, Setting(1.0, 0.87))
     hidden, rest = optimizer.param_groups
     assert (hidden["momentum"], rest["betas"][0]) == (0.87, 0.87)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from cifar_tune.training.datasets.dataset import DatasetInfo
+from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.optimizers.adamw import AdamW
 from cifar_tune.training.optimizers.lion import Lion
 from cifar_tune.training.optimizers.muon import Muon
@@ -56,7 +58,7 @@ def test_muon_equals_torchs_muon_on_linear_layers(nesterov):
         torch.nn.Linear(12, 20, bias=False), torch.nn.Linear(20, 20, bias=False), torch.nn.Linear(20, 3, bias=False)
     )
     start, twin = copy.deepcopy(model), copy.deepcopy(model)
-    ours = Muon(lr=0.1, momentum=0.8, nesterov=nesterov, weight_decay=0.01).build(model)
+    ours = Muon(lr=0.1, momentum=0.8, nesterov=nesterov, weight_decay=0.01).build(model, ("2.",))
     theirs = torch.optim.Muon(
         [twin[0].weight, twin[1].weight], lr=0.1, momentum=0.8, nesterov=nesterov, weight_decay=0.01
     )
@@ -85,6 +87,31 @@ def test_muon_flattens_convolutions_to_matrices():
     torch.testing.assert_close(convolution[0].weight.flatten(1), linear[0].weight)
 
 
+def test_muon_moves_the_hidden_layers_of_the_taxonomic_gated_network_and_not_its_output_layers():
+    """Of its 20 x 4 weights the gate's last layer is an output; the experts' hidden layer is by far the largest."""
+    coarse = tuple(index % 20 for index in range(100))
+    info = DatasetInfo(tuple(map(str, range(100))), 3, 32, (0.5,) * 3, (0.25,) * 3, 1000, coarse_of_fine=coarse)
+    schema = Tgn(width=1)
+    model = schema.build(info)
+    groups = Muon(lr=0.1).build(model, schema.output_layers).param_groups
+    orthogonal = {id(p) for group in groups if "orthogonal" in group for p in group["params"]}
+    heads = {name for name, p in model.named_parameters() if not name.startswith("trunk.") and id(p) in orthogonal}
+    assert heads == {"gate.0.weight", "experts.hidden.weight"}
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(12, 3), (5, 5), (3, 12)])
+def test_muons_factor_grows_with_the_root_of_outputs_over_inputs_and_never_falls_below_one(outputs, inputs):
+    """The update has orthonormal rows or columns, up to the iteration's 0.7 to 1.2 times."""
+    model = torch.nn.Sequential(torch.nn.Linear(inputs, outputs))
+    before = model[0].weight.detach().clone()
+    optimizer = Muon(lr=0.1).build(model)
+    gradients(model, 0)
+    optimizer.step()
+    singular = torch.linalg.svdvals(before - model[0].weight) / (0.1 * max(1.0, outputs / inputs) ** 0.5)
+    assert (singular > 0.6).all()
+    assert (singular < 1.3).all()
+
+
 @pytest.mark.parametrize("rest", [AdamW(lr=0.01, weight_decay=0.1), Sgd(lr=0.01, momentum=0.8, weight_decay=0.1)])
 def test_muon_updates_all_that_is_no_hidden_matrix_by_the_other_rule(rest):
     model = torch.nn.Sequential(
@@ -95,7 +122,7 @@ def test_muon_updates_all_that_is_no_hidden_matrix_by_the_other_rule(rest):
         torch.nn.Linear(8, 4),
     )
     twin = copy.deepcopy(model)
-    ours = Muon(lr=0.1, rest=rest).build(model)
+    ours = Muon(lr=0.1, rest=rest).build(model, ("4.",))
     theirs = rest.build(twin)
     for seed in range(4):
         for each, optimizer in ((model, ours), (twin, theirs)):
