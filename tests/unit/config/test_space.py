@@ -30,7 +30,7 @@ def in_search(text: str) -> tuple[str, str]:
         (in_search("optimizer.momentum: {float: [-0.5, 0.5]}"), "at least 0 and below 1, got -0.5"),
         (in_search("model.dropout: {int: [0, 3]}"), "model.dropout: must be a number of at least 0 and below 1, got 1"),
         (in_search("model.squeeze_factor: {float: [4.0, 8.0]}"), "model.squeeze_factor: must be a whole number of at least 1, got 4.0"),
-        (in_search("model.variant: {choice: [live, dead]}"), "variant.choice.1: must be live or published, got the text 'dead'"),
+        (in_search("model.variant: {choice: [live, dead]}"), "variant.choice.1: must be live, published or newer, got the text 'dead'"),
         (in_search("optimizer.momentun: {float: [0.5, 0.9]}"), "unknown key `momentun`; did you mean `momentum`? allowed: "),
         (in_search("optimiser.momentum: {float: [0.5, 0.9]}"), "unknown key `optimiser`; did you mean `optimizer`? allowed: "),
         (in_search("augmentations.cutout.p: {float: [0.1, 0.9]}"), "`augmentations` holds no `cutout`; it holds flip, crop"),
