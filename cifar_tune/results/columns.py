@@ -130,6 +130,12 @@ OUTCOME_COLUMNS = (
         derived=True,
     ),
     Column("num_parameters", "int", "parameters", "trainable parameters of the model"),
+    Column(
+        "num_parameters_total",
+        "int",
+        "parameters",
+        "all parameters of the model, with those that are never trained, as `variant: published` of mininet has them",
+    ),
     Column("flops_per_image", "float", "FLOP", "one forward pass; a multiply-add counts as two"),
     Column(
         "train_seconds", "float", "seconds", "sum of epoch_seconds: training and validation, no waiting", derived=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 
 from pydantic import Field
 
@@ -50,7 +50,8 @@ class StemModel(Model):
         if self.stem is not None:
             return self
         options = {**dict(self), "stem": self.stem_at(resolution)}
-        return type(self).model_construct(_fields_set=self.model_fields_set, **options)
+        # not model_copy, by which the stem would seem given: `--plan` says that it was chosen
+        return cast("Self", type(self).model_construct(_fields_set=self.model_fields_set, **options))
 
     def stem_at(self, resolution: int) -> Stem:
         """Returns the stem for images of so many pixels."""

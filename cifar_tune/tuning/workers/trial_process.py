@@ -108,9 +108,10 @@ def _limit_memory(assignment: Assignment) -> None:
 
 def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
     """Returns what the table says of the trial and of the place where it trains."""
-    parameters = (parameter.numel() for parameter in trial.state.model.parameters() if parameter.requires_grad)
+    parameters = list(trial.state.model.parameters())
     return {
-        "num_parameters": sum(parameters),
+        "num_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "num_parameters_total": sum(parameter.numel() for parameter in parameters),
         "flops_per_image": _flops(trial.trial.model, trial.data.info),
         "precision": trial.state.arithmetic.name,
         "micro_batch_size": trial.images_at_once,

@@ -149,6 +149,15 @@ def test_a_trial_whose_data_are_away_says_what_and_the_next_one_trains(tmp_path:
     assert isinstance(step(runner), EpochReport)
 
 
+def test_the_row_has_the_trained_and_all_parameters_of_a_published_network(tmp_path: Path, runner: TrialRunner) -> None:
+    runner.setup(config(tmp_path, model={"name": "mininet", "variant": "published", "width": 4}))
+    report = step(runner)
+    assert isinstance(report, EpochReport)
+    # B2, B5 and B6 hold a projection that nothing reads: 8x8, 32x32 and 32x32 weights, and a BatchNorm of 2 each
+    idle = 8 * 8 + 2 * 8 + 2 * (32 * 32 + 2 * 32)
+    assert report.facts["num_parameters_total"] - report.facts["num_parameters"] == idle
+
+
 @pytest.mark.parametrize("early_stopping", [None, {"patience": 1, "min_delta": 1.0}])
 def test_a_trial_that_may_open_the_test_split_asks_first_and_then_scores_its_last_weights(
     tmp_path: Path, runner: TrialRunner, early_stopping: dict[str, float] | None
