@@ -80,7 +80,11 @@ def cluster_plan(sweep: SweepConfig, nodes: Sequence[Node], root: Path, left: Re
     """
     placed, at_once = _placed(sweep, nodes, root)
     left = left or Remaining(planned_trials(sweep))
-    lines = [*_trials(sweep, at_once, left), ("time", "not known before the first trials have run there")]
+    lines = [
+        *_trials(sweep, at_once, left),
+        *_stem(sweep),
+        ("time", "not known before the first trials have run there"),
+    ]
     for node in nodes:
         lines += _devices(node.machine, node.host)
     return _page(sweep, [*lines, ("baseline", str(placed))], left)
