@@ -123,7 +123,7 @@ def _not_a_component(value: Any, node: Node) -> str:
 
 def _not_a_domain(allowed: str, value: Any) -> str:
     if meant := as_domain(value):
-        return f"a searched parameter {allowed}; write {meant}"
+        return f"a searched parameter {allowed}, got {show(value)}; write {meant}"
     if isinstance(value, Mapping):
         for key in value:
             if near := difflib.get_close_matches(str(key), ("float", "int", "choice"), n=1):
