@@ -126,7 +126,7 @@ def verify(dataset: Dataset, root: Path) -> None:
 
 def show(root: Path) -> None:
     """Prints a table of the data sets, and below it what is wrong with those that are not whole."""
-    console = EndingConsole()
+    console = EndingConsole(markup=False)
     table = Table(
         title=f"data sets in {root} (images: to train on)", title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,7 +204,7 @@ def of_results(checkpoint: Path, epochs: int) -> dict[str, Any]:
 
     epochs: that the checkpoint was trained for.
     """
-    from cifar_tune.analysis.confirmation import rows_of_confirm
+    from cifar_tune.analysis.confirmation import images_of, rows_of_confirm
     from cifar_tune.results import load
     from cifar_tune.training.storage import trial_folder
     from cifar_tune.tuning.evaluating import home_of
@@ -226,20 +227,20 @@ def of_results(checkpoint: Path, epochs: int) -> dict[str, Any]:
         "trial_id": trial_id,
         "test_accuracy": float(own["test_accuracy"].iloc[-1]) if len(own) else None,
         "confirmed": tuple(
-            confirmed(str(trained_on), group["test_accuracy"].tolist())
+            confirmed(str(trained_on), group["test_accuracy"].tolist(), images_of(group, "test"))
             for trained_on, group in fresh.groupby("trained_on", observed=True)
         ),
         **begun(folder),
     }
 
 
-def confirmed(trained_on: str, accuracies: Sequence[float]) -> Confirmed:
-    """Returns mean and 95 % interval of the test accuracies of one configuration."""
-    from cifar_tune.analysis.confirmation import estimate
+def confirmed(trained_on: str, accuracies: Sequence[float], images: float) -> Confirmed:
+    """Returns mean and 95 % interval of the test accuracies of one configuration on a number of images."""
+    from cifar_tune.analysis.confirmation import estimate_proportion
     from cifar_tune.inspection.card import Confirmed
 
-    found = estimate(accuracies)
-    interval = (None, None) if found.n < 2 else (max(found.low, 0.0), min(found.high, 1.0))
+    found = estimate_proportion(accuracies, images)
+    interval = (None, None) if math.isnan(found.low) else (found.low, found.high)
     return Confirmed(trained_on, found.n, found.mean, *interval)
 
 

@@ -92,7 +92,7 @@ def _table(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> N
     for file, classes in found.items():
         for place, one in enumerate(classes):
             table.add_row("" if place else file, one.name, f"{one.probability:.1%}")
-    EndingConsole(file=output).print(table)
+    EndingConsole(file=output, markup=False).print(table)
 
 
 def _csv(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,17 @@ from cifar_tune.results.columns import COMPLETED
 
 CONFIDENCE = 0.95
 LOSS = "validation_loss"
+ROUNDING = 1e-12
+"""Values closer than this are equal: differences of fractions in float64 round to about 1e-16, and a single image of a
+billion is worth 1e-9."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The mean of n values, their standard deviation, and the interval that holds the true mean with 95 % confidence.
 
-    deviation, low, high: NaN for a single value, and all but n for none.
+    deviation, low, high: NaN for a single value, and all but n for none. low, high: NaN also where the values are all
+    equal and nothing else is known, because a few equal values are not certainty.
     """
 
     n: int
@@ -56,8 +60,67 @@ def estimate(values: ArrayLike) -> Estimate:
     if n < 2:
         return Estimate(n, mean, math.nan, math.nan, math.nan)
     deviation = float(known.std(ddof=1))
+    if np.ptp(known) < ROUNDING:
+        return Estimate(n, mean, 0.0, math.nan, math.nan)
     reach = t_quantile((1 + CONFIDENCE) / 2, n - 1) * deviation / math.sqrt(n)
     return Estimate(n, mean, deviation, mean - reach, mean + reach)
+
+
+def estimate_proportion(values: ArrayLike, images: float) -> Estimate:
+    """Estimates the accuracy on further images, from its values for several seeds on the same images.
+
+    Two things vary: the seed, with variance s^2/n, and which images were drawn, with variance p(1 - p)/N. Their sum is
+    that of a sample of N* = p(1 - p) / (s^2/n + p(1 - p)/N) independent images, and the interval is Wilson's for N*.
+    Its quantile is Student's, with the degrees of freedom of Welch and Satterthwaite. It stays inside [0, 1] and never
+    has length zero. The images are not counted once a seed, because all seeds see the same ones.
+
+    Args:
+        values: Accuracies as fractions, one a seed. Missing ones are left out.
+        images: N, how many images each value was measured on. NaN or 0: not known. The interval is then Student's over
+            the seeds alone, cut off at 0 and 1.
+
+    Source:
+        Wilson (1927), J. Am. Stat. Assoc. 22:209; Brown, Cai and DasGupta (2001), Stat. Sci. 16:101, who recommend it
+        for small N; Korn and Graubard (1998), Surv. Methodol. 24:193, for the effective number and Student's quantile.
+    """
+    found = estimate(values)
+    if found.n < 2:
+        return found
+    if not images > 0:
+        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+    binomial = found.mean * (1 - found.mean)
+    between_seeds, between_images = found.deviation**2 / found.n, binomial / images
+    total = between_seeds + between_images
+    effective = binomial / total if total > 0 else images
+    freedom = (found.n - 1) * (total / between_seeds) ** 2 if between_seeds > 0 else math.inf
+    low, high = wilson_interval(found.mean, effective, freedom)
+    return replace(found, low=low, high=high)
+
+
+def images_of(rows: pd.DataFrame, split: str) -> float:
+    """Returns how many images of a split the rows were scored on, the fewest if they differ; NaN if that is not known.
+
+    Args:
+        rows: Of trials.parquet or confirmations.parquet.
+        split: `validation` or `test`.
+    """
+    counts = rows.get(f"{split}_images")
+    return math.nan if counts is None or counts.isna().all() else float(counts.min())
+
+
+def wilson_interval(share: float, images: float, freedom: float = math.inf) -> tuple[float, float]:
+    """Returns Wilson's 95 % interval of a proportion, from the share found among a number of images.
+
+    Args:
+        share: In [0, 1].
+        images: More than 0; need not be whole.
+        freedom: Of Student's quantile. Infinite: that of the normal distribution, as Wilson has it.
+    """
+    quantile = t_quantile((1 + CONFIDENCE) / 2, freedom)
+    shrink = quantile**2 / images
+    centre = (share + shrink / 2) / (1 + shrink)
+    reach = quantile * math.sqrt(max(share * (1 - share), 0) / images + shrink / (4 * images)) / (1 + shrink)
+    return max(0.0, centre - reach), min(1.0, centre + reach)  # the limits are inside but for rounding
 
 
 def winners_curse(search_value: float, values: ArrayLike, sign: int = 1) -> Estimate:
@@ -101,7 +164,8 @@ def confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str = "
 
     seeds: how many gave a score; lost: how many did not (diverged, failed, not done yet).
     `<column>_mean, _deviation, _low, _high`: over the seeds, of validation and test accuracy, or of the losses where
-    the search went by a loss (`metric`); intervals of accuracies end at 0 and 1. chosen_by: the column that ranks.
+    the search went by a loss (`metric`); the intervals of accuracies are those of `estimate_proportion`.
+    chosen_by: the column that ranks.
     p, test, tied: see `compare`; p is multiplied by the number of other configurations (Bonferroni), so that those
     tied, the best included, hold the truly best one with 95 % confidence although the best was picked after the fact
     (Gupta 1965, Technometrics 7:225). tied is missing where a single seed allows no test.
@@ -141,15 +205,18 @@ def _row(one: pd.DataFrame, done: pd.DataFrame, measured: str, searched: Mapping
 
 
 def _estimates(done: pd.DataFrame, measured: str) -> dict[str, float]:
-    most = 1.0 if measured == "accuracy" else math.inf
     values: dict[str, float] = {}
-    for column in (f"validation_{measured}", f"test_{measured}"):
-        found = estimate(done[column])
+    for split in ("validation", "test"):
+        column = f"{split}_{measured}"
+        found = (
+            estimate_proportion(done[column], images_of(done, split))
+            if measured == "accuracy"
+            else estimate(done[column])
+        )
         values |= {f"{column}_mean": found.mean, f"{column}_deviation": found.deviation}
-        values |= {
-            f"{column}_low": float(np.clip(found.low, 0, most)),
-            f"{column}_high": float(np.clip(found.high, 0, most)),
-        }
+        values |= {f"{column}_low": found.low, f"{column}_high": found.high}
+    if measured != "accuracy":  # a loss is not below 0
+        values |= {name: max(value, 0.0) for name, value in values.items() if name.endswith("_low")}
     return values
 
 
@@ -185,15 +252,15 @@ def _compared(
             yield Comparison(math.nan, "")
         else:
             found = compare(by_seed[configurations[0]], by_seed[configuration], sign)
-            yield Comparison(min(1.0, found.p * others), found.test) if found.test else found
+            yield Comparison(min(found.p * others, 1.0), found.test) if found.test else found
 
 
 def _p(lead: float, variance: float, freedom: float) -> float:
-    """The upper tail of Student's t; without any spread a lead is certain."""
+    """The upper tail of Student's t. NaN for a lead without any spread: a few equal values are no certainty."""
     from scipy.special import stdtr
 
-    if variance == 0:
-        return 0.0 if lead > 0 else 1.0
+    if variance < ROUNDING**2:
+        return math.nan if lead > 0 else 1.0
     return float(stdtr(freedom, -lead / math.sqrt(variance)))
 
 

@@ -111,7 +111,13 @@ def _ties(group: pd.DataFrame) -> Iterator[str]:
         yield "With so few seeds no test can tell the configurations apart."
         return
     tied = list(others.loc[others["tied"].fillna(False).astype(bool), "trial_id"])
-    yield f"Statistically tied with it: {', '.join(tied)}." if tied else "It is significantly better than every other."
+    untold = list(others.loc[others["tied"].isna(), "trial_id"])
+    if tied:
+        yield f"Statistically tied with it: {', '.join(tied)}."
+    elif not untold:
+        yield "It is significantly better than every other."
+    if untold:
+        yield f"With so few seeds no test can compare it with {', '.join(untold)}."
 
 
 def _flattery(best: pd.Series[Any]) -> Iterator[str]:
@@ -119,7 +125,7 @@ def _flattery(best: pd.Series[Any]) -> Iterator[str]:
         return
     column = f"validation_{_measured(best)}"
     low, high = (_signed(column, best[f"winners_curse_{end}"]) for end in ("low", "high"))
-    interval = f" (95 % interval {low} to {high})" if best["seeds"] > 1 else ""
+    interval = f" (95 % interval {low} to {high})" if pd.notna(best["winners_curse_low"]) else ""
     by = f"{_signed(column, best['winners_curse'])}{' points' if _percent(column) else ''}"
     seen = (
         f"The search had seen {_number(column, best['search_value'])}{_percent(column)} on the same validation images"
@@ -133,7 +139,12 @@ def _flattery(best: pd.Series[Any]) -> Iterator[str]:
 def _worth(group: pd.DataFrame) -> Iterator[str]:
     """How to read the table."""
     if (group["seeds"] > 1).any():
-        yield "Mean ± standard deviation over the seeds, and the 95 % interval of the mean (Student's t)."
+        yield "Mean ± standard deviation over the seeds, and the 95 % interval of the mean."
+        if _measured(group.iloc[0]) == "accuracy":
+            yield (
+                "The interval counts both the seeds and the number of images (Wilson's, with the number of images that "
+                "would vary as much). Where a table does not hold the number, it counts the seeds alone (Student's t)."
+            )
     tests = [test for test in group["test"].unique() if test]
     if tests:
         others = int((group["seeds"] > 0).sum()) - 1
@@ -234,6 +245,8 @@ def _spread(row: pd.Series[Any], column: str) -> str:
         return MISSING
     if pd.isna(deviation):
         return _number(column, mean)
+    if pd.isna(low):
+        return f"{_number(column, mean)} ± {_number(column, deviation)}"
     ends = ", ".join(f"{100 * end:.1f}" if _percent(column) else _number(column, end) for end in (low, high))
     return f"{_number(column, mean)} ± {_number(column, deviation)} [{ends}]"
 

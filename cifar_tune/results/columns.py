@@ -136,6 +136,9 @@ OUTCOME_COLUMNS = (
         "parameters",
         "all parameters of the model, with those that are never trained, as `variant: published` of mininet has them",
     ),
+    Column(
+        "validation_images", "int", "images", "in the validation split; missing in older tables, and where it is empty"
+    ),
     Column("flops_per_image", "float", "FLOP", "one forward pass; a multiply-add counts as two"),
     Column(
         "train_seconds", "float", "seconds", "sum of epoch_seconds: training and validation, no waiting", derived=True
@@ -194,18 +197,8 @@ EPOCH_COLUMNS = (
     Column("epoch", "int", "epochs", "1 for the first", required=True),
     Column("train_loss", "float", "nats per image", "mean over the augmented batches as they were trained on"),
     Column("train_accuracy", "float", "fraction", "over the augmented batches as they were trained on"),
-    Column(
-        "validation_loss",
-        "float",
-        "nats per image",
-        "mean over the clean validation split; missing where validation was skipped",
-    ),
-    Column(
-        "validation_accuracy",
-        "float",
-        "fraction",
-        "over the clean validation split; missing where validation was skipped",
-    ),
+    Column("validation_loss", "float", "nats per image", "mean over the clean validation split; missing where skipped"),
+    Column("validation_accuracy", "float", "fraction", "over the clean validation split; missing where skipped"),
     Column("lr", "float", "", "learning rate of the epoch's last step"),
     Column(
         "latency_seconds",
@@ -283,7 +276,11 @@ CONFIRMATION_COLUMNS = (
         "nats per image",
         "on the validation split, at the last epoch; missing where it was trained on",
     ),
+    Column(
+        "validation_images", "int", "images", "in the validation split; missing in older tables, and where it is empty"
+    ),
     Column("test_accuracy", "float", "fraction", "on the test split, after the last epoch"),
+    Column("test_images", "int", "images", "in the test split, of retrainings; missing in older tables"),
     Column("test_loss", "float", "nats per image", "on the test split, after the last epoch"),
     Column("epochs", "int", "epochs", "epochs finished"),
     Column("opened_at", "time", "UTC", "when the test split was opened for it, written down before it was"),

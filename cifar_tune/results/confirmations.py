@@ -114,6 +114,7 @@ def _row(trial: Mapping[str, Any], plan: Mapping[str, Any], notes: Sequence[tupl
         "trained_on": plan["trained_on"],
         "test_accuracy": score.get("test_accuracy"),
         "test_loss": score.get("test_loss"),
+        "test_images": score.get("test_images"),
         "epochs": trial["epochs_trained"],
         "opened_at": last.get("opened_at"),
         "openings": len(opened),

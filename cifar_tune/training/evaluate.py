@@ -16,10 +16,14 @@ from cifar_tune.training.ranks import ALONE, Ranks
 
 @dataclass(frozen=True)
 class Score:
-    """loss: mean cross-entropy in nats. accuracy: share of images whose likeliest class is theirs, in [0, 1]."""
+    """The score of a number of images.
+
+    loss: mean cross-entropy in nats. accuracy: share of images whose likeliest class is theirs, in [0, 1].
+    """
 
     loss: float
     accuracy: float
+    images: int
 
 
 def evaluate(
@@ -43,7 +47,7 @@ def evaluate(
     labels = source.labels[rows]
     loss = ranks.total(-found.gather(1, labels[:, None]).sum())
     right = ranks.total((found.argmax(1) == labels).sum())
-    return Score(float(loss / len(source)), int(right) / len(source))
+    return Score(float(loss / len(source)), int(right) / len(source), len(source))
 
 
 @torch.inference_mode()

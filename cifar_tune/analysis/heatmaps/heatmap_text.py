@@ -36,10 +36,10 @@ def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, padding=0, header_style="bold", show_edge=False)
     table.add_column("", no_wrap=True)
     for head in heads:
-        table.add_column(head, justify="center", no_wrap=True)
+        table.add_column(Text(head), justify="center", no_wrap=True)
     rows = range(len(labels))
     for row in reversed(rows) if heatmap.y.numeric else rows:
-        table.add_row(labels[row], *cells[row], end_section=not fits)
+        table.add_row(Text(labels[row]), *cells[row], end_section=not fits)
     when = f" at epoch {heatmap.epoch}" if heatmap.epoch else " of completed trials"
     heading = Text(heatmap.title + when, style="bold")
     return Group(heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap))

@@ -122,7 +122,13 @@ class Confirming:
 
     def score(self, trial_id: str, score: Scored) -> None:
         """Writes down what the test split gave."""
-        self._store.note(SCORED, trial_id=trial_id, test_accuracy=score.accuracy, test_loss=score.loss)
+        self._store.note(
+            SCORED,
+            trial_id=trial_id,
+            test_accuracy=score.accuracy,
+            test_loss=score.loss,
+            test_images=score.images,
+        )
 
     def end(self, trial_id: str, status: str, reason: str | None = None, error: str | None = None) -> None:
         """Records how a retraining ended. One that failed is tried again by the next driver."""

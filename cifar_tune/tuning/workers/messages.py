@@ -60,10 +60,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Scored:
-    """What the test split gave."""
+    """What the test split gave. images: how many it has."""
 
     accuracy: float
     loss: float
+    images: int | None = None
 
 
 Message = EpochReport | Trained | Scored | Ending

@@ -84,7 +84,7 @@ class TrialProcess:
 
             yield Trained()
             score = score_on_test_split(trial, Path(assignment.root))
-            yield Scored(score.accuracy, score.loss)
+            yield Scored(score.accuracy, score.loss, score.images)
 
     def _next_message(self) -> Message:
         """Trains one epoch."""
@@ -112,6 +112,7 @@ def facts_of(trial: OpenTrial, assignment: Assignment) -> dict[str, Any]:
     return {
         "num_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
         "num_parameters_total": sum(parameter.numel() for parameter in parameters),
+        "validation_images": len(trial.data.validation) or None,
         "flops_per_image": _flops(trial.trial.model, trial.data.info),
         "precision": trial.state.arithmetic.name,
         "micro_batch_size": trial.images_at_once,

@@ -110,3 +110,12 @@ def test_a_narrow_terminal_gets_two_lines_a_cell(frames: Frames) -> None:
 def test_long_names_lose_their_middle() -> None:
     assert shortened("short") == "short"
     assert shortened("a_very_long_name_of_a_parameter", 11) == "a_ve…meter"
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", "[/x]"])
+def test_names_with_square_brackets_stand_in_the_printed_heat_map_as_they_are(frames: Frames, name: str) -> None:
+    trials = frames.trials.assign(**{"trial.model.activation": name})
+    trials.loc[trials.index[0], "trial.model.activation"] = "relu"
+    for axes in (("optimizer.lr", "model.activation"), ("model.activation", "optimizer.lr")):
+        shown = printed(Frames(trials, frames.epochs, frames.confirmations), 160, x=axes[0], y=axes[1])
+        assert name in shown

@@ -75,6 +75,7 @@ def test_a_row_is_what_the_ledger_says_of_a_retraining(folder: Path) -> None:
         "reason": "place 1 of 6",
         "train_seconds": 2.0,
         "checkpoint": "confirm/checkpoints/t0004-a",
+        **dict.fromkeys(("threads", "cpu_model", "instruction_set", "validation_images", "test_images")),
     }
     assert [row["seed"] for row in rows] == [7, 8]
     assert (rows[1]["status"], rows[1]["test_accuracy"], rows[1]["openings"]) == ("interrupted", None, 0)
