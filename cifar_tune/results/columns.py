@@ -130,12 +130,7 @@ OUTCOME_COLUMNS = (
         derived=True,
     ),
     Column("num_parameters", "int", "parameters", "trainable parameters of the model"),
-    Column(
-        "num_parameters_total",
-        "int",
-        "parameters",
-        "all parameters of the model, with those that are never trained, as `variant: published` of mininet has them",
-    ),
+    Column("num_parameters_total", "int", "parameters", "with those that are never trained (mininet's `published`)"),
     Column(
         "validation_images", "int", "images", "in the validation split; missing in older tables, and where it is empty"
     ),
