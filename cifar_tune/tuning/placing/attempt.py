@@ -18,8 +18,8 @@ class Attempt:
 
     attempts, seconds_before, gpu_seconds: what the table knows of it. began: when its first worker here did.
     held: since when it has its place. at_work: a worker has begun it there. steps: what was tried for want of memory.
-    reported: it has finished an epoch there. faults: of the surroundings, as the table knows. retry_at: not before.
-    deaths: of workers, while trials trained. seen: epochs that all trials had finished when it was last handed out.
+    faults: of the surroundings, as the table knows. retry_at: not before. deaths: of workers, that count against it.
+    seen: epochs that all trials had finished when it was first handed out, or when its worker last died.
     """
 
     proposal: Proposal
@@ -32,10 +32,9 @@ class Attempt:
     epoch: int = 0
     accuracy: float | None = None
     deaths: int = 0
-    reported: bool = False
     faults: int = 0
     retry_at: float = 0.0
-    seen: int = 0
+    seen: int | None = None
     relief: Relief = NONE
     steps: tuple[str, ...] = ()
 

@@ -75,12 +75,8 @@ class Dispatcher:
 
         A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known. While
         the surroundings are at fault, no trial is handed out.
-
-        Raises:
-            SurroundingsError: they have been at fault for too long.
         """
         now = time.monotonic()
-        self._faults.check(now)
         if self._faults.told(now) is not None:
             return "wait"
         due = [attempt for attempt in self._waiting if attempt.retry_at <= now]
@@ -97,7 +93,8 @@ class Dispatcher:
             return "exhausted" if over else "wait"
         self.live[key] = attempt = due[chosen]
         del self._waiting[next(index for index, one in enumerate(self._waiting) if one is attempt)]
-        attempt.held, attempt.reported, attempt.seen = now, False, self._epochs
+        attempt.held = now
+        attempt.seen = self._epochs if attempt.seen is None else attempt.seen
         if self.retention is not None:
             self.retention.before(attempt.proposal.trial_id)
         placed = self._placer[key]
@@ -161,7 +158,6 @@ class Dispatcher:
             return False
         if metrics.epoch > (self._store.trial(trial_id)["epochs_trained"] or 0):
             self._epochs += 1
-            attempt.reported = True
             self._faults.forget()
             self._placer.measured(key, metrics.peak_memory_bytes, metrics.images_per_second)
         decision = self._search.report(trial_id, metrics)
@@ -223,8 +219,9 @@ class Dispatcher:
     def lost(self, key: str, error: str, *, node_was_full: bool = False) -> None:
         """The trial's worker failed; it is tried again, unless that was too often.
 
-        It was too often where it happens to this trial alone. A node without memory, and workers that die as they start
-        while no trial trains, are faults of the surroundings.
+        Only what the trial may have caused counts. A node that is gone or without memory, and a worker that dies as it
+        starts, before it has the trial, are faults of the surroundings. So is a death where no trial has finished an
+        epoch since the one before, as long as other trials can still show whether workers are able to train.
 
         Raises:
             SurroundingsError: no worker has been able to train for too long.
@@ -232,8 +229,12 @@ class Dispatcher:
         attempt = self.live.get(key)
         if attempt is None:
             return
-        self._nodes.died(self._placer[key].node_id, attempt.proposal.trial_id, attempt.epoch, now=time.monotonic())
-        if node_was_full or (not attempt.reported and attempt.seen == self._epochs):
+        node_id = self._placer[key].node_id
+        self._nodes.died(node_id, attempt.proposal.trial_id, attempt.epoch, now=time.monotonic())
+        others = bool(self._waiting) or len(self.live) > 1 or not self._search.exhausted
+        unproven = others and attempt.seen == self._epochs
+        attempt.seen = self._epochs
+        if node_was_full or node_id not in self._placer.hosts() or not attempt.at_work or unproven:
             self._fault(key, attempt, error)
             return
         attempt.deaths += 1
@@ -245,9 +246,15 @@ class Dispatcher:
     def lost_nodes(self) -> list[str]:
         """Returns a line for each node that has left since this was last asked, and records it in the ledger."""
         out = [(self._placer[key].node_id, one.proposal.trial_id, one.epoch) for key, one in self.live.items()]
-        lost = self._nodes.gone(self._placer.hosts(), out)
+        there = self._placer.hosts()
+        lost = self._nodes.gone(there, out)
         for node in lost:
             self._store.note(NODE_LOST, node=node.host, at=time.time(), epochs=dict(node.epochs))
+            # Ray often tells of a worker's death before it tells that the node is gone. That death was not the trial's.
+            elsewhere = [one for key, one in self.live.items() if self._placer[key].node_id in there]
+            for attempt in (*self._waiting, *elsewhere):
+                if attempt.proposal.trial_id in node.epochs:
+                    attempt.deaths = max(0, attempt.deaths - 1)
         return [str(node) for node in lost]
 
     @property

@@ -106,7 +106,7 @@ class RankActors:
                 self.end()
                 what = str(error).strip().splitlines()[-1]
                 raise ClusterError(f"process {rank + 1} of the trial's {self._resources.processes}: {what}") from error
-            if isinstance(message, Ending) and message.status in ("failed", "out_of_memory"):
+            if isinstance(message, Ending) and message.status in ("failed", "out_of_memory", "surroundings"):
                 self.end()
                 return message
         return said[0]

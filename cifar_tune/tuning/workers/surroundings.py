@@ -51,22 +51,16 @@ class FaultsInARow:
     def add(self, reason: str, *, now: float) -> None:
         """Takes in a fault. now: in seconds, of a clock that never goes back.
 
+        Only a fault ends a sweep, never the mere time: after a short outage the next epoch may take hours.
+
         Raises:
-            SurroundingsError: as `check`.
+            SurroundingsError: for longer than the patience, nothing but faults has happened.
         """
         self._since = now if self._count == 0 else self._since
         self._count += 1
         self._reason = reason
         if self._count >= TOLERATED:
             self._paused_until = now + pause_seconds(self._count - TOLERATED + 1)
-        self.check(now)
-
-    def check(self, now: float) -> None:
-        """Returns if there is still hope.
-
-        Raises:
-            SurroundingsError: for longer than the patience, nothing but faults has happened.
-        """
         if self._count >= TOLERATED and now - self._since >= self._patience:
             raise SurroundingsError(
                 f"{self._count} times in a row a trial could not train, for a reason outside of its configuration. "

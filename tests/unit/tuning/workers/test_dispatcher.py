@@ -200,6 +200,90 @@ def test_a_trial_that_lost_its_worker_too_often_is_a_failed_row(sweep: SweepConf
     assert row["status_reason"] == "no worker could finish it"
 
 
+def test_a_trial_that_crashes_by_itself_fails_though_nothing_trains_beside_it(
+    sweep: SweepConfig, store: ResultsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, now = dispatcher_of(sweep, store, slots=1), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    faulty = assigned(dispatcher, "first").trial_id
+    dispatcher.lost("first", "segmentation fault")
+    for key in map(str, range(20)):
+        assignment = dispatcher.assign(key)
+        if assignment == "exhausted":
+            break
+        if isinstance(assignment, Assignment) and assignment.trial_id == faulty:
+            dispatcher.started(key)
+            dispatcher.lost(key, "segmentation fault")
+            continue
+        now += 100
+        if assignment != "wait":
+            dispatcher.started(key)
+            for number in (1, 2, 3):
+                dispatcher.receive(key, epoch(number))
+    statuses = [store.trial(trial_id)["status"] for trial_id in store.trial_ids()]
+    assert statuses == ["failed", "completed", "completed", "completed"]
+    assert store.trial(faulty)["error"] == "segmentation fault"
+
+
+def test_a_worker_that_dies_before_it_has_the_trial_is_never_the_trials_fault(
+    sweep: SweepConfig, store: ResultsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, now = dispatcher_of(sweep, store, slots=2), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assigned(dispatcher, "other")
+    trial_id = None
+    for key, number in (("a", 1), ("b", 2), ("c", None)):
+        assignment = dispatcher.assign(key)
+        assert isinstance(assignment, Assignment)
+        assert assignment.trial_id == (trial_id or assignment.trial_id)
+        trial_id = assignment.trial_id
+        if number is not None:
+            dispatcher.receive("other", epoch(number))
+        dispatcher.lost(key, "no torch")
+        now += 100
+    row = store.trial(str(trial_id))
+    assert (row["status"], row["faults"]) == ("running", 3)
+
+
+def test_losing_nodes_again_and_again_fails_no_trial(
+    sweep: SweepConfig, store: ResultsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    there = [node("n0", cores=1)]
+    placer = Placer(sweep.resources, lambda: tuple(there), Needs(Path(), MemoryRecord()), trials=4)
+    dispatcher = Dispatcher(Search(sweep, store), store, root=Path(), placer=placer)
+    trial_id = assigned(dispatcher, "0").trial_id
+    for number in range(1, 7):
+        dispatcher.receive(str(number - 1), epoch(1))
+        told_late = number % 2
+        if told_late:
+            dispatcher.lost(str(number - 1), "worker died")
+        there[:] = [node(f"n{number}", cores=1)]
+        assert len(dispatcher.lost_nodes()) == 1
+        if not told_late:
+            dispatcher.lost(str(number - 1), "its node is gone")
+        now += 100
+        assert assigned(dispatcher, str(number)).trial_id == trial_id
+    assert store.trial(trial_id)["status"] == "running"
+
+
+def test_after_a_short_outage_an_epoch_may_take_longer_than_the_patience(
+    sweep: SweepConfig, store: ResultsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, now = patient(sweep, store, seconds=60.0), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for key in "abc":
+        assigned(dispatcher, key)
+    for key in "abc":
+        dispatcher.receive(key, Ending("surroundings", "OSError: away"))
+    now += 10
+    for key in "def":
+        assigned(dispatcher, key)
+    now += 7200
+    assigned(dispatcher, "g")
+
+
 def patient(sweep: SweepConfig, store: ResultsStore, seconds: float) -> Dispatcher:
     placer = Placer(sweep.resources, lambda: (node("node"),), Needs(Path(), MemoryRecord()), trials=4)
     return Dispatcher(Search(sweep, store), store, root=Path(), placer=placer, patience_seconds=seconds)
