@@ -139,12 +139,26 @@ def test_a_neighbour_that_crashes_takes_no_other_trial_with_it(run: Callable[...
 
 @pytest.mark.nightly
 def test_a_trial_that_raises_in_its_processes_fails_and_the_next_trains(run: Callable[..., Tables]) -> None:
-    trials, _ = run(
-        "raised",
-        "grid={dataset: [{name: cifar10}, {name: digits, train_size: 200}]}",
-        "scheduler={name: none}",
-        "trials_per_study=1",
-    )
+    one_each = ("scheduler={name: none}", "trials_per_study=1")
+    trials, _ = run("raised", "grid={initial_weights: [nowhere.safetensors, null]}", *one_each)
     assert list(trials.status) == ["failed", "completed"]
-    assert "cifar-10-batches-py" in trials.error["t0001"]
+    assert "nowhere.safetensors is not there" in trials.error["t0001"]
+    assert everything_came_back()
+
+
+@pytest.mark.nightly
+def test_a_disk_that_only_one_process_writes_to_is_waited_for(run: Callable[..., Tables], tmp_path: Path) -> None:
+    """A file where the first process makes the folder of the trial's checkpoints; the other process writes nothing."""
+    ledger, there = tmp_path / "blocked" / "ledger.jsonl", tmp_path / "blocked" / "checkpoints"
+
+    def refresh(_: Iterable[Attempt]) -> None:
+        told = ledger.read_text()
+        if not there.exists() and '"kind":"fault"' not in told:
+            there.write_text("")
+        elif there.is_file() and '"kind":"fault"' in told:
+            there.unlink()
+
+    trials, _ = run("blocked", "scheduler={name: none}", "trials_per_study=1", refresh=refresh)
+    assert list(trials.status) == ["completed"]
+    assert trials.faults["t0001"] >= 1
     assert everything_came_back()

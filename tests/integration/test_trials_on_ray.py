@@ -83,14 +83,12 @@ def test_a_worker_gives_a_trial_the_same_curve_whatever_it_trained_before(
 def test_trials_that_raise_or_diverge_become_rows_and_the_others_go_on(
     run: Callable[..., Tables],
 ) -> None:
-    """The data of one cell is not there, which the command would have refused before Ray."""
-    trials, epochs = run(
-        "grid={dataset: [{name: digits, train_size: 200}, {name: cifar10}], optimizer.lr: [0.1, 1.0e30]}"
-    )
+    """The weights that one cell begins with are not there, which the command would have refused before Ray."""
+    trials, epochs = run("grid={initial_weights: [null, nowhere.safetensors], optimizer.lr: [0.1, 1.0e30]}")
     assert trials.status.to_dict() == {"t0001": "completed", "t0002": "diverged", "t0003": "failed", "t0004": "failed"}
     assert trials.status_reason["t0002"].startswith("training loss is not finite in epoch 1, at step ")
-    assert trials.status_reason["t0003"].startswith("DatasetError: ")
-    assert "cifar-10-batches-py" in trials.error["t0003"]
+    assert trials.status_reason["t0003"].startswith("ConfigError: ")
+    assert "nowhere.safetensors is not there" in trials.error["t0003"]
     assert "Traceback" in trials.error["t0003"]
     assert trials.attempts.tolist() == [1, 1, 1, 1]
     assert trials.epochs_trained.tolist() == [3, 0, 0, 0]

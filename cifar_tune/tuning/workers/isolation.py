@@ -116,7 +116,8 @@ def of_the_surroundings(error: Exception) -> bool:
     A checkpoint that is corrupt or of another model is the trial's own, unless the system could not read it.
     """
     if isinstance(error, CheckpointError):
-        return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        cause = error.__cause__
+        return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError) and of_the_surroundings(cause)
     return isinstance(error, OSError)
 
 

@@ -89,6 +89,7 @@ def raised_from(cause: OSError) -> CheckpointError:
         (StorageError("s3://b/x cannot be reached"), True),
         (raised_from(PermissionError("denied")), True),
         (raised_from(FileNotFoundError("model.safetensors")), False),
+        (raised_from(CheckpointError("of another network")), False),
         (CheckpointError("of another model"), False),
         (ValueError("a size that does not fit"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
