@@ -157,7 +157,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
         return INTERRUPTED
     told = f"\nOne row a configuration and seed: {named(folder / CONFIRMATIONS_NAME)}"
     report = shlex.join(["python", "-m", "cifar_tune.report", named(folder)])
-    console.print(f"{told}\n{report} shows it with the rest", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{told}\n{report} shows it with the rest", highlight=False, soft_wrap=True)
     rows = rows_of_confirm(frames.confirmations)
     asked = rows["configuration"].isin([one.configuration for one in wanted])
     return DONE if rows.loc[asked, "test_accuracy"].notna().any() else NO_USABLE_RESULT
@@ -262,7 +262,7 @@ def _announce(console: Console, wanted: Sequence[Retraining], answered: int) -> 
         "the test split is opened once for each",
         *([f"{answered} of {len(wanted)} are answered from the table"] if answered else []),
     ]
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 def _counted(number: int, what: str) -> str:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
 
 
-class EndingConsole(Console):
+class PlainConsole(Console):
+    """A console that prints text as it is.
+
+    Rich would take `[x]` for a style and `:x:` for a picture, and names of sweeps, classes and files have both.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+
+class EndingConsole(PlainConsole):
     """A console without which its command has nothing more to do."""
 
     def on_broken_pipe(self) -> None:
@@ -16,7 +27,7 @@ class EndingConsole(Console):
         raise BrokenPipeError
 
 
-class LastingConsole(Console):
+class LastingConsole(PlainConsole):
     """A console that outlasts its reader, and the disk that its log is on: what trains behind it goes on."""
 
     def on_broken_pipe(self) -> None:

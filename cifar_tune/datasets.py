@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
-from rich import box
-from rich.table import Table
 
 from cifar_tune.arguments import add_data
 from cifar_tune.config.document import value
@@ -20,6 +18,8 @@ from cifar_tune.config.messages import explain
 from cifar_tune.console import EndingConsole
 from cifar_tune.errors import ConfigError, DatasetError, Problem
 from cifar_tune.exits import exit_status, parsed
+from cifar_tune.figures.section import Table
+from cifar_tune.figures.terminal_table import TerminalTable
 from cifar_tune.schema import Strict
 from cifar_tune.training.datasets import AnyDataset, Dataset
 from cifar_tune.training.datasets.cache_folder import cache_folder
@@ -126,44 +126,36 @@ def verify(dataset: Dataset, root: Path) -> None:
 
 def show(root: Path) -> None:
     """Prints a table of the data sets, and below it what is wrong with those that are not whole."""
-    console = EndingConsole(markup=False)
-    table = Table(
-        title=f"data sets in {root} (images: to train on)", title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD
-    )
-    for heading in ("name", "classes", "images", "where", "on disk", "state"):
-        numeric = heading in ("classes", "images", "on disk")
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=heading != "state")
-    faults = []
-    for member in MEMBERS:
-        cells, fault = described(member, root)
-        table.add_row(*cells)
-        faults += [fault] if fault else []
-    console.print(table)
-    for fault in faults:
-        console.print(fault, soft_wrap=True, markup=False, highlight=False)
-    console.print("`python -m cifar_tune.datasets prepare NAME` fetches, checks and decodes one.", markup=False)
+    console = EndingConsole()
+    rows, faults = zip(*(described(member, root) for member in MEMBERS), strict=True)
+    heads = ("name", "classes", "images", "where", "on disk", "state")
+    console.print(f"data sets in {root} (images: to train on)", style="italic", highlight=False, soft_wrap=True)
+    console.print(TerminalTable(Table(heads, rows, left=(True, False, False, True, False, True))))
+    for fault in filter(None, faults):
+        console.print(fault, soft_wrap=True, highlight=False)
+    console.print("`python -m cifar_tune.datasets prepare NAME` fetches, checks and decodes one.")
 
 
-def described(member: type[Dataset], root: Path) -> tuple[list[str], str | None]:
+def described(member: type[Dataset], root: Path) -> tuple[tuple[str, ...], str | None]:
     """Returns the cells of a data set's row, and what is wrong with its files, if they are there at all."""
     name = name_of(member)
     caches = "".join(f", decoded at {size} px" for size in decoded_resolutions(name, root))
     if needed := [key for key, field in member.model_fields.items() if field.is_required() and key != "name"]:
-        return [name, "", "", "your own", "", f"needs {', '.join(needed)}{caches}"], None
+        return (name, "", "", "your own", "", f"needs {', '.join(needed)}{caches}"), None
     dataset = Wanted.model_validate({"dataset": {"name": name}}).dataset
     if dataset.folder is None:
         where, size = "in scikit-learn", ""
     else:
         where = dataset.folder
         if not (root / where).is_dir():
-            return [name, "", "", where, "", f"not there{caches}"], None
+            return (name, "", "", where, "", f"not there{caches}"), None
         size = f"{size_of(root / where) / 1e6:,.0f} MB"
     try:
         dataset.verify(root)
         info = dataset.info(root)
     except DatasetError as error:
-        return [name, "", "", where, size, f"not whole{caches}"], str(error)
-    return [name, str(info.classes), f"{info.train_images:,}", where, size, f"ready{caches}"], None
+        return (name, "", "", where, size, f"not whole{caches}"), str(error)
+    return (name, str(info.classes), f"{info.train_images:,}", where, size, f"ready{caches}"), None
 
 
 def name_of(member: type[Dataset]) -> str:

@@ -18,9 +18,7 @@ from cifar_tune.exits import exit_status, parsed
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
-    from cifar_tune.figures.section import Table
     from cifar_tune.inspection.evaluation import Evaluation
     from cifar_tune.inspection.predictor import NetworkPredictor
     from cifar_tune.inspection.speed import Speed
@@ -106,7 +104,7 @@ def evaluate(options: argparse.Namespace, folder: Path) -> None:
         _evaluate_on_test(options, console, trained, network, root)
         return
     for line in check_unseen(home, trained.trial.dataset, root, "validation", changed=options.changed_data):
-        console.print(line, markup=False)
+        console.print(line)
     source = trial_data(network, root).validation
     if not len(source):
         raise DatasetError(
@@ -138,7 +136,7 @@ def _evaluate_on_test(
             _answer(options, console, trained.folder, answer)
             return
         for line in unseen() if told is None else told:
-            console.print(line, markup=False)
+            console.print(line)
         reason = f"evaluate: {options.reason or named(trained.folder)}"
         commit = git_state(Path(cifar_tune.__file__).parent)
         source = record.open_test_split(root, network.device, reason=reason, commit=commit)
@@ -170,54 +168,43 @@ def _present(
     output = options.output or trial_folder(folder) / "evaluation" / f"{folder.name}-{evaluation.split}"
     sections = evaluation_sections(evaluation, source, timed, device_name(network.device))
     files = write_page(output, f"Evaluation of {named(folder)}", [told], list(sections))
-    console.print(f"{told}\n", markup=False)
+    console.print(f"{told}\n")
     _print(console, evaluation, timed)
-    console.print(f"\n{written(files)}", markup=False)
+    console.print(f"\n{written(files)}")
     if options.json:
         speed = {"device": device_name(network.device), "speed": [one._asdict() for one in timed]}
         _write_json(options.json, {"checkpoint": named(folder), **evaluation.as_json(PAIRS), **speed})
 
 
 def _print(console: Console, evaluation: Evaluation, timed: Sequence[Speed]) -> None:
+    from cifar_tune.figures.terminal_table import TerminalTable
     from cifar_tune.inspection.evaluation_page import classes_table, pairs_table, speeds_table, summary_table
 
-    console.print(_rich(summary_table(evaluation.summary)))
+    console.print(TerminalTable(summary_table(evaluation.summary)))
     if pairs := evaluation.confused_pairs(SHOWN):
         console.print("\nConfused most often")
-        console.print(_rich(pairs_table(pairs)))
+        console.print(TerminalTable(pairs_table(pairs)))
     worst = classes_table(evaluation)
     console.print("\nClasses" if len(worst.rows) <= SHOWN else f"\nThe {SHOWN} hardest of {len(worst.rows)} classes")
-    console.print(_rich(replace(worst, rows=worst.rows[:SHOWN])))
+    console.print(TerminalTable(replace(worst, rows=worst.rows[:SHOWN])))
     console.print("\nSpeed")
-    console.print(_rich(speeds_table(timed)))
+    console.print(TerminalTable(speeds_table(timed)))
 
 
 def _answer(options: argparse.Namespace, console: Console, folder: Path, answer: Answer) -> None:
     """Says what the table says."""
+    from cifar_tune.figures.terminal_table import TerminalTable
     from cifar_tune.inspection.evaluation_page import summary_table
 
     times = "once" if answer.openings == 1 else f"{answer.openings} times"
     console.print(
         f"The test split was opened {times} for this model, last on {answer.opened_at[:16].replace('T', ' ')} UTC "
         f"({answer.reason}). It stays closed: this is what it gave; --again opens it once more.",
-        markup=False,
     )
-    console.print(_rich(summary_table(answer.summary)))
+    console.print(TerminalTable(summary_table(answer.summary)))
     if options.json:
         content = {"checkpoint": named(folder), "split": "test", "summary": dict(answer.summary)}
         _write_json(options.json, content | {"opened_at": answer.opened_at, "reason": answer.reason})
-
-
-def _rich(table: Table) -> RichTable:
-    from rich import box
-    from rich.table import Table as RichTable
-
-    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    for head, left in zip(table.heads, table.left, strict=True):
-        shown.add_column(head, justify="left" if left else "right", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -103,7 +103,7 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     if options.layers:
         for name, module in network.model.named_modules():
             if name:
-                console.print(f"{name:<32} {type(module).__name__}", markup=False)
+                console.print(f"{name:<32} {type(module).__name__}")
         return DONE
     for name in options.layer:
         find_layer(network.model, name)
@@ -120,7 +120,7 @@ def inspect(options: argparse.Namespace, folder: Path) -> int:
     root = data_root(options.data, recorded_root(home_of(trained.folder).folder))
     sections = list(_sections(options, network, filtered, pictures, console, root))
     files = write_page(output, f"Inside {named(folder)}", [told], sections)
-    console.print(written(files), markup=False)
+    console.print(written(files))
     for error in refused:
         print(error, file=sys.stderr)
     return WRONG_INPUT if refused else DONE

@@ -81,18 +81,17 @@ def predict(options: argparse.Namespace, folder: Path, output: TextIO) -> int:
 
 
 def _table(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:
-    from rich.table import Table
-
     from cifar_tune.console import EndingConsole
+    from cifar_tune.figures.section import Table
+    from cifar_tune.figures.terminal_table import TerminalTable
 
-    table = Table(box=None, header_style="dim")
-    table.add_column("picture", overflow="fold")
-    table.add_column("class")
-    table.add_column("probability", justify="right")
-    for file, classes in found.items():
-        for place, one in enumerate(classes):
-            table.add_row("" if place else file, one.name, f"{one.probability:.1%}")
-    EndingConsole(file=output, markup=False).print(table)
+    rows = tuple(
+        ("" if place else file, one.name, f"{one.probability:.1%}")
+        for file, classes in found.items()
+        for place, one in enumerate(classes)
+    )
+    table = Table(("picture", "class", "probability"), rows, left=(True, True, False))
+    EndingConsole(file=output).print(TerminalTable(table))
 
 
 def _csv(output: TextIO, found: Mapping[str, Sequence[ClassProbability]]) -> None:

@@ -94,13 +94,13 @@ def report(
     metric = choice.metric or sweep.metric
     if trial_id is not None:
         told = why(frames.trials, frames.epochs, trial_id, metric, sweep.objectives)
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        console.print(told, highlight=False, soft_wrap=True)
         return DONE
     print_overview(console, folder, *frames, choice)
     if beside is not None:
         print_comparison(console, frames, beside, metric)
     files = write_report(folder, *frames, choice, beside)
-    console.print(f"\n{written(files)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{written(files)}", highlight=False, soft_wrap=True)
     trials = frames.trials
     ended = not trials["status"].isin(["running", "interrupted"]).any()
     usable = trials["validation_accuracy"].notna().any()

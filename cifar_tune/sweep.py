@@ -249,7 +249,7 @@ def _train(
     from cifar_tune.tuning.sweeping import train_sweep
 
     console = LastingConsole()
-    tell = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+    tell = partial(console.print, soft_wrap=True, highlight=False)
     datasets = datasets_of(sweep)
     for line in all_remarks(datasets, root):
         tell(line)

@@ -128,12 +128,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         began = f"it began from the checkpoint of {origin[0]} after epoch {origin[1]}"
         console.print(f"{began}; here it begins with fresh weights, so that its curve is another", highlight=False)
     for line in all_remarks([trial.dataset], root):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     opened = open_trial(trial, root=root, device=options.device, checkpoints=output)
     if recorded and not options.resume and not options.set:
         now = opened.state.environments[-1]
         if (why := why_bits_differ(recorded, now, deterministic=trial.deterministic)) is not None:
-            console.print(f"not bit for bit the curve that {file} recorded: {why}", highlight=False, markup=False)
+            console.print(f"not bit for bit the curve that {file} recorded: {why}", highlight=False)
     again = shlex.join([word for word in words if word != "--resume"])
     if opened.folder is not None:
         make_writable(opened.folder.path)
@@ -143,15 +143,14 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 def compare(trial: TrialConfig, root: Path, words: Sequence[str]) -> int:
     """Trains the trial in each place and says how the places differ; returns the exit status."""
-    from rich.console import Console
-
+    from cifar_tune.console import LastingConsole
     from cifar_tune.training.device_comparison import findings, kinds_present, place_of, table
     from cifar_tune.training.loop import Diverged
 
     places = [place_of(word) for word in words] or kinds_present()
     trial.dataset.verify(root)
     trial.dataset.build(root)
-    console = Console(soft_wrap=True, markup=False)
+    console = LastingConsole(soft_wrap=True)
     found = []
     try:
         for one in findings(trial, root, places):

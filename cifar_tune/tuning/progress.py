@@ -97,7 +97,7 @@ class Screen:
     def announce(self, line: str) -> None:
         """Writes a line that stays, above the view on a terminal."""
         seconds = time.monotonic() - self._began
-        self._console.print(f"[{duration(seconds)}] {line}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(Text(f"[{duration(seconds)}] {line}"), soft_wrap=True)
 
     def show(self, view: View) -> None:
         """Shows the view now."""
@@ -109,7 +109,7 @@ class Screen:
         shortest, longest = LINE_SECONDS
         line = line_of(view)
         if line != self._last_line or now - self._told_at >= longest:
-            self._console.print(f"[{duration(view.seconds)}] {line}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(Text(f"[{duration(view.seconds)}] {line}"), soft_wrap=True)
             self._last_line, self._told_at = line, now
         pause = max(shortest, LINE_GROWTH * (now - self._began))
         self._due = min(now + pause, self._told_at + longest)
@@ -201,7 +201,7 @@ def _running_table(running: tuple[Running, ...]) -> Table:
         table.add_column(heading, justify="left" if heading == "running" else "right")
     for trial in running[:MOST_RUNNING]:
         accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.4f}"
-        table.add_row(trial.trial_id, f"{trial.epoch}/{trial.epochs}", accuracy)
+        table.add_row(Text(trial.trial_id), f"{trial.epoch}/{trial.epochs}", accuracy)
     if len(running) > MOST_RUNNING:
         table.add_row(f"and {len(running) - MOST_RUNNING} more", "", "")
     return table

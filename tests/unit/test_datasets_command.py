@@ -36,9 +36,9 @@ def pets(tmp_path: Path) -> Path:
 def test_the_table_says_what_is_there_and_what_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert datasets.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    (digits,) = (line for line in lines if line.startswith(" digits"))
-    (cifar10,) = (line for line in lines if line.startswith(" cifar10 "))
-    (folder,) = (line for line in lines if line.startswith(" folder"))
+    (digits,) = (line for line in lines if line.startswith("digits "))
+    (cifar10,) = (line for line in lines if line.startswith("cifar10 "))
+    (folder,) = (line for line in lines if line.startswith("folder "))
     assert digits.split() == ["digits", "10", "1,437", "in", "scikit-learn", "ready"]
     assert cifar10.split() == ["cifar10", "cifar-10-batches-py", "not", "there"]
     assert "needs path" in folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pandas as pd
 from rich import box
 from rich.color import Color
@@ -13,6 +15,7 @@ from rich.text import Text
 from cifar_tune.analysis.heatmaps.axis import Axis
 from cifar_tune.analysis.heatmaps.heatmap import Cell, Heatmap
 from cifar_tune.analysis.naming import more_is_better, short_number, written
+from cifar_tune.figures.terminal_table import left_out_note
 from cifar_tune.figures.theme import shortened
 
 SHADES = ("#3b528b", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
@@ -26,23 +29,30 @@ STOPPED, EMPTY = "//", "·"
 def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
     """The heat map as a table; cells show the value and, in brackets, how many trials it comes from.
 
+    The last columns are left out and named where not all fit.
+
     width: of the terminal, in characters.
     """
     labels = [shortened(label, LABEL_WIDTH) for label in heatmap.y.labels]
     heads = _heads(heatmap.x)
     one_line = _rows(heatmap, " ")
-    fits = _width(labels, heads, one_line) <= width
+    fits = sum(_widths(labels, heads, one_line)) <= width
     cells = one_line if fits else _rows(heatmap, "\n")
+    needed = list(accumulate(_widths(labels, heads, cells)))
+    shown = max(1, sum(reach <= width for reach in needed) - 1)
     table = Table(box=box.SIMPLE_HEAD, padding=0, header_style="bold", show_edge=False)
     table.add_column("", no_wrap=True)
-    for head in heads:
+    for head in heads[:shown]:
         table.add_column(Text(head), justify="center", no_wrap=True)
     rows = range(len(labels))
     for row in reversed(rows) if heatmap.y.numeric else rows:
-        table.add_row(Text(labels[row]), *cells[row], end_section=not fits)
+        table.add_row(Text(labels[row]), *cells[row][:shown], end_section=not fits)
     when = f" at epoch {heatmap.epoch}" if heatmap.epoch else " of completed trials"
     heading = Text(heatmap.title + when, style="bold")
-    return Group(heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap))
+    parts = [heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap)]
+    if left_out := heatmap.x.labels[shown:]:
+        parts.append(left_out_note([f"{heatmap.x.name} {label}" for label in left_out], needed[-1]))
+    return Group(*parts)
 
 
 def _down(y: Axis) -> str:
@@ -65,10 +75,11 @@ def _rows(heatmap: Heatmap, between: str) -> dict[int, list[Text]]:
     return rows
 
 
-def _width(labels: list[str], heads: list[str], rows: dict[int, list[Text]]) -> int:
-    columns = zip(heads, *rows.values(), strict=True) if rows else []
-    widths = [max(map(len, labels), default=0), *(max(len(text) for text in column) for column in columns)]
-    return sum(width + 1 for width in widths)
+def _widths(labels: list[str], heads: list[str], rows: dict[int, list[Text]]) -> list[int]:
+    """The characters that the labels and each column need, with the space after them."""
+    columns = zip(map(Text, heads), *rows.values(), strict=True) if rows else []
+    lines = ([line for text in column for line in text.plain.splitlines()] for column in columns)
+    return [1 + max(map(len, column), default=0) for column in (labels, *lines)]
 
 
 def _cell(heatmap: Heatmap, cell: Cell, between: str) -> Text:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import audit_sentences
@@ -23,7 +23,7 @@ from cifar_tune.analysis.pareto_text import pareto_caption
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
-from cifar_tune.analysis.reports.text_table import configuration_text, counts_text, rich_table
+from cifar_tune.analysis.reports.text_table import configuration_text, counts_text, terminal_table
 from cifar_tune.analysis.standing import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.results import DamagedTableWarning, Frames, load
@@ -55,7 +55,7 @@ def load_told(folder: Path, console: Console) -> Frames:
         warnings.simplefilter("always", DamagedTableWarning)
         frames = load(folder)
     for warning in told:
-        console.print(str(warning.message), style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(str(warning.message), "yellow"), soft_wrap=True)
     return frames
 
 
@@ -92,11 +92,10 @@ def print_overview(
     metric = choice.metric or sweep.metric
     drawn = chosen_heatmap(trials, epochs, sweep, choice)
     counts = status_counts(trials)
-    console.print(f"[bold]{escape(sweep_name(folder, trials))}[/]: {counts_text(counts)}")
-    if told := standing(folder, trials):
-        console.print(told, markup=False)
-    if told := refusals_text(refusals(folder, sweep)):
-        console.print(told, markup=False, highlight=False)
+    _say(console, (sweep_name(folder, trials), "bold"), f": {counts_text(counts)}")
+    for told in (standing(folder, trials), refusals_text(refusals(folder, sweep))):
+        if told:
+            _say(console, told)
     _print_reasons(console, trials)
     print_confirmations(console, confirmations, trials, sweep, metric)
     console.print()
@@ -120,10 +119,10 @@ def print_comparison(console: Console, frames: Frames, other: Frames, metric: st
     """
     found = compare(frames, other, metric)
     console.print()
-    console.print(f"[bold]{escape(' beside '.join(found.names))}[/]: {title(metric)}", highlight=False)
-    console.print(rich_table(comparison_words(found), found.names))
+    _say(console, (" beside ".join(found.names), "bold"), f": {title(metric)}")
+    console.print(terminal_table(comparison_words(found), found.names))
     bests = [f"best {name}" for name in found.names]
-    console.print(rich_table(found.parameters, [*found.names, *bests]))
+    console.print(terminal_table(found.parameters, [*found.names, *bests]))
 
 
 def print_confirmations(
@@ -132,60 +131,65 @@ def print_confirmations(
     """Prints what was confirmed, if anything was: the answer, the tables, and which configuration is which."""
     if told := confirmation_answer(confirmations, trials, sweep, metric):
         console.print()
-        console.print(told, markup=False, highlight=False)
+        _say(console, told)
     for finding in confirmation_findings(confirmations, trials, sweep, metric):
         parameters = [column for column in finding.table.columns if column.startswith(CONFIGURATION_PREFIX)]
         costs = [column for column in map(title, sweep.objectives) if column in finding.table.columns]
         console.print()
-        console.print(f"[bold]{escape(finding.title)}[/]", highlight=False)
-        console.print(rich_table(finding.table.drop(columns=[*parameters, *costs])))
+        _say(console, (finding.title, "bold"))
+        console.print(terminal_table(finding.table.drop(columns=[*parameters, *costs])))
         for _, row in finding.table.iterrows() if parameters else ():
             told = "".join(f"; {name} {row[name]}" for name in costs)
-            console.print(f"{row['trial_id']}: {configuration_text(row)}{told}", markup=False, highlight=False)
+            _say(console, f"{row['trial_id']}: {configuration_text(row)}{told}")
         for line in finding.text:
-            console.print(line, style="dim", markup=False, highlight=False)
+            _say(console, (line, "dim"))
 
 
 def _print_reasons(console: Console, trials: pd.DataFrame) -> None:
     for row in failures(trials).head(REASONS_SHOWN).itertuples():
         where = f"{row.trials} {row.status}" + (f", {row.trial_id} first" if row.trials != 1 else f", {row.trial_id}")
-        console.print(f"[yellow]{escape(where)}[/]: {escape(str(row.message))}", highlight=False)
+        _say(console, (where, "yellow"), f": {row.message}")
 
 
 def _print_audit(console: Console, trials: pd.DataFrame, epochs: pd.DataFrame, sweep: SweepFile) -> None:
     found = stopping_audit(trials, epochs, sweep.metric)
     for place, sentence in enumerate(audit_sentences(found) if found else ()):
-        console.print(sentence, style="yellow" if place else "dim", highlight=False, markup=False)
+        _say(console, (sentence, "yellow" if place else "dim"))
 
 
 def _print_front(console: Console, trials: pd.DataFrame, top: int, sweep: SweepFile) -> None:
     front = pareto(trials, sweep.objectives, sweep=sweep)
-    console.print(f"[bold]Pareto front[/]: {len(front)} trials", highlight=False)
-    console.print(rich_table(front.head(top)))
+    _say(console, ("Pareto front", "bold"), f": {len(front)} trials")
+    console.print(terminal_table(front.head(top)))
     left = [f"{len(front) - top} more of the front: --top {len(front)} shows all."] if len(front) > top else []
     for line in (*left, pareto_caption(trials, sweep.objectives)):
-        console.print(line, style="dim", highlight=False, markup=False)
+        _say(console, (line, "dim"))
 
 
 def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, sweep: SweepFile) -> None:
     best = ranking(trials, metric, top=top, sweep=sweep)
     stopped = int((trials["status"] == STOPPED).sum())
     if len(best):
-        console.print("[bold]Best completed trials[/]")
-        console.print(rich_table(best))
+        _say(console, ("Best completed trials", "bold"))
+        console.print(terminal_table(best))
         if stopped:
             text = (
                 "1 trial was stopped early and does not rank: its last value is of an earlier epoch."
                 if stopped == 1
                 else f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
             )
-            console.print(text, style="dim", highlight=False)
+            _say(console, (text, "dim"))
         if noise := seed_noise_text(trials, metric):
-            console.print(noise, style="dim", highlight=False)
+            _say(console, (noise, "dim"))
         return
     far = furthest(trials, metric, top=top, sweep=sweep)
     if len(far):
-        console.print("[bold]No trial has completed.[/] Those that got furthest, without rank:")
-        console.print(rich_table(far))
+        _say(console, ("No trial has completed.", "bold"), " Those that got furthest, without rank:")
+        console.print(terminal_table(far))
     elif len(trials):
-        console.print("No trial has finished an epoch.")
+        _say(console, "No trial has finished an epoch.")
+
+
+def _say(console: Console, *parts: str | tuple[str, str]) -> None:
+    """Prints a line as it is, whatever names it holds. parts: text, or text and its style."""
+    console.print(Text.assemble(*parts))

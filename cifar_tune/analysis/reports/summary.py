@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from cifar_tune.analysis.reports.overview import print_overview
 from cifar_tune.results import load
@@ -31,15 +31,15 @@ def print_summary(folder: Path, console: Console, place: str) -> None:
     """
     print_overview(console, folder, *load(folder))
     console.print()
-    console.print(f"[bold]Results[/] in {escape(place)}", highlight=False)
+    console.print(Text.assemble(("Results", "bold"), f" in {place}"))
     present = {name: what for name, what in WHERE.items() if (folder / name).exists()}
     for name, what in present.items():
-        console.print(f"  {name:<18}{what}", highlight=False, style="dim")
+        console.print(Text(f"  {name:<18}{what}", "dim"))
     for corrupt in sorted(folder.glob("checkpoints/*/*.corrupt")):
         told = (
             f"  {corrupt.relative_to(folder)}: was corrupt; the trial went on from an older checkpoint, or began anew"
         )
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(told), soft_wrap=True)
     for command in ("report", "confirm"):
         words = shlex.join(["python", "-m", f"cifar_tune.{command}", place])
-        console.print(f"  {words}", highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(f"  {words}"), soft_wrap=True)

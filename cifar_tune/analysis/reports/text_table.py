@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
-from rich import box
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from cifar_tune.analysis.naming import UNITS, label, short_number, title, written
 from cifar_tune.figures.section import Table
+from cifar_tune.figures.terminal_table import TerminalTable
 from cifar_tune.figures.theme import shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
@@ -54,48 +52,36 @@ COUNTS = (
     "duplicates",
 )
 MISSING = "–"
-LONGEST_CELL, LONGEST_HEAD = 40, 9
-"""Characters of a cell, and of a name on one line, in a terminal."""
-MOST_PARAMETERS = 6
-"""Beside the outcome; more do not fit a terminal."""
+LONGEST_CELL = 40
+"""Characters of a cell in a terminal."""
 
 
-def text_table(frame: pd.DataFrame, *, most_parameters: int | None = None, verbatim: Collection[str] = ()) -> Table:
+def text_table(frame: pd.DataFrame, *, verbatim: Collection[str] = ()) -> Table:
     """A frame of this package in words; rows of rank 1 are marked.
 
-    most_parameters: columns of `trial.` that are shown; all of them by default. verbatim: columns that are names.
+    verbatim: columns that are names.
     """
-    parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
-    left_out = parameters[len(parameters) if most_parameters is None else most_parameters :]
-    shown = frame.drop(columns=left_out)
-    short = _short_names([column for column in parameters if column not in left_out])
-    rows = shown.itertuples(index=False, name=None)
+    short = _short_names([column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)])
+    rows = frame.itertuples(index=False, name=None)
     return Table(
         heads=tuple(
             column if column in verbatim else short.get(column, HEADS.get(column, title(column)))
-            for column in shown.columns
+            for column in frame.columns
         ),
         rows=tuple(
-            tuple(_cell(column, value) for column, value in zip(shown.columns, row, strict=True)) for row in rows
+            tuple(_cell(column, value) for column, value in zip(frame.columns, row, strict=True)) for row in rows
         ),
-        left=tuple(column in WORDS for column in shown.columns),
-        marked=tuple(shown["rank"] == 1) if "rank" in shown.columns else (False,) * len(shown),
+        left=tuple(column in WORDS for column in frame.columns),
+        marked=tuple(frame["rank"] == 1) if "rank" in frame.columns else (False,) * len(frame),
     )
 
 
-def rich_table(frame: pd.DataFrame, verbatim: Collection[str] = ()) -> RichTable:
-    """A frame of this package for the terminal; where that is narrow, parameters take several lines."""
-    words = text_table(frame, most_parameters=MOST_PARAMETERS, verbatim=verbatim)
-    parameters = [column for column in frame.columns if column.startswith(CONFIGURATION_PREFIX)]
-    shown = frame.drop(columns=parameters[MOST_PARAMETERS:])
-    outcome = [column not in parameters for column in shown.columns]
-    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    for head, left, unbroken in zip(words.heads, words.left, outcome, strict=True):
-        justify: Literal["left", "right"] = "left" if left else "right"
-        table.add_column(Text(_broken(head)), justify=justify, no_wrap=unbroken, overflow="fold")
-    for row, marked in zip(words.rows, words.marked, strict=True):
-        table.add_row(*(Text(shortened(cell, LONGEST_CELL)) for cell in row), style="bold" if marked else "")
-    return table
+def terminal_table(frame: pd.DataFrame, verbatim: Collection[str] = ()) -> TerminalTable:
+    """A frame of this package for the terminal, the middle of long cells left out."""
+    words = text_table(frame, verbatim=verbatim)
+    return TerminalTable(
+        replace(words, rows=tuple(tuple(shortened(cell, LONGEST_CELL) for cell in row) for row in words.rows))
+    )
 
 
 def counts_text(counts: dict[str, int]) -> str:
@@ -119,11 +105,6 @@ def _short_names(columns: list[str]) -> dict[str, str]:
         column: label(column).removesuffix(".name") if names.count(name) > 1 or name == "name" else name
         for column, name in short.items()
     }
-
-
-def _broken(name: str) -> str:
-    """A long name on several lines."""
-    return name if len(name) <= LONGEST_HEAD else re.sub(r"(?<=[._])(?=\w{3})", "\n", name)
 
 
 def _cell(column: str, value: Any) -> str:

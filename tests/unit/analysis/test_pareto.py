@@ -19,7 +19,7 @@ from cifar_tune.analysis.pareto import hypervolume_history, pareto, reference_po
 from cifar_tune.analysis.pareto_figure import pareto_figure, upright
 from cifar_tune.analysis.reports.overview import Choice, print_overview
 from cifar_tune.analysis.reports.sections import make_report
-from cifar_tune.analysis.reports.text_table import rich_table
+from cifar_tune.analysis.reports.text_table import terminal_table
 from cifar_tune.analysis.reports.write_report import write_report
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.errors import AnalysisError
@@ -194,11 +194,12 @@ def test_three_objectives_are_drawn_as_what_is_learnt_against_each_cost(frames: 
     assert upright(("validation_loss", "validation_accuracy")) == "validation_accuracy"
 
 
-def test_in_a_narrow_terminal_parameters_take_several_lines_and_no_outcome_is_cut(frames: Frames) -> None:
+def test_in_a_narrow_terminal_no_number_is_broken_and_parameters_that_do_not_fit_are_named(frames: Frames) -> None:
     wide = {f"trial.block{n}.setting": "flip,crop(padding=2)" for n in range(5)}
     out = io.StringIO()
-    Console(file=out, width=80).print(rich_table(pareto(frames.trials, TWO).assign(**wide)))
+    Console(file=out, width=80).print(terminal_table(pareto(frames.trials, TWO).assign(**wide)))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert all(part in out.getvalue() for part in ("t0000", "90.00 %", "4,000"))
     assert "…" not in out.getvalue()
+    assert "block4.setting. With COLUMNS=" in " ".join(out.getvalue().split())
