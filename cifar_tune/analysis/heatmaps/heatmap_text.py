@@ -49,7 +49,12 @@ def heatmap_text(heatmap: Heatmap, width: int = 80) -> RenderableType:
         table.add_row(Text(labels[row]), *cells[row][:shown], end_section=not fits)
     when = f" at epoch {heatmap.epoch}" if heatmap.epoch else " of completed trials"
     heading = Text(heatmap.title + when, style="bold")
-    parts = [heading, Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"), table, _legend(heatmap)]
+    parts: list[RenderableType] = [
+        heading,
+        Text(f"{heatmap.x.name} across{_down(heatmap.y)}", style="dim"),
+        table,
+        _legend(heatmap),
+    ]
     if left_out := heatmap.x.labels[shown:]:
         parts.append(left_out_note([f"{heatmap.x.name} {label}" for label in left_out], needed[-1]))
     return Group(*parts)
