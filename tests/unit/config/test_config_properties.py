@@ -17,6 +17,7 @@ from cifar_tune.config.load import load_sweep
 from cifar_tune.config.proposals import draw
 from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ConfigError
+from cifar_tune.schema import LARGEST_SEED
 from tests.unit.config.conftest import SOUND
 
 POSITIVE = st.floats(1e-12, 1e12)
@@ -67,7 +68,7 @@ TRIALS = st.fixed_dictionaries(
         ),
         "ema": st.none() | st.fixed_dictionaries({"decay": SHARE}),
         "precision": st.sampled_from(["auto", "float32"]),
-        "seed": st.integers(0, 2**63 - 1),
+        "seed": st.integers(0, LARGEST_SEED),
     },
 )
 HEADERS = st.lists(st.from_regex(r"[A-Za-z0-9äöü:#%-]( ?[A-Za-z0-9äöü:#%-]){0,12}", fullmatch=True), max_size=3).map(
