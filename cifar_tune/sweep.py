@@ -109,7 +109,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
     from cifar_tune.tuning.machines.devices import this_machine
 
-    sweep = load_sweep(options.file, options.set)
+    sweep = load_sweep(options.file, options.set, new=not (options.resume or options.extend))
     address = address_of(options.address)
     if address is not None:
         check_address(address)

@@ -102,7 +102,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.evaluating import home_of
 
     file = trial_file(options.file)
-    trial = load_trial(file, options.set)
+    trial = load_trial(file, options.set, new=file.suffix != ".json" and not options.resume)
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
     home = output if options.resume else home_of(file.parent).folder
     root = root_for([trial.dataset], file, options.data, recorded_root(home))

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cifar_tune.config.document import Document, read
 from cifar_tune.config.domains import Domain, Plain
+from cifar_tune.config.idle import idle_findings
 from cifar_tune.config.messages import FINDINGS, Finding, explain
 from cifar_tune.config.objectives import objectives_findings
 from cifar_tune.config.overrides import apply, of_trial
@@ -25,8 +26,10 @@ from cifar_tune.schema import ListOf, Strict
 from cifar_tune.training.trial import TrialConfig
 
 
-def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
+def load_sweep(path: Path, overrides: Sequence[str] = (), *, new: bool = False) -> SweepConfig:
     """Returns the sweep that a file describes, with `KEY=VALUE` overrides in it.
+
+    new: it is about to begin, so that settings without effect are refused. Of a sweep that has begun they are let be.
 
     Raises:
         ConfigError: with every problem of the file and of the overrides, in file order.
@@ -41,13 +44,16 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         findings = explain(error, SweepConfig, tree)
         parts_are_sound = [(one["type"], one["loc"]) for one in error.errors(include_url=False)] == [(FINDINGS, ())]
         _refuse(document, findings if parts_are_sound else [*findings, *_between_parts(tree)])
-    if document.problems:
-        _refuse(document, [])
+    idle = [*idle_findings(document.tree)] if new else []
+    if document.problems or idle:
+        _refuse(document, idle)
     return sweep.with_header(document.header)
 
 
-def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
+def load_trial(path: Path, overrides: Sequence[str] = (), *, new: bool = False) -> TrialConfig:
     """Returns the trial that a file describes: a trial file, or the `trial` of a sweep file, whose seed it takes.
+
+    new: as in `load_sweep`.
 
     Raises:
         ConfigError: with every problem of the trial and of the overrides, in file order.
@@ -61,8 +67,9 @@ def load_trial(path: Path, overrides: Sequence[str] = ()) -> TrialConfig:
             document,
             [Finding(("trial", *one.loc), one.message, one.at_key) for one in explain(error, TrialConfig, tree)],
         )
-    if document.problems:
-        _refuse(document, [])
+    idle = [*idle_findings(document.tree)] if new else []
+    if document.problems or idle:
+        _refuse(document, idle)
     return trial
 
 

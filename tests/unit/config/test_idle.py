@@ -1,0 +1,106 @@
+"""A momentum that the schedule overwrites is refused where it is written, and only there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cifar_tune.config.load import load_sweep, load_trial
+from cifar_tune.errors import ConfigError
+
+SWEEP = """\
+name: small
+trial:
+  dataset: {name: digits}
+  model: {name: mininet}
+  optimizer: {name: sgd, lr: 0.1}
+  epochs: 3
+"""
+SEARCHED = "search: {optimizer.lr: {float: [0.1, 1.0]}}\n"
+MESSAGE = "`schedule.cycle_momentum` sets the momentum: set it false, or do not give `"
+OPTIMIZERS = "{name: adam, lr: 0.1, beta1: 0.8}, {name: sgd, lr: 0.1}"
+
+Written = Callable[[str], Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    def written(text: str) -> Path:
+        path = tmp_path / "small.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+def refused(path: Path, overrides: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_sweep(path, overrides, new=True)
+    return [line.removeprefix(f"{path.parent}/") for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where", "key"),
+    [
+        ("trial.optimizer.momentum=0.9", "trial.optimizer.momentum", "optimizer.momentum"),
+        ("trial.optimizer={name: adam, lr: 0.1, beta1: 0.0}", "trial.optimizer.beta1", "optimizer.beta1"),
+        (
+            "trial.optimizer={name: muon, lr: 0.1, rest: {name: sgd, lr: 0.1, momentum: 0.5}}",
+            "trial.optimizer.rest.momentum",
+            "optimizer.rest.momentum",
+        ),
+        ("search.optimizer.momentum={float: [0.0, 0.9]}", "search.optimizer.momentum", "optimizer.momentum"),
+        ("grid.optimizer.momentum=[0.5, 0.9]", "grid.optimizer.momentum", "optimizer.momentum"),
+        (f"grid.optimizer=[{OPTIMIZERS}]", "grid.optimizer.0.beta1", "optimizer.beta1"),
+        (f"search.optimizer={{choice: [{OPTIMIZERS}]}}", "search.optimizer.choice.0.beta1", "optimizer.beta1"),
+    ],
+)
+def test_a_momentum_that_the_schedule_sets_is_refused_wherever_it_is_given(
+    written: Written, overrides: str, where: str, key: str
+) -> None:
+    assert refused(written(SWEEP), (overrides,)) == [f"--set {overrides}: {where}: {MESSAGE}{key}`"]
+
+
+def test_the_message_names_the_line_of_the_key(written: Written) -> None:
+    given = SWEEP.replace("lr: 0.1}", "lr: 0.1, momentum: 0.9}")
+    assert refused(written(given))[0].startswith("small.yaml:5:35: trial.optimizer.momentum: `schedule.")
+    with pytest.raises(ConfigError, match="cycle_momentum"):
+        load_trial(written(given), new=True)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trial.schedule={name: cosine}",
+        "trial.schedule.cycle_momentum=false",
+        "grid.schedule=[{name: onecycle}, {name: cosine}]",
+        "search.schedule={choice: [{name: cosine}, {name: onecycle}]}",
+        "grid.schedule.cycle_momentum=[true, false]",
+    ],
+)
+def test_a_momentum_that_some_trial_can_train_with_is_taken(written: Written, override: str) -> None:
+    load_sweep(written(SWEEP + SEARCHED), ["trial.optimizer.momentum=0.8", override], new=True)
+
+
+@pytest.mark.parametrize("override", ["trial.optimizer.momentum=0", "grid.optimizer.momentum=[0, 0.9]"])
+def test_no_momentum_is_a_setting_of_effect_under_a_cycle(written: Written, override: str) -> None:
+    load_sweep(written(SWEEP + SEARCHED), [override], new=True)
+
+
+def test_alternatives_that_all_cycle_are_no_excuse(written: Written) -> None:
+    overrides = ("trial.optimizer.momentum=0.8", "grid.schedule=[{name: onecycle}, {name: onecycle, rise: 0.5}]")
+    assert len(refused(written(SWEEP), overrides)) == 1
+
+
+def test_a_sweep_that_was_begun_with_such_a_momentum_stays_readable(written: Written) -> None:
+    sweep = load_sweep(written(SWEEP), ["trial.optimizer.momentum=0.8"])
+    assert load_sweep(written(sweep.to_yaml())) == sweep
+
+
+@pytest.mark.parametrize("path", sorted([*Path("sweeps").glob("*.yaml"), *Path("trials").glob("*.yaml")]), ids=str)
+def test_no_file_of_the_project_gives_a_setting_without_effect(path: Path) -> None:
+    if path.parent.name == "sweeps":
+        load_sweep(path, new=True)
+    load_trial(path, new=True)
