@@ -95,7 +95,7 @@ def evaluate(options: argparse.Namespace, folder: Path) -> None:
     from cifar_tune.tuning.data_record import check_unseen, recorded_root
     from cifar_tune.tuning.evaluating import home_of
 
-    console = EndingConsole(soft_wrap=True, highlight=False, markup=False)
+    console = EndingConsole(soft_wrap=True, highlight=False)
     trained = read_trained(folder)
     network = NetworkPredictor(trained, options.device)
     home = home_of(trained.folder).folder

@@ -123,7 +123,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.console import LastingConsole
     from cifar_tune.training.epochs import open_trial
 
-    console = LastingConsole(soft_wrap=True, markup=False)
+    console = LastingConsole(soft_wrap=True)
     if (origin := origin_of(file.parent)) is not None and not options.resume:
         began = f"it began from the checkpoint of {origin[0]} after epoch {origin[1]}"
         console.print(f"{began}; here it begins with fresh weights, so that its curve is another", highlight=False)

@@ -217,11 +217,10 @@ class Dispatcher:
         return attempt
 
     def lost(self, key: str, error: str, *, node_was_full: bool = False) -> None:
-        """The trial's worker failed; it is tried again, unless that was too often.
+        """The trial's worker failed; it is tried again, unless it failed too often by what the trial may have caused.
 
-        Only what the trial may have caused counts. A node that is gone or without memory, and a worker that dies as it
-        starts, before it has the trial, are faults of the surroundings. So is a death where no trial has finished an
-        epoch since the one before, as long as other trials can still show whether workers are able to train.
+        A node that is gone or full, a worker that dies before it has the trial, and a death where no trial has finished
+        an epoch since the one before, while others still may, are faults of the surroundings.
 
         Raises:
             SurroundingsError: no worker has been able to train for too long.
@@ -229,9 +228,8 @@ class Dispatcher:
         attempt = self.live.get(key)
         if attempt is None:
             return
-        node_id = self._placer[key].node_id
+        node_id, others = self._placer[key].node_id, self._waiting or len(self.live) > 1 or not self._search.exhausted
         self._nodes.died(node_id, attempt.proposal.trial_id, attempt.epoch, now=time.monotonic())
-        others = bool(self._waiting) or len(self.live) > 1 or not self._search.exhausted
         unproven = others and attempt.seen == self._epochs
         attempt.seen = self._epochs
         if node_was_full or node_id not in self._placer.hosts() or not attempt.at_work or unproven:
@@ -240,8 +238,8 @@ class Dispatcher:
         attempt.deaths += 1
         if attempt.deaths <= WORKER_DEATHS:
             self._wait_again(key, "its worker died; it waits for another")
-            return
-        self._end(key, FAILED, "no worker could finish it", error)
+        else:
+            self._end(key, FAILED, "no worker could finish it", error)
 
     def lost_nodes(self) -> list[str]:
         """Returns a line for each node that has left since this was last asked, and records it in the ledger."""
