@@ -46,12 +46,14 @@ test: install
 NUMERIC := tests/unit/training/augmentations tests/unit/training/losses tests/unit/training/models \
 	tests/unit/training/networks tests/unit/training/optimizers tests/unit/training/schedules \
 	$(wildcard tests/unit/training/test_*.py) \
-	$(foreach name,augmentations exact_resume losses models optimizers schedules several_processes,tests/contracts/test_$(name).py)
-PORTABLE := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist worksteal -m "not realdata and not gpu" $(NUMERIC)
+	$(foreach name,augmentations exact_resume losses models optimizers schedules,tests/contracts/test_$(name).py)
+WITHOUT_AVX2 := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1
+WITH_AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2
 
 test-portable: install
-	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(PORTABLE)
-	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 $(PORTABLE)
+	$(WITHOUT_AVX2) $(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist worksteal $(NUMERIC)
+	$(WITHOUT_AVX2) $(BIN)/python -m pytest -m slow tests/contracts/test_several_processes.py
+	$(WITH_AVX2) $(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist worksteal $(NUMERIC)
 
 # Long scenes: networks of several hosts, Ray's client and jobs, kills at length. They want the machine to themselves.
 nightly: cluster

@@ -35,7 +35,8 @@ class Model(Strict):
     """The same for a CPU with AVX512_BF16 but no matrix units; None where bfloat16 was not seen to be faster.
 
     On an EPYC with it, ResNet-18 trained 1.5 to 1.9 times as fast at 32 px, TGN and ternary ResNet-18 1.6 times, and
-    MiniNet no faster. Other resolutions were not measured."""
+    MiniNet no faster. Other resolutions were not measured. Accuracy in bfloat16 differed by -0.002 to +0.010 on digits
+    (n = 3, benchmarks/cpu_precision_accuracy.py)."""
 
     may_differ: ClassVar[tuple[str, ...]]
     """What the names of its tensors begin with that depend on images and classes: stem and head."""

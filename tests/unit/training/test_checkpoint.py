@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,14 @@ def test_no_flipped_bit_goes_unnoticed(files: Files, tmp_path: Path, name: str, 
 
 
 def test_no_flipped_bit_of_the_manifest_goes_unnoticed(files: Files, tmp_path: Path) -> None:
+    """But for one that changes nothing: 5e-05 is 5E-05."""
+    whole = json.loads(files[MANIFEST])
     for place in range(0, len(files[MANIFEST]), 3):
         content = bytearray(files[MANIFEST])
         content[place] ^= 1 << place % 7
+        with suppress(ValueError):
+            if json.loads(content) == whole:
+                continue
         folder = written(tmp_path, {**files, MANIFEST: bytes(content)})
         with pytest.raises(CorruptCheckpointError, match=r"manifest\.json is corrupt"):
             read_checkpoint(folder)
