@@ -36,8 +36,7 @@ OUT_OF_MEMORY = "out_of_memory"
 """Kind of the store's notes about trials whose memory was not enough, and what was then tried."""
 
 BEGIN_SECONDS = 120.0
-"""Within which a worker begins the trial that was given a place, unless others hold that: on a busy machine it takes up
-to a minute."""
+"""Within which a worker begins the trial that was given a place; on a busy machine that takes up to a minute."""
 
 
 class Dispatcher:
@@ -73,11 +72,9 @@ class Dispatcher:
     def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
         """Returns a trial to train: those that wait first, then new ones, and never more than have room.
 
-        A trial is proposed only when a worker is free for it, so that the sampler knows all that can be known. While
-        the surroundings are at fault, no trial is handed out.
+        It is proposed when a worker is free, so that the sampler knows all that can be known. None during a pause.
         """
-        now = time.monotonic()
-        if self._faults.told(now) is not None:
+        if self._faults.told(now := time.monotonic()) is not None:
             return "wait"
         due = [attempt for attempt in self._waiting if attempt.retry_at <= now]
         chosen = self._placer.place(key, _wishes(due)) if due else None
@@ -244,8 +241,7 @@ class Dispatcher:
     def lost_nodes(self) -> list[str]:
         """Returns a line for each node that has left since this was last asked, and records it in the ledger."""
         out = [(self._placer[key].node_id, one.proposal.trial_id, one.epoch) for key, one in self.live.items()]
-        there = self._placer.hosts()
-        lost = self._nodes.gone(there, out)
+        lost = self._nodes.gone(there := self._placer.hosts(), out)
         for node in lost:
             self._store.note(NODE_LOST, node=node.host, at=time.time(), epochs=dict(node.epochs))
             # Ray often tells of a worker's death before it tells that the node is gone. That death was not the trial's.
