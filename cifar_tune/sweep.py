@@ -48,9 +48,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replaces a value of the file; may be repeated"
     )
-    parser.add_argument(
-        "--plan", action="store_true", help="print what would run, how long, whether it fits; run nothing"
-    )
+    parser.add_argument("--plan", action="store_true", help="print what would run, how long, and whether it fits")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--resume", action="store_true", help="finish an interrupted sweep: trials go on from their last whole epoch"
@@ -103,6 +101,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         CifarTuneError: the input is wrong.
     """
     from cifar_tune.config.load import load_sweep, located
+    from cifar_tune.console import LastingConsole
     from cifar_tune.training.datasets.data_root import root_for
     from cifar_tune.tuning.checks import check_data, check_here, check_trials, datasets_of, prepare_data
     from cifar_tune.tuning.data_record import check_same_data, recorded_root
@@ -142,7 +141,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
             kept = {"scheduler": "scheduler.grace_epochs", "trial": "trial.dataset.draw"}[key]
             print(f"{kept} stays what the sweep was begun with")
         names = ", ".join(sorted({dataset.name for dataset in datasets_of(sweep)}))
-        _tell_aside(f"checking that the images of {names} are whole, and decoding what is decoded once")
+        LastingConsole().print(f"checking that the images of {names} are whole ...", highlight=False, soft_wrap=True)
         check_data(sweep, root)
         if continued:
             check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")

@@ -132,8 +132,7 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     done = run(file)
     assert done.returncode == 0
-    told = done.stderr.splitlines()
-    assert [line.split()[0] for line in told] == ["checking"], "what is being done is said, and nothing else"
+    assert done.stderr == ""
     progress = [line for line in done.stdout.splitlines() if re.match(r"\[\d+:\d\d\] ", line)]
     assert progress[0].startswith("[0:")
     assert "/4 trials" in progress[0]
