@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     """Says what is to be deleted, and deletes it if it may.
 
     Raises:
-        ResultsError: the folder is no sweep; a sweep or `confirm` is at work in it, and it is to be changed.
+        ResultsError: the folder is not a sweep, or checkpoints are to be deleted while a sweep or `confirm` runs in it.
         StorageError: an address cannot be read or written.
     """
     from cifar_tune.training.retention import freed_bytes

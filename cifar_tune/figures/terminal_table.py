@@ -64,7 +64,7 @@ class TerminalTable:
 
 def left_out_note(left_out: Sequence[str], width: int) -> Text:
     """Names the columns that were left out. width: characters by which all would fit."""
-    return Text(f"Not shown for want of room: {', '.join(left_out)}. With COLUMNS={width} all columns fit.", "dim")
+    return Text(f"Not shown, as the terminal is narrow: {', '.join(left_out)}. Set COLUMNS={width} to see all.", "dim")
 
 
 def _whole_width(cell: str) -> int:

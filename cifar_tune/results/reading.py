@@ -150,7 +150,7 @@ def _read_confirmations(folder: Path) -> pa.Table:
 
 
 def near_folder(folder: Path) -> Path | None:
-    """Returns the folder beside the missing `folder` whose name is spelt like its name; None where there is none."""
+    """Returns the folder beside a missing one that has the most similar name; None if no name is similar."""
     beside = sorted(one.name for one in folder.parent.iterdir() if one.is_dir()) if folder.parent.is_dir() else []
     near = difflib.get_close_matches(folder.name, beside, n=1)
     return folder.parent / near[0] if near else None

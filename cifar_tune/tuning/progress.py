@@ -49,7 +49,7 @@ class View:
     """All that is shown.
 
     metric: of the best trial. seconds: since this driver began; seconds_left: None if unknown. guard: what early
-    stopping costs, in a line. waiting: what no trial is at work for want of.
+    stopping costs, in a line. waiting: why no trial is running.
     """
 
     name: str

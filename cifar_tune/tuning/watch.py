@@ -47,7 +47,7 @@ class Watch:
         self._epochs_before = search.progress().epochs
 
     def tell(self, waiting: str | None) -> None:
-        """Takes in what no trial is at work for want of; None while one is."""
+        """Sets the reason why no trial is running, or None if one is."""
         self._waiting = waiting
 
     def announce(self, line: str) -> None:

@@ -47,7 +47,7 @@ class DatasetInfo:
 class Images:
     """One split. pixels: (N, C, H, W) uint8, possibly memory-mapped. labels: (N,) int64.
 
-    identities: (N,) uint64, by which the validation split is drawn; None where it is drawn by position.
+    identities: (N,) uint64 hashes of the images, which decide the validation split. None: their positions decide it.
     validation: (N,) bool, which of the training images are a validation split that comes with the set, or None.
     """
 

@@ -45,7 +45,7 @@ class EpochReport:
 class Ending:
     """The trial trains no further. reason: a sentence. error: the traceback of a trial that raised.
 
-    surroundings: it raised for want of data, storage, disk or network, which says nothing of the configuration.
+    surroundings: it raised because data, storage, disk or network failed, which says nothing of the configuration.
     """
 
     status: Literal["completed", "diverged", "failed", "out_of_memory", "surroundings"]

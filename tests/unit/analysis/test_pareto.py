@@ -202,4 +202,4 @@ def test_in_a_narrow_terminal_no_number_is_broken_and_parameters_that_do_not_fit
     assert max(map(len, lines)) <= 80
     assert all(part in out.getvalue() for part in ("t0000", "90.00 %", "4,000"))
     assert "…" not in out.getvalue()
-    assert "block4.setting. With COLUMNS=" in " ".join(out.getvalue().split())
+    assert "block4.setting. Set COLUMNS=" in " ".join(out.getvalue().split())
