@@ -191,6 +191,11 @@ def written(files: Sequence[Path]) -> str:
     return "Written: " + "\n         ".join(map(named, files))
 
 
+def is_recorded(file: Path) -> bool:
+    """Returns whether a results folder, or a checkpoint, wrote the file: it holds every default, which nobody chose."""
+    return file.suffix == ".json" or (file.parent / "ledger.jsonl").exists()
+
+
 def _sweep_above(named: Address) -> Address:
     """Returns the address of the sweep that a checkpoint, a trial or itself is of. Raises CheckpointError."""
     above = named

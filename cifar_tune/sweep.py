@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_address, add_data, results_place, suggested_override
+from cifar_tune.arguments import add_address, add_data, is_recorded, results_place, suggested_override
 from cifar_tune.errors import ConfigError, SurroundingsError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
 from cifar_tune.places import driven, folder_of
@@ -108,14 +108,14 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.machines.cluster import CLIENT, address_of, check_address
     from cifar_tune.tuning.machines.devices import this_machine
 
-    sweep = load_sweep(options.file, options.set, new=not (options.resume or options.extend))
+    continued = options.resume or options.extend
+    sweep = load_sweep(options.file, options.set, new=not (continued or is_recorded(options.file)))
     address = address_of(options.address)
     if address is not None:
         check_address(address)
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
     place = options.results or Path("results", sweep.name)
-    continued = options.resume or options.extend
     remembered = recorded_root(folder_of(place)) if continued else None
     root = root_for(datasets_of(sweep), options.file, options.data, remembered)
     machine = this_machine()

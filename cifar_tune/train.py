@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_tune.arguments import add_data, suggested_override
+from cifar_tune.arguments import add_data, is_recorded, suggested_override
 from cifar_tune.errors import CheckpointError, ConfigError
 from cifar_tune.exits import DONE, INTERRUPTED, NO_USABLE_RESULT, exit_status, parsed
 
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.tuning.evaluating import home_of
 
     file = trial_file(options.file)
-    trial = load_trial(file, options.set, new=file.suffix != ".json" and not options.resume)
+    trial = load_trial(file, options.set, new=not (options.resume or is_recorded(file)))
     output = (options.output or Path("results", "trials", options.file.stem)).expanduser()
     home = output if options.resume else home_of(file.parent).folder
     root = root_for([trial.dataset], file, options.data, recorded_root(home))

@@ -72,7 +72,7 @@ class Dispatcher:
     def assign(self, key: str) -> Assignment | Literal["wait", "exhausted"]:
         """Returns a trial to train: those that wait first, then new ones, and never more than have room.
 
-        It is proposed when a worker is free, so that the sampler knows all that can be known. None during a pause.
+        A trial is proposed once a worker is free, so that the sampler knows all there is. In a pause all of them wait.
         """
         if self._faults.told(now := time.monotonic()) is not None:
             return "wait"

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tune.arguments import is_recorded
 from cifar_tune.config.load import load_sweep, load_trial
 from cifar_tune.errors import ConfigError
+from cifar_tune.results import ResultsStore
 
 SWEEP = """\
 name: small
@@ -104,3 +106,16 @@ def test_no_file_of_the_project_gives_a_setting_without_effect(path: Path) -> No
     if path.parent.name == "sweeps":
         load_sweep(path, new=True)
     load_trial(path, new=True)
+
+
+def test_the_file_of_a_results_folder_which_holds_every_default_can_begin_a_sweep(
+    written: Written, tmp_path: Path
+) -> None:
+    sweep = load_sweep(written(SWEEP + SEARCHED), new=True)
+    folder = tmp_path / "results"
+    ResultsStore.create(folder, sweep_name=sweep.name).close()
+    recorded = folder / "sweep.yaml"
+    recorded.write_text(sweep.to_yaml(), encoding="utf-8")
+    assert not is_recorded(written(SWEEP + SEARCHED))
+    assert is_recorded(recorded)
+    assert load_sweep(recorded, new=not is_recorded(recorded)) == sweep
