@@ -212,7 +212,7 @@ def best_trial(folder: Path) -> Path:
     from cifar_tune.analysis.sweep_file import read_sweep_file
     from cifar_tune.results import load
 
-    ranked = ranking(load(folder).trials, read_sweep_file(folder).metric, top=1)
+    ranked = ranking(load(folder).trials, read_sweep_file(folder).metric, top=1, by_seed=True)
     if ranked.empty:
         raise ResultsError(f"{folder} has no completed trial")
     return folder / "checkpoints" / str(ranked["trial_id"].iloc[0])

@@ -217,7 +217,7 @@ def _wanted(
 
     sweep = load_sweep(folder / SWEEP_NAME)
     metric = _metric(sweep)
-    ranked = list(ranking(frames.trials, metric)["trial_id"])
+    ranked = list(ranking(frames.trials, metric, by_seed=True)["trial_id"])
     whole = options.per_cell or len(sweep.objectives) == 1
     preferred = ranked if whole else along_the_front(_signed(ranked, frames.trials, sweep))
     ranked = [trial_id for trial_id in ranked if trial_id in preferred]

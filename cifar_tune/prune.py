@@ -153,7 +153,7 @@ def verdicts(folder: Path, frames: Frames, top: int) -> dict[str, Verdict]:
 
     sweep, trials = read_sweep_file(folder), frames.trials
     confirmed = set(frames.confirmations["trial_id"].astype(str))
-    best = ranking(trials, sweep.metric, top=top)
+    best = ranking(trials, sweep.metric, top=top, by_seed=True)
     if best.empty:
         best = furthest(trials, sweep.metric, top=top)
     kept = set(best["trial_id"].astype(str))

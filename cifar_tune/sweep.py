@@ -140,12 +140,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         for key in [key for key in ("scheduler", "trial") if getattr(sweep, key) != getattr(asked, key)]:
             kept = {"scheduler": "scheduler.grace_epochs", "trial": "trial.dataset.draw"}[key]
             print(f"{kept} stays what the sweep was begun with")
-        names = ", ".join(sorted({dataset.name for dataset in datasets_of(sweep)}))
-        LastingConsole().print(f"checking that the images of {names} are whole ...", highlight=False, soft_wrap=True)
         check_data(sweep, root)
         if continued:
             check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")
         with joined(sweep, folder=folder, root=root, machine=machine, address=address):
+            names = ", ".join(sorted({dataset.name for dataset in datasets_of(sweep)}))
+            LastingConsole().print(f"preparing the images of {names} ...", highlight=False, soft_wrap=True)
             prepare_data(sweep, root)
             try:
                 return _train(sweep, folder, mode, options, root=root, machine=machine, address=address, words=words)

@@ -39,7 +39,7 @@ def schedule_trials(trials: pd.DataFrame, metric: str, sweep: SweepFile | None =
         varied = []
     if not varied and sweep is not None and RATE.removeprefix(CONFIGURATION_PREFIX) in sweep.grid:
         varied = [RATE]
-    ranked = ranking(trials, metric, sweep=sweep)
+    ranked = ranking(trials, metric, sweep=sweep, by_seed=True)
     if not varied or ranked.empty:
         return {}
     named = [SCHEDULE + "name"]

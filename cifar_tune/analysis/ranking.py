@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cifar_tune.analysis.few_images import few_images, interval_text
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better
-from cifar_tune.analysis.parameters import varied_parameters
+from cifar_tune.analysis.parameters import SEEDS, varied_parameters
+from cifar_tune.analysis.repeats import configuration_of
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, DIVERGED, FAILED, STATUSES
 
@@ -18,25 +20,60 @@ UNKNOWN = "of unknown status"
 
 
 def ranking(
-    trials: pd.DataFrame, metric: str = "validation_accuracy", *, top: int | None = None, sweep: SweepFile | None = None
+    trials: pd.DataFrame,
+    metric: str = "validation_accuracy",
+    *,
+    top: int | None = None,
+    sweep: SweepFile | None = None,
+    by_seed: bool = False,
 ) -> pd.DataFrame:
     """The completed trials, best first: rank, trial, metric, epochs, seconds, and the parameters that vary.
 
     Only completed trials rank: one that was stopped has the value of an earlier epoch. Equal values share a rank.
-    metric: as it stands at the last epoch, unless it is a `best_` one.
+    Trials that differ in nothing but their seed are one row, named by the first of them, with the means of metric and
+    seconds, and their number `n`. Where there are few validation images, `interval` is the 95 % interval in percent.
+
+    Args:
+        trials: Rows of trials.parquet.
+        metric: As it stands at the last epoch, unless it is a `best_` one.
+        top: How many rows; None for all.
+        sweep: Says what was varied; None where it is not known.
+        by_seed: Every trial is a row of its own.
 
     Raises:
         AnalysisError: no such metric.
     """
     metric = known_metric(trials, metric)
     completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
+    averaged = [] if by_seed else ["n", "interval"]
+    if not by_seed:
+        completed = _averaged(completed, metric)
     rank = completed[metric].rank(method="min", ascending=not more_is_better(metric)).astype(int)
     ordered = completed.assign(rank=rank).sort_values(["rank", "trial_id"], kind="stable")
     several = ["sweep"] if trials["sweep"].nunique() > 1 else []
-    columns = ["rank", *several, "trial_id", metric, "epochs_trained", "train_seconds"]
+    averaged = [name for name in averaged if name in completed.columns]
+    columns = ["rank", *several, "trial_id", metric, *averaged, "epochs_trained", "train_seconds"]
     told = [WHOLE] if WHOLE in completed and (completed[WHOLE] == completed["epochs_trained"]).all() else []
-    columns += [column for column in varied_parameters(trials, sweep) if column not in (*columns, *told)]
+    left_out = (*columns, *told, *(SEEDS if "n" in averaged else ()))
+    columns += [column for column in varied_parameters(trials, sweep) if column not in left_out]
     return ordered[list(dict.fromkeys(columns))].head(len(ordered) if top is None else top).reset_index(drop=True)
+
+
+def _averaged(completed: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Returns one row a configuration, with `n` if any has several seeds, and `interval` if there are few images."""
+    of = configuration_of(completed)
+    images = few_images(completed, metric)
+    rows = completed[~of.duplicated()]
+    if len(rows) < len(completed):
+        means = completed.groupby(of)[list(dict.fromkeys([metric, "train_seconds"]))].mean()
+        first = of[rows.index]
+        rows = rows.assign(n=of.value_counts().loc[first].to_numpy())
+        for name in means:
+            rows[name] = means[name].loc[first].to_numpy()
+    if images is not None and len(rows):
+        intervals = completed.groupby(of)[metric].agg(lambda values: interval_text(values, images))
+        rows = rows.assign(interval=intervals.loc[of[rows.index]].to_numpy())
+    return rows
 
 
 def furthest(

@@ -11,18 +11,26 @@ from cifar_tune.analysis.parameters import SEEDS
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 
 
-def duplicates(trials: pd.DataFrame) -> pd.Series[bool]:
-    """Which trials have the configuration of an earlier one of their sweep, another seed apart.
+def configuration_of(trials: pd.DataFrame) -> pd.Series[int]:
+    """Returns a number for each trial, the same for trials of one sweep that differ in nothing but their seed.
 
-    A trial that went on from another's checkpoint, as in a population, is none.
+    A trial that went on from another's checkpoint, as in a population, has a number of its own.
     """
     columns = [name for name in trials.columns if name.startswith(CONFIGURATION_PREFIX) and name not in SEEDS]
-    if not columns:
-        return pd.Series(False, trials.index)
-    own = trials["parent"].isna() if "parent" in trials.columns else pd.Series(True, trials.index)
-    of_sweep = ["sweep"] if "sweep" in trials.columns else []
-    again: pd.Series[bool] = trials[own].astype(object).duplicated([*of_sweep, *columns])
-    return again.reindex(trials.index, fill_value=False)
+    alone = pd.Series(range(len(trials)), trials.index)
+    if not columns or trials.empty:
+        return alone
+    keys = trials[[*(["sweep"] if "sweep" in trials.columns else []), *columns]].astype(object)
+    varying = [name for name in keys.columns if keys[name].nunique(dropna=False) > 1]
+    alike = keys.groupby(varying, dropna=False, sort=False).ngroup() if varying else alone * 0
+    if "parent" not in trials.columns:
+        return alike
+    return alike.where(trials["parent"].isna(), -1 - alone)
+
+
+def duplicates(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Which trials have the configuration of an earlier one of their sweep, another seed apart."""
+    return configuration_of(trials).duplicated()
 
 
 def seed_noise(trials: pd.DataFrame, metric: str) -> tuple[int, int, float] | None:
@@ -32,11 +40,7 @@ def seed_noise(trials: pd.DataFrame, metric: str) -> tuple[int, int, float] | No
     configuration completed twice.
     """
     completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
-    columns = [name for name in trials.columns if name.startswith(CONFIGURATION_PREFIX) and name not in SEEDS]
-    if completed.empty or not columns:
-        return None
-    groups = completed.astype(dict.fromkeys(columns, object)).groupby(columns, dropna=False)[metric]
-    spread = groups.agg(["size", "var"])
+    spread = completed.groupby(configuration_of(completed))[metric].agg(["size", "var"])
     repeated = spread[spread["size"] > 1]
     if repeated.empty:
         return None

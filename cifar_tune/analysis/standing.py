@@ -60,7 +60,12 @@ def answer(trials: pd.DataFrame, metric: str, sweep: SweepFile) -> str:
     first = best.iloc[0]
     setting = configuration_text(first)
     reached = f"{title(metric).split(' (')[0]} {written(metric, float(first[metric]))}{_unit(metric)}"
-    told = f"The best completed trial, {first['trial_id']}, reached {reached} after {first['epochs_trained']} epochs"
+    seeds = int(first.get("n", 1))
+    who = f"trial, {first['trial_id']}, reached {reached}"
+    if seeds > 1:
+        who = f"configuration, that of {first['trial_id']}, reached a mean {reached} over {seeds} seeds"
+    interval = f" (95 % interval {first['interval']})" if "interval" in first else ""
+    told = f"The best completed {who}{interval} after {first['epochs_trained']} epochs"
     told += f" with {setting}." if setting else "."
     if counts[COMPLETED] > 1:
         told += (

@@ -87,7 +87,7 @@ def _places(snapshot: Snapshot) -> dict[str, int]:
     if several_objectives(snapshot):
         along = pareto(snapshot.trials, snapshot.sweep.objectives)["trial_id"]
         return {trial_id: place for place, trial_id in enumerate(along, start=1)}
-    ranked = ranking(snapshot.trials, objective(snapshot), sweep=snapshot.sweep)
+    ranked = ranking(snapshot.trials, objective(snapshot), sweep=snapshot.sweep, by_seed=True)
     return dict(zip(ranked["trial_id"], ranked["rank"], strict=True))
 
 

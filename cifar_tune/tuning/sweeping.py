@@ -10,7 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.results.image_worth import FEW_IMAGES, image_worth
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.training.datasets.split import training_sizes
 from cifar_tune.tuning.clock import Clock
 from cifar_tune.tuning.interruption import Interruption
 from cifar_tune.tuning.machines.devices import Machine
@@ -53,6 +55,9 @@ def train_sweep(
         return
     guard = GuardLine(search.audit, judge) if len(sweep.objectives) == 1 else no_guard
     with Retention(store, while_running) as retention, watching(console, sweep, search, guard) as watch:
+        _, images = training_sizes(sweep.trial.dataset.info(root), sweep.trial.dataset)
+        if 0 < images < FEW_IMAGES and any("accuracy" in one.metric for one in sweep.objectives):
+            watch.announce(image_worth(images))
         run_trials(
             search,
             store,

@@ -135,7 +135,8 @@ def test_a_sweep_runs_to_its_end_and_only_we_say_something(
     assert done.stderr == ""
     progress = [line for line in done.stdout.splitlines() if re.match(r"\[\d+:\d\d\] ", line)]
     assert progress[0].startswith("[0:")
-    assert "/4 trials" in progress[0]
+    assert progress[0].endswith("There are 50 validation images, so one image is worth 2.0 points.")
+    assert "/4 trials" in progress[1]
     for noise in ("ray", "Ray", "WARNING", "Deprecat", "Token", "raylet", "\x1b"):
         assert noise not in done.stdout.replace(str(file.parent), "")
     assert "small: 4 trials: 4 completed" in done.stdout

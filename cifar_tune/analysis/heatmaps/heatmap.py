@@ -12,9 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cifar_tune.analysis.budget import final_epoch, given_epoch, measured_by_epoch, reached_epochs, values_at
+from cifar_tune.analysis.few_images import few_images
 from cifar_tune.analysis.heatmaps.axis import Axis, make_axis, no_axis
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, parameter, title
+from cifar_tune.analysis.repeats import configuration_of
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results.columns import COMPLETED
 
@@ -40,7 +42,8 @@ class Heatmap:
     """Cells by y (rows) and x (columns); all frames have the same index and columns.
 
     epoch: the epoch at which all trials are compared; None: at the end of each completed trial.
-    value: the metric, best, mean or median over the trials that count; NaN where none does.
+    value: the metric, best, mean or median over the configurations of the trials that count, each of them the mean over
+    its seeds; NaN where none counts.
     n: trials that count. spread: their sample standard deviation; NaN for fewer than two.
     trials: all trials of the cell. stopped: True where there are trials, but none got to the epoch.
     furthest: the last epoch that any trial of the cell reached; NaN where that is not known.
@@ -57,6 +60,8 @@ class Heatmap:
     trials: pd.DataFrame
     stopped: pd.DataFrame
     furthest: pd.DataFrame
+    few_images: int | None = None
+    """The number of validation images, where it is small."""
 
     @property
     def name(self) -> str:
@@ -99,7 +104,10 @@ def _at(frame: pd.DataFrame, row: int, column: int) -> float | None:
 
 @dataclass(frozen=True)
 class PlacedTrials:
-    """Trials in the cells of a heat map. cells, values, furthest: one entry a trial; values NaN where none counts."""
+    """Trials in the cells of a heat map. cells, values, furthest: one entry a trial; values NaN where none counts.
+
+    configurations: a number for each trial, the same for seeds of one configuration.
+    """
 
     x: Axis
     y: Axis
@@ -109,14 +117,21 @@ class PlacedTrials:
     cells: NDArray[np.int64]
     values: pd.Series[float]
     furthest: pd.Series[Any]
+    configurations: pd.Series[int]
+    few_images: int | None
 
     def aggregated(self, among: NDArray[np.bool_] | None = None) -> Heatmap:
         """The heat map, of some of the trials or of all of them."""
         among = np.ones(len(self.cells), bool) if among is None else among
         cells, values = self.cells[among], self.values[among]
         by_cell: Any = values.groupby(cells)
-        best: Callable[[], Any] = by_cell.max if more_is_better(self.metric) else by_cell.min
-        aggregates: dict[Aggregate, Callable[[], Any]] = {"best": best, "mean": by_cell.mean, "median": by_cell.median}
+        seeds_averaged: Any = values.groupby([cells, self.configurations[among].to_numpy()]).mean().groupby(level=0)
+        best: Callable[[], Any] = seeds_averaged.max if more_is_better(self.metric) else seeds_averaged.min
+        aggregates: dict[Aggregate, Callable[[], Any]] = {
+            "best": best,
+            "mean": seeds_averaged.mean,
+            "median": seeds_averaged.median,
+        }
         n, all_trials = self._frame(by_cell.count(), 0), self._frame(by_cell.size(), 0)
         return Heatmap(
             x=self.x,
@@ -130,6 +145,7 @@ class PlacedTrials:
             trials=all_trials,
             stopped=(all_trials > 0) & (n == 0),
             furthest=self._frame(self.furthest[among].groupby(cells).max()),
+            few_images=self.few_images,
         )
 
     def _frame(self, cell_values: Any, fill: float = np.nan) -> pd.DataFrame:
@@ -195,7 +211,10 @@ def place_trials(
     else:
         completed = trials["status"] == COMPLETED if "status" in trials.columns else pd.Series(True, trials.index)
         values = trials[metric].astype(float).where(completed)
-    return PlacedTrials(x_axis, y_axis, metric, aggregate, epoch, cells, values, furthest)
+    images = few_images(trials, metric)
+    return PlacedTrials(
+        x_axis, y_axis, metric, aggregate, epoch, cells, values, furthest, configuration_of(trials), images
+    )
 
 
 def _matched_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, cells: Any) -> int:

@@ -89,6 +89,8 @@ def parts_of_subtitle(heatmaps: Sequence[Heatmap]) -> list[str]:
         parts.append("hatched: ended before" if epoch else "hatched: none completed")
     if any((one.trials == 0).to_numpy().any() for one in heatmaps):
         parts.append("blank: no trial")
+    if (images := heatmaps[0].few_images) is not None:
+        parts.append(f"1 of {images} images: {100 / images:.1f} points")
     return parts
 
 

@@ -109,4 +109,6 @@ def _legend(heatmap: Heatmap) -> Text:
         said.append(f"{STOPPED}: {why}")
     if (heatmap.trials == 0).to_numpy().any():
         said.append(f"{EMPTY}: no trial")
+    if heatmap.few_images is not None:
+        said.append(f"one of {heatmap.few_images} images is worth {100 / heatmap.few_images:.1f} points")
     return Text("; ".join(said), style="dim")

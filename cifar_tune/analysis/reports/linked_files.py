@@ -33,7 +33,7 @@ def linked_files(
         AnalysisError: no such metric.
     """
     front = sweep.objectives and {*sweep.objectives} <= {*trials.columns}
-    best = pareto(trials, sweep.objectives) if front else ranking(trials, metric, sweep=sweep)
+    best = pareto(trials, sweep.objectives) if front else ranking(trials, metric, sweep=sweep, by_seed=True)
     named = NAMED | dict(_checkpoints(trials, confirmations, list(best["trial_id"].head(MOST_TRIALS))))
     return {path: what for path, what in named.items() if (folder / path).exists()}
 

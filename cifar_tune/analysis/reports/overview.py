@@ -14,6 +14,7 @@ from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import audit_sentences
 from cifar_tune.analysis.comparison import compare, comparison_words
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
+from cifar_tune.analysis.few_images import few_images_text
 from cifar_tune.analysis.heatmaps.heatmap import Aggregate, Heatmap, heatmap
 from cifar_tune.analysis.heatmaps.heatmap_text import heatmap_text
 from cifar_tune.analysis.naming import title
@@ -167,7 +168,8 @@ def _print_front(console: Console, trials: pd.DataFrame, top: int, sweep: SweepF
 
 
 def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, sweep: SweepFile) -> None:
-    best = ranking(trials, metric, top=top, sweep=sweep)
+    ranked = ranking(trials, metric, sweep=sweep)
+    best = ranked.head(top)
     stopped = int((trials["status"] == STOPPED).sum())
     if len(best):
         _say(console, ("Best completed trials", "bold"))
@@ -179,8 +181,9 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
                 else f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
             )
             _say(console, (text, "dim"))
-        if noise := seed_noise_text(trials, metric):
-            _say(console, (noise, "dim"))
+        noise = seed_noise_text(trials, metric)
+        for line in (*few_images_text(trials, ranked, metric), *([noise] if noise else [])):
+            _say(console, (line, "dim"))
         return
     far = furthest(trials, metric, top=top, sweep=sweep)
     if len(far):

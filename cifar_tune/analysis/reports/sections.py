@@ -14,6 +14,7 @@ from cifar_tune.analysis.audit import stopping_audit
 from cifar_tune.analysis.audit_text import TITLE, audit_sentences, audit_table
 from cifar_tune.analysis.confirmation_text import confirmation_answer, confirmation_findings
 from cifar_tune.analysis.cost import cost, cost_of_accuracy, cost_words, point_text
+from cifar_tune.analysis.few_images import few_images_text
 from cifar_tune.analysis.pareto import completed
 from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, furthest, ranking, status_counts
@@ -109,11 +110,12 @@ def _confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str, s
 
 
 def _best(trials: pd.DataFrame, metric: str, sweep: SweepFile, top: int) -> Section | None:
-    best = ranking(trials, metric, top=top, sweep=sweep)
-    if len(best):
+    ranked = ranking(trials, metric, sweep=sweep)
+    if len(ranked):
         why = "Only completed trials rank; the values of those that were stopped are of earlier epochs."
         noise = seed_noise_text(trials, metric)
-        return Section("Best trials", (why, noise) if noise else (why,), text_table(best))
+        told = (why, *few_images_text(trials, ranked, metric), *([noise] if noise else []))
+        return Section("Best trials", told, text_table(ranked.head(top)))
     far = furthest(trials, metric, top=top, sweep=sweep)
     if not len(far):
         return None

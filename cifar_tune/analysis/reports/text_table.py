@@ -29,6 +29,7 @@ HEADS = {
     "rung": "rung",
     "went_on": "went on",
     "rank_correlation": "rank correlation",
+    "interval": "95 % interval",
     "interval_90": "90 % interval",
     "good_stopped": "good stopped",
     "duplicate_train_seconds": "their seconds",

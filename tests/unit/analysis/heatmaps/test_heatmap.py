@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cifar_tune.analysis import draw_heatmap, heatmap
 from cifar_tune.errors import AnalysisError
 from cifar_tune.results import Frames
+from cifar_tune.results.image_worth import FEW_IMAGES
 
 
 def accuracy(lr: float, activation: str, epoch: int) -> float:
@@ -166,6 +167,7 @@ def test_every_cell_agrees_with_a_plain_loop(
             "status": [row[3] for row in rows],
             "trial.x": [row[0] for row in rows],
             "trial.y": [row[1] for row in rows],
+            "trial.z": range(len(rows)),
             metric: [row[2][-1] if row[2] else np.nan for row in rows],
         }
     )
@@ -208,3 +210,35 @@ def test_a_heat_map_of_ten_thousand_trials_is_computed_and_drawn_within_three_se
     draw_heatmap(result, tmp_path / "h.png")
     assert time.process_time() - began < 3
     assert result.n.to_numpy().sum() == 10_000
+
+
+def test_seeds_of_one_configuration_are_averaged_before_the_best_of_a_cell_is_taken() -> None:
+    trials = pd.DataFrame(
+        {
+            "trial_id": list("abcd"),
+            "status": "completed",
+            "trial.x": "relu",
+            "trial.lr": [0.1, 0.1, 0.2, 0.2],
+            "trial.seed": [0, 1, 0, 1],
+            "validation_accuracy": [0.9, 0.5, 0.8, 0.75],
+        }
+    )
+    drawn = heatmap(trials, "x")
+    assert drawn.value.iloc[0, 0] == pytest.approx((0.8 + 0.75) / 2)
+    assert drawn.n.iloc[0, 0] == 4
+
+
+def test_few_validation_images_are_said_in_the_heat_map_and_many_are_not() -> None:
+    trials = pd.DataFrame(
+        {
+            "trial_id": ["a", "b"],
+            "status": "completed",
+            "trial.x": ["relu", "mish"],
+            "validation_accuracy": [0.5, 0.75],
+            "validation_images": 20,
+        }
+    )
+    assert heatmap(trials, "x").few_images == 20
+    assert heatmap(trials.assign(validation_images=FEW_IMAGES), "x").few_images is None
+    assert heatmap(trials.drop(columns="validation_images"), "x").few_images is None
+    assert heatmap(trials.assign(train_seconds=1.0), "x", metric="train_seconds").few_images is None
