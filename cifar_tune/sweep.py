@@ -260,7 +260,7 @@ def _train(
         limits = limits_of(sweep, root)
         for line in (line for donor in note_warm_start(sweep, store, limits) for line in donor.lines()):
             tell(line)
-        search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME))
+        search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME, store.patience))
         train_sweep(sweep, search, store, console, root, machine, address, interruption, _guard_line)
         for study, reason in search.barren().items():
             told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.results.full_disk import DiskPatience, append_whole
 from cifar_tune.results.values import json_default
 
 LEDGER_NAME = "ledger.jsonl"
@@ -26,6 +27,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Opens a ledger that `create_ledger` made, at its end. A torn last line must have been cut (`repair`)."""
         self._path = path
+        self.patience = DiskPatience()
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._size = os.fstat(self._file).st_size
         self._synced_size = self._size
@@ -35,17 +37,12 @@ class Ledger:
         """Writes one event; when this returns, a kill of the process cannot lose it.
 
         Raises:
-            ResultsError: the event has no JSON form, or the disk is full; the ledger is as it was before.
+            ResultsError: the event has no JSON form, or cannot be written. The ledger is as it was before.
+            SurroundingsError: the disk has been full for longer than `patience` allows.
         """
         line = _encode(event)
-        try:
-            written = os.write(self._file, line)
-        except OSError as error:
-            raise ResultsError(f"{self._path}: could not be written: {error.strerror}") from error
-        if written < len(line):
-            os.ftruncate(self._file, self._size)
-            raise ResultsError(f"{self._path}: could not be written whole: the disk is full")
-        self._size += written
+        append_whole(self._file, line, self._path, self.patience)
+        self._size += len(line)
         self.sync_if_due()
 
     def sync_if_due(self) -> None:

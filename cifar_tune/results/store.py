@@ -13,6 +13,7 @@ from typing import Any, Self
 from cifar_tune.buckets.folders import secure
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
+from cifar_tune.results.full_disk import DiskPatience
 from cifar_tune.results.ledger import LEDGER_NAME, Ledger, create_ledger, events, repair
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import DRIVER_DIED, Rows, replay
@@ -81,6 +82,11 @@ class ResultsStore:
             ledger.append({"event": "opened"})
             rows.interrupt_running(DRIVER_DIED)
             return cls(folder, ledger, rows, keep.pop_all())
+
+    @property
+    def patience(self) -> DiskPatience:
+        """How long a full disk is waited for, here and by others who write into the folder."""
+        return self._ledger.patience
 
     @property
     def sweep_name(self) -> str:
@@ -180,13 +186,14 @@ class ResultsStore:
 
         Raises:
             ResultsError: `force`d, and the disk is full.
+            SurroundingsError: it has been full for longer than `patience` allows.
         """
         self._ledger.sync_if_due()
         if not self._stale or not (force or time.monotonic() >= self._publish_at):
             return
         began = time.monotonic()
         try:
-            self._write_stale()
+            self._write_stale(self.patience if force else DiskPatience())
         except ResultsError as error:
             if force:
                 raise
@@ -194,10 +201,10 @@ class ResultsStore:
         ended = time.monotonic()
         self._publish_at = ended + max(WRITE_SECONDS, WRITE_SHARE * (ended - began))
 
-    def _write_stale(self) -> None:
+    def _write_stale(self, patience: DiskPatience) -> None:
         for name, file in self._files.items():
             if name in self._stale:
-                file.replace(self._rows.groups(name))
+                file.replace(self._rows.groups(name), patience)
                 self._stale.remove(name)
         release_memory()
 
@@ -206,11 +213,12 @@ class ResultsStore:
         if self._closed:
             return
         self._closed = True
-        for trial_id in self._rows.trials.where("status", RUNNING):
-            self.update_trial(trial_id, status=INTERRUPTED, status_reason="the sweep ended while the trial was running")
-        self.publish(force=True)
-        self._ledger.close()
-        self._lock.close()
+        with self._lock:
+            for trial_id in self._rows.trials.where("status", RUNNING):
+                ended = "the sweep ended while the trial was running"
+                self.update_trial(trial_id, status=INTERRUPTED, status_reason=ended)
+            self.publish(force=True)
+            self._ledger.close()
 
     def __enter__(self) -> Self:
         return self

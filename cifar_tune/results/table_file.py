@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cifar_tune.errors import ResultsError
+from cifar_tune.results.full_disk import DiskPatience
 from cifar_tune.results.ledger import sync_folder
 
 MAGIC = b"PAR1"
@@ -34,18 +34,26 @@ class TableFile:
         """Where they end and the footer begins."""
         self._size = 0
 
-    def replace(self, tables: Callable[[], Iterable[pa.Table]]) -> None:
+    def replace(self, tables: Callable[[], Iterable[pa.Table]], patience: DiskPatience | None = None) -> None:
         """Makes these tables, one below the other and a row group each, the new version.
 
+        Args:
+            tables: called for the tables, and again for each further try.
+            patience: how long to wait while the disk is full. None: not at all.
+
         Raises:
-            ResultsError: the disk is full or refuses; the present version stays.
+            ResultsError, SurroundingsError: as `DiskPatience.wait`. The present version stays.
         """
-        try:
-            present = self._present()
-            start, rows, footer = self._placed(present, tables)
-            self._write(rows, present[len(rows) :], footer)
-        except OSError as error:
-            raise ResultsError(f"{self._path}: could not be written: {error}") from error
+        patience = patience or DiskPatience()
+        while True:
+            try:
+                present = self._present()
+                start, rows, footer = self._placed(present, tables)
+                self._write(rows, present[len(rows) :], footer)
+                break
+            except OSError as error:
+                patience.wait(self._path, error)
+        patience.end_wait()
         self._start, self._end = start, len(rows)
         self._size = max(len(rows), len(present)) + len(footer)
 

@@ -9,6 +9,7 @@ one that is paused is running until it is clear that it does not go on, for Optu
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from optuna.trial import TrialState
 
 from cifar_tune.config.objective import Objective
 from cifar_tune.errors import ResultsError
+from cifar_tune.results.full_disk import DiskPatience, append_whole
 from cifar_tune.tuning.environment import replace_text
 from cifar_tune.tuning.studies.evidence import CONSTRAINT, State
 
@@ -62,8 +64,10 @@ class _Written:
 class Journal:
     """Appends what is new to the file. What is there already, from before a kill, is not written again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: DiskPatience | None = None) -> None:
+        """patience: how long to wait while the disk is full. None: not at all."""
         self._path = path
+        self._patience = patience or DiskPatience()
         self._studies: dict[str, int] = {}
         self._trials: dict[str, _Written] = {}
         self._count = 0
@@ -159,10 +163,13 @@ class Journal:
     def _append(self, operation: JournalOperation, **fields: Any) -> None:
         line = json.dumps({"op_code": operation, "worker_id": WRITER, **fields}, separators=(",", ":")) + "\n"
         try:
-            with self._path.open("ab", buffering=0) as file:
-                file.write(line.encode())
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise ResultsError(f"{self._path}: could not be written: {error.strerror}") from error
+        try:
+            append_whole(file, line.encode(), self._path, self._patience)
+        finally:
+            os.close(file)
 
     def _recall(self) -> None:
         """Takes in what the file says, without what a kill tore at its end. Raises where it is no journal of ours."""

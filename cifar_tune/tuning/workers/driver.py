@@ -91,7 +91,7 @@ def run_trials(
             nodes = Cluster(Question(root.resolve(), tuple(datasets), shared / "nodes"))
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
-        patience = 60.0 * asked.retry_minutes
+        store.patience.seconds = patience = 60.0 * asked.retry_minutes
         dispatcher = dispatch(search, store, root=root.resolve(), placer=placer, patience_seconds=patience)
         dispatcher.retention = retention
         waiting = Waiting(asked.wait_hours, now=time.monotonic())
