@@ -12,6 +12,7 @@ import torch
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import Model
 from cifar_tune.training.precision_rule import precision_on_cpu, precision_on_cuda
+from cifar_tune.training.reproducibility import cpu_model
 from cifar_tune.training.trial import Precision
 
 
@@ -55,8 +56,13 @@ def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision
         return precision_on_cuda(torch.cuda.get_device_capability(device))
     if device.type != "cpu":
         return "float32"
-    has_amx, has_avx512_bf16 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
-    return precision_on_cpu(model, info.resolution, has_amx=has_amx, has_avx512_bf16=has_avx512_bf16)
+    return precision_on_cpu(
+        model,
+        info.resolution,
+        has_amx=torch.cpu._is_amx_tile_supported(),
+        has_avx512_bf16=torch.cpu._is_avx512_bf16_supported(),
+        is_amd=cpu_model().startswith("AMD"),
+    )
 
 
 @contextmanager

@@ -19,10 +19,14 @@ def precision_on_cuda(capability: tuple[int, int]) -> Precision:
     return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
 
 
-def precision_on_cpu(model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool) -> Precision:
-    """Returns the faster precision. Without instructions for bfloat16 that is float32."""
+def precision_on_cpu(model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool, is_amd: bool) -> Precision:
+    """Returns the faster precision. Without fast instructions for bfloat16 that is float32.
+
+    AMD's processors execute AVX512_BF16 at twice the rate of float32. On an Intel Xeon without AMX every network was
+    slower with it: 0.7 to 0.97 times as fast (results/benchmarks/cpu_precision-xeon-avx512.json).
+    """
     if has_amx:
         least: int | None = model.cpu_bfloat16_resolution
     else:
-        least = model.avx512_bfloat16_resolution if has_avx512_bf16 else None
+        least = model.avx512_bfloat16_resolution if has_avx512_bf16 and is_amd else None
     return "bfloat16" if least is not None and resolution >= least else "float32"

@@ -32,7 +32,7 @@ class Model(Strict):
     weights costs more than multiplying by them (benchmarks/cpu_precision.py)."""
 
     avx512_bfloat16_resolution: ClassVar[int | None] = 32
-    """The same for a CPU with AVX512_BF16 but no matrix units; None where bfloat16 was not seen to be faster.
+    """The same for an AMD CPU with AVX512_BF16; None where bfloat16 was not seen to be faster.
 
     On an EPYC with it, ResNet-18 trained 1.5 to 1.9 times as fast at 32 px, TGN and ternary ResNet-18 1.6 times, and
     MiniNet no faster. Other resolutions were not measured. Accuracy in bfloat16 differed by -0.002 to +0.010 on digits

@@ -15,6 +15,7 @@ from cifar_tune.training.models.ternary import TernaryResNet18
 from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.precision import NAMED, arithmetic_of, kernels
 from cifar_tune.training.precision_rule import precision_on_cpu
+from cifar_tune.training.reproducibility import cpu_model
 from cifar_tune.training.trial import Precision
 
 CPU = torch.device("cpu")
@@ -27,30 +28,39 @@ def test_a_precision_that_is_asked_for_is_given(name: Precision) -> None:
 
 
 @pytest.mark.parametrize(("model", "enough"), [(ResNet18(), 16), (MiniNet(), 64)], ids=["resnet18", "mininet"])
-def test_auto_on_a_cpu_is_bfloat16_where_matrix_units_have_enough_to_do(model: Model, enough: int) -> None:
+@pytest.mark.parametrize("is_amd", [False, True])
+def test_auto_on_a_cpu_is_bfloat16_where_matrix_units_have_enough_to_do(
+    model: Model, enough: int, is_amd: bool
+) -> None:
     for has_avx512_bf16 in (False, True):
-        given = {"has_amx": True, "has_avx512_bf16": has_avx512_bf16}
+        given = {"has_amx": True, "has_avx512_bf16": has_avx512_bf16, "is_amd": is_amd}
         assert precision_on_cpu(model, enough - 1, **given) == "float32"
         assert precision_on_cpu(model, enough, **given) == "bfloat16"
 
 
-def test_auto_on_a_cpu_with_avx512_bf16_alone_is_bfloat16_for_resnets_from_32_px() -> None:
-    given = {"has_amx": False, "has_avx512_bf16": True}
+def test_auto_on_an_amd_cpu_with_avx512_bf16_is_bfloat16_for_resnets_from_32_px() -> None:
+    given = {"has_amx": False, "has_avx512_bf16": True, "is_amd": True}
     for model in (ResNet18(), Tgn(), TernaryResNet18()):
         assert precision_on_cpu(model, 31, **given) == "float32"
         assert precision_on_cpu(model, 32, **given) == "bfloat16"
     assert precision_on_cpu(MiniNet(), 224, **given) == "float32"
 
 
-def test_auto_on_any_other_cpu_is_float32() -> None:
-    assert precision_on_cpu(ResNet18(), 224, has_amx=False, has_avx512_bf16=False) == "float32"
+@pytest.mark.parametrize(("has_avx512_bf16", "is_amd"), [(False, False), (False, True), (True, False)])
+def test_auto_on_any_other_cpu_is_float32(has_avx512_bf16: bool, is_amd: bool) -> None:
+    given = {"has_amx": False, "has_avx512_bf16": has_avx512_bf16, "is_amd": is_amd}
+    assert precision_on_cpu(ResNet18(), 224, **given) == "float32"
 
 
 def test_auto_asks_this_cpu_what_it_has() -> None:
-    info = replace(INFO, resolution=32)
-    has_amx, has_avx512_bf16 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
-    expected = precision_on_cpu(ResNet18(), 32, has_amx=has_amx, has_avx512_bf16=has_avx512_bf16)
-    assert arithmetic_of("auto", ResNet18(), info, CPU).name == expected
+    expected = precision_on_cpu(
+        ResNet18(),
+        32,
+        has_amx=torch.cpu._is_amx_tile_supported(),
+        has_avx512_bf16=torch.cpu._is_avx512_bf16_supported(),
+        is_amd="AMD" in cpu_model(),
+    )
+    assert arithmetic_of("auto", ResNet18(), replace(INFO, resolution=32), CPU).name == expected
 
 
 def test_only_float16_is_scaled() -> None:
