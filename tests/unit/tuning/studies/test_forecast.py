@@ -47,5 +47,5 @@ def by_hand(curves: list[list[float]], epochs: int) -> list[float]:
 
 @given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=8, unique=True), min_size=1, max_size=12))
 def test_expected_finals_equal_those_of_a_plain_loop(values: list[list[int]]) -> None:
-    spread = [[value + row / 100 for value in curve] for row, curve in enumerate(values)]
+    spread = [[value + row / 100 for value in column] for row, column in enumerate(values)]
     assert expected_finals([curve(*one) for one in spread], 8) == pytest.approx(by_hand(spread, 8), abs=1e-9)
