@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cifar_tune.config.domains import ChoiceDomain, Domain
+from cifar_tune.config.messages import Finding
 from cifar_tune.schema import Count, Fraction, Positive, Strict
 
 
@@ -118,3 +121,15 @@ class Nsga2(Strict):
 
 
 AnySampler = Annotated[Tpe | Random | Gp | CmaEs | Qmc | Nsga2, Field(discriminator="name")]
+
+
+def sampler_findings(sampler: AnySampler, search: Mapping[str, Domain]) -> Iterator[Finding]:
+    """Yields what of a sampler's options does not suit the search space."""
+    choices = (domain for domain in search.values() if isinstance(domain, ChoiceDomain))
+    is_conditional = any(option.domains for choice in choices for option in choice.options.values())
+    if isinstance(sampler, CmaEs) and sampler.with_margin and is_conditional:
+        # Optuna 5.0 then tells the optimizer points of unlike dimensions, which raises.
+        message = (
+            "does not work where an option of a choice has ranges of its own; leave it out, or search each in turn"
+        )
+        yield Finding(("sampler", "with_margin"), message, at_key=True)

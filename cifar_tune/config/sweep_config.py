@@ -18,7 +18,7 @@ from cifar_tune.config.objectives import default_scheduler, objectives_findings,
 from cifar_tune.config.paths import dotted, locate, replace
 from cifar_tune.config.population import population_findings, with_population
 from cifar_tune.config.proposals import answers
-from cifar_tune.config.samplers import AnySampler, Tpe
+from cifar_tune.config.samplers import AnySampler, Tpe, sampler_findings
 from cifar_tune.config.schedulers import WITH_GRACE, AnyScheduler, AshaPromotion, default_grace, scheduler_findings
 from cifar_tune.config.space import Space, Varied
 from cifar_tune.config.stop_rules import StopRules, stop_findings
@@ -166,6 +166,7 @@ class SweepConfig(Strict):
     def _can_run(self) -> SweepConfig:
         findings = [*scheduler_findings(dict(self.scheduler), self.trial.epochs), *self._space().findings]
         findings += [*objectives_findings(dict(self)), *population_findings(dict(self))]
+        findings += sampler_findings(self.sampler, self.search)
         cells = len(self.cells())
         metrics = [one.metric for one in self.objectives]
         findings += stop_findings(self.stop, metrics, self.trials_per_study * cells, cells)

@@ -119,3 +119,59 @@ def test_the_file_of_a_results_folder_which_holds_every_default_can_begin_a_swee
     assert not is_recorded(written(SWEEP + SEARCHED))
     assert is_recorded(recorded)
     assert load_sweep(recorded, new=not is_recorded(recorded)) == sweep
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where", "other"),
+    [
+        (("trial.schedule.warmup_start=0.5",), "trial.schedule.warmup_start", "schedule.warmup_epochs"),
+        (
+            ("search.schedule.warmup_start={float: [0.1, 0.5]}",),
+            "search.schedule.warmup_start",
+            "schedule.warmup_epochs",
+        ),
+        (
+            ("trial.schedule.cycle_momentum=false", "grid.schedule.low_momentum=[0.5, 0.8]"),
+            "grid.schedule.low_momentum",
+            "schedule.cycle_momentum",
+        ),
+        (
+            ("trial.optimizer.momentum=0", "search.optimizer.nesterov={choice: [true, false]}"),
+            "search.optimizer.nesterov",
+            "optimizer.momentum",
+        ),
+        (
+            ("grid.optimizer=[{name: adam, lr: 0.1}, {name: muon, lr: 0.1, decay_norms_and_biases: false}]",),
+            "grid.optimizer.1.decay_norms_and_biases",
+            "optimizer.rest",
+        ),
+    ],
+)
+def test_a_key_that_another_one_switches_off_is_refused_with_its_name(
+    written: Written, overrides: tuple[str, ...], where: str, other: str
+) -> None:
+    [line] = refused(written(SWEEP), overrides)
+    assert f" {where}: " in line
+    assert f"`{other}`" in line
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trial.schedule.warmup_start=0.1",),
+        ("trial.schedule.warmup_start=0.5", "search.schedule.warmup_epochs={float: [0.0, 2.0]}"),
+        ("grid.schedule.low_momentum=[0.5, 0.8]", "grid.schedule.cycle_momentum=[true, false]"),
+        ("trial.optimizer.momentum=0", "trial.optimizer.nesterov=false"),
+        ("search.optimizer.decay_norms_and_biases={choice: [true, false]}", "trial.optimizer.weight_decay=0.1"),
+    ],
+)
+def test_a_key_that_some_trial_can_train_by_is_taken(written: Written, overrides: tuple[str, ...]) -> None:
+    load_sweep(written(SWEEP + SEARCHED), overrides, new=True)
+
+
+def test_a_margin_of_cma_es_is_refused_in_a_conditional_space(written: Written) -> None:
+    nested = "search.optimizer={choice: [{name: sgd, lr: {float: [0.1, 1.0]}}, {name: adam, lr: 0.1}]}"
+    margin = "sampler={name: cmaes, with_margin: true}"
+    [line] = refused(written(SWEEP), (nested, margin))
+    assert ": sampler.with_margin: " in line
+    load_sweep(written(SWEEP + SEARCHED), [margin], new=True)
