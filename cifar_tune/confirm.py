@@ -217,7 +217,7 @@ def _wanted(
 
     sweep = load_sweep(folder / SWEEP_NAME)
     metric = _metric(sweep)
-    ranked = list(ranking(frames.trials, metric, by_seed=True)["trial_id"])
+    ranked = list(ranking(frames.trials, metric)["trial_id"])
     whole = options.per_cell or len(sweep.objectives) == 1
     preferred = ranked if whole else along_the_front(_signed(ranked, frames.trials, sweep))
     ranked = [trial_id for trial_id in ranked if trial_id in preferred]
@@ -232,7 +232,7 @@ def _wanted(
     rows = frames.trials.astype(object).where(frames.trials.notna(), None).set_index("trial_id", drop=False)
     environments = {trial_id: ComputeEnvironment.of_row(rows.loc[trial_id].to_dict()) for trial_id in ranked}
     wanted = retrainings(ranked, chosen, trials, seeds=options.seeds, trained_on=trained_on, environments=environments)
-    among = f"{len(ranked)} {'completed trials' if whole else 'trials on the Pareto front'} by {metric}"
+    among = f"{len(ranked)} {'completed configurations' if whole else 'configurations on the Pareto front'} by {metric}"
     where = " (best of every cell)" if options.per_cell else ""
     return sweep, wanted, {one.source: f"confirm: place {one.place} of {among}{where}" for one in wanted}
 
@@ -245,9 +245,11 @@ def _metric(sweep: SweepConfig) -> str:
 
 
 def _signed(ranked: Sequence[str], trials: pd.DataFrame, sweep: SweepConfig) -> pd.DataFrame:
-    """The objectives of the trials, by trial; more is better in each."""
+    """The objectives of the trials, means over the seeds of each configuration, by trial; more is better in each."""
+    from cifar_tune.analysis.repeats import seed_means
+
     signs = {one.metric: one.sign for one in sweep.objectives}
-    return trials.set_index("trial_id").loc[list(ranked), list(signs)].astype(float) * list(signs.values())
+    return seed_means(trials.set_index("trial_id"), list(signs)).loc[list(ranked)] * list(signs.values())
 
 
 def _announce(console: Console, wanted: Sequence[Retraining], answered: int) -> None:

@@ -179,8 +179,11 @@ def _present(
 def _print(console: Console, evaluation: Evaluation, timed: Sequence[Speed]) -> None:
     from cifar_tune.figures.terminal_table import TerminalTable
     from cifar_tune.inspection.evaluation_page import classes_table, pairs_table, speeds_table, summary_table
+    from cifar_tune.results.image_worth import FEW_IMAGES, image_worth
 
     console.print(TerminalTable(summary_table(evaluation.summary)))
+    if (images := len(evaluation.labels)) < FEW_IMAGES:
+        console.print(image_worth(images, evaluation.split))
     if pairs := evaluation.confused_pairs(SHOWN):
         console.print("\nConfused most often")
         console.print(TerminalTable(pairs_table(pairs)))

@@ -171,6 +171,7 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
     Raises:
         CheckpointError: no checkpoint can be written.
     """
+    from cifar_tune.results.image_worth import FEW_IMAGES, image_worth
     from cifar_tune.tracking.event_files import EventFile
     from cifar_tune.training.logs import write_csv
     from cifar_tune.training.loop import Diverged
@@ -200,6 +201,8 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
             console.print(f"interrupted; {saved(opened)}. Go on with:\n  {command}{resume}", highlight=False)
             return INTERRUPTED
     console.print(ending(opened), highlight=False)
+    if 0 < (images := len(opened.data.validation)) < FEW_IMAGES:
+        console.print(image_worth(images), highlight=False)
     return DONE
 
 

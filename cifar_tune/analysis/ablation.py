@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -53,7 +54,7 @@ def ablation(
         names = [name for name in parameters if changed.loc[first, name]]
         values, name = _by_seed(alike), str(alike["trial_id"].iloc[0])
         change = ", ".join(f"{label(column)}={written.loc[first, column]}" for column in names) or "baseline"
-        gained = difference(values, of_baseline)
+        gained = difference(values, of_baseline, largest=1.0 if "accuracy" in found.metric else math.inf)
         figures = (gained.mean, gained.low, gained.high, gained.interval) if names else (0.0, None, None, "")
         rows.append((name, change, len(names), len(values), float(values.mean()), *figures))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"low": float, "high": float})

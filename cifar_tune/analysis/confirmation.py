@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from cifar_tune.analysis.naming import more_is_better
+from cifar_tune.analysis.repeats import seed_means
 from cifar_tune.results.columns import COMPLETED
 
 CONFIDENCE = 0.95
@@ -123,13 +124,15 @@ def wilson_interval(share: float, images: float, freedom: float = math.inf) -> t
     return max(0.0, centre - reach), min(1.0, centre + reach)  # the limits are inside but for rounding
 
 
-def winners_curse(search_value: float, values: ArrayLike, sign: int = 1) -> Estimate:
+def winners_curse(search_value: float, values: ArrayLike, *, accuracy: bool = True) -> Estimate:
     """How far the search's own value flatters a configuration: search value minus the mean over fresh seeds.
 
-    sign: -1 where less is better. The search's value is one number; the interval is that of the fresh mean. Confirmed
-    on the same validation images, it counts the luck of the seed, not that the images may favour the configuration.
+    accuracy: more is better, and the mean is between 0 and 1; else they are losses.
+
+    The search's value is one number; the interval is that of the fresh mean. Confirmed on the same validation images,
+    it counts the luck of the seed, not that the images may favour the configuration.
     """
-    fresh = estimate(values)
+    fresh, sign = (estimate_proportion(values, math.nan), 1) if accuracy else (estimate(values), -1)
     low, high = sorted((sign * (search_value - fresh.low), sign * (search_value - fresh.high)))
     return Estimate(fresh.n, sign * (search_value - fresh.mean), fresh.deviation, low, high)
 
@@ -173,7 +176,9 @@ def confirmed(confirmations: pd.DataFrame, trials: pd.DataFrame, metric: str = "
     """
     measured = "loss" if metric == LOSS else "accuracy"
     confirmations = rows_of_confirm(confirmations)
-    searched = trials.set_index([trials["sweep"].astype(str), "trial_id"])[f"validation_{measured}"].to_dict()
+    column = f"validation_{measured}"
+    by_trial = trials.set_index([trials["sweep"].astype(str), "trial_id"])
+    searched = by_trial[column].to_dict() | seed_means(by_trial, [column])[column].to_dict()
     parts = []
     for _, group in confirmations.groupby(["sweep", "trained_on"], observed=True, sort=False):
         scored = group[group["status"].eq(COMPLETED) & group["test_accuracy"].notna()]
@@ -191,7 +196,7 @@ def _row(one: pd.DataFrame, done: pd.DataFrame, measured: str, searched: Mapping
     """A configuration by itself. one: its retrainings; done: those that gave a score."""
     first = one.iloc[0]
     search_value = searched.get((str(first["sweep"]), first["trial_id"]), math.nan)
-    curse = winners_curse(search_value, done[f"validation_{measured}"], 1 if measured == "accuracy" else -1)
+    curse = winners_curse(search_value, done[f"validation_{measured}"], accuracy=measured == "accuracy")
     return {
         **{name: str(first[name]) for name in ("sweep", "trained_on", "trial_id", "configuration")},
         "seeds": len(done),

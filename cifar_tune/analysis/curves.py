@@ -51,7 +51,7 @@ def curves_figure(
     from matplotlib.ticker import MaxNLocator
 
     curves = learning_curves(trials, epochs, metric)
-    best = ranking(trials, metric, top=NAMED, by_seed=True)["trial_id"].tolist()
+    best = ranking(trials, metric, top=NAMED)["trial_id"].tolist()
     figure, axes = new_figure(7.2, 4.2, theme)
     _rungs(axes, epochs, theme)
     _lines(axes, curves[~curves["trial_id"].isin(best)], theme)

@@ -28,7 +28,7 @@ LONGEST_LABEL = 40
 
 
 def schedule_trials(trials: pd.DataFrame, metric: str, sweep: SweepFile | None = None) -> dict[str, str]:
-    """The best completed trial of every schedule, by what it is called, the best first.
+    """The first seed of the best configuration of every schedule, by what it is called, the best first.
 
     Where one schedule is used throughout, of every learning rate of the grid. Empty where neither is compared.
     """
@@ -39,7 +39,7 @@ def schedule_trials(trials: pd.DataFrame, metric: str, sweep: SweepFile | None =
         varied = []
     if not varied and sweep is not None and RATE.removeprefix(CONFIGURATION_PREFIX) in sweep.grid:
         varied = [RATE]
-    ranked = ranking(trials, metric, sweep=sweep, by_seed=True)
+    ranked = ranking(trials, metric, sweep=sweep)
     if not varied or ranked.empty:
         return {}
     named = [SCHEDULE + "name"]
@@ -56,7 +56,7 @@ def lr_figure(
     sweep: SweepFile | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Learning rate (logarithmic) and metric by epoch, side by side; one line a schedule, of its best completed trial.
+    """Learning rate (logarithmic) and metric by epoch, side by side: a line for each of `schedule_trials`.
 
     Raises:
         AnalysisError: no such metric.

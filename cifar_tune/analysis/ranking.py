@@ -38,20 +38,18 @@ def ranking(
         metric: As it stands at the last epoch, unless it is a `best_` one.
         top: How many rows; None for all.
         sweep: Says what was varied; None where it is not known.
-        by_seed: Every trial is a row of its own.
+        by_seed: Every trial is a row of its own, as where its checkpoint is wanted.
 
     Raises:
         AnalysisError: no such metric.
     """
     metric = known_metric(trials, metric)
     completed = trials[(trials["status"] == COMPLETED) & trials[metric].notna()]
-    averaged = [] if by_seed else ["n", "interval"]
-    if not by_seed:
-        completed = _averaged(completed, metric)
+    completed = completed if by_seed else _averaged(completed, metric)
     rank = completed[metric].rank(method="min", ascending=not more_is_better(metric)).astype(int)
     ordered = completed.assign(rank=rank).sort_values(["rank", "trial_id"], kind="stable")
     several = ["sweep"] if trials["sweep"].nunique() > 1 else []
-    averaged = [name for name in averaged if name in completed.columns]
+    averaged = [name for name in ("n", "interval") if name in completed.columns and not by_seed]
     columns = ["rank", *several, "trial_id", metric, *averaged, "epochs_trained", "train_seconds"]
     told = [WHOLE] if WHOLE in completed and (completed[WHOLE] == completed["epochs_trained"]).all() else []
     left_out = (*columns, *told, *(SEEDS if "n" in averaged else ()))

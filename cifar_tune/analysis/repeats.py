@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -31,6 +32,14 @@ def configuration_of(trials: pd.DataFrame) -> pd.Series[int]:
 def duplicates(trials: pd.DataFrame) -> pd.Series[bool]:
     """Which trials have the configuration of an earlier one of their sweep, another seed apart."""
     return configuration_of(trials).duplicated()
+
+
+def seed_means(trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Returns these columns of the completed trials; a trial has the means over all seeds of its configuration."""
+    if trials.empty:
+        return pd.DataFrame(columns=list(columns), dtype=float)
+    completed = trials[trials["status"] == COMPLETED]
+    return completed[list(columns)].astype(float).groupby(configuration_of(completed)).transform("mean")
 
 
 def seed_noise(trials: pd.DataFrame, metric: str) -> tuple[int, int, float] | None:

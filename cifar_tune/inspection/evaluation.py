@@ -63,6 +63,14 @@ class Calibration:
         return float((self.images[filled] * gaps).sum() / self.images.sum())
 
 
+def proportion_interval(right: int, images: int) -> tuple[float, float]:
+    """Returns Wilson's 95 % interval of the share of right answers. Source: Wilson (1927), JASA 22:209."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A model's answers on one split. labels: (N,) int64. log_probabilities: (N, K) float32."""
@@ -96,7 +104,8 @@ class Evaluation:
     def summary(self) -> dict[str, float]:
         """Every figure of the whole split.
 
-        loss: cross-entropy in nats. coarse_accuracy: of the superclass whose classes are together the likeliest.
+        images: how many. loss: cross-entropy in nats. coarse_accuracy: of the superclass whose classes are together the
+        likeliest.
         """
         from sklearn.metrics import accuracy_score, precision_recall_fscore_support, top_k_accuracy_score
 
@@ -105,7 +114,7 @@ class Evaluation:
         precision, recall, f1, _ = precision_recall_fscore_support(
             self.labels, self.predicted, labels=np.unique(self.labels), average="macro", zero_division=0
         )
-        found = {"accuracy": accuracy_score(self.labels, self.predicted)}
+        found = {"images": len(self.labels), "accuracy": accuracy_score(self.labels, self.predicted)}
         if self.info.classes > TOP:
             found["top5_accuracy"] = top_k_accuracy_score(self.labels, self.log_probabilities, k=TOP, labels=classes)
         if self.info.coarse_of_fine is not None:
@@ -128,7 +137,6 @@ class Evaluation:
     @cached_property
     def classes(self) -> list[ClassScore]:
         """Every class that has images, in label order."""
-        from scipy.stats import binomtest
         from sklearn.metrics import precision_recall_fscore_support
 
         present = np.unique(self.labels)
@@ -136,9 +144,8 @@ class Evaluation:
         found = []
         for label, precision, recall, f1, images in zip(present, *scores, strict=True):
             right = int(self.confusion[label, label])
-            interval = binomtest(right, int(images)).proportion_ci(CONFIDENCE, method="wilson")
-            name = self.info.class_names[label]
-            found.append(ClassScore(name, int(images), recall, interval.low, interval.high, precision, f1))
+            name, interval = self.info.class_names[label], proportion_interval(right, int(images))
+            found.append(ClassScore(name, int(images), recall, *interval, precision, f1))
         return found
 
     def confused_pairs(self, most: int) -> list[ConfusedPair]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cifar_tune.figures.section import Section, Table
-from cifar_tune.inspection.evaluation import TOP, ConfusedPair, Evaluation
+from cifar_tune.inspection.evaluation import TOP, ConfusedPair, Evaluation, proportion_interval
 from cifar_tune.inspection.evaluation_figures import (
     classes_figure,
     confusion_figure,
@@ -28,16 +28,26 @@ NAMES = {
     "loss": "loss (nats an image)",
 }
 IN_NATS = ("loss",)
+SHARES = ("accuracy", "top5_accuracy", "coarse_accuracy")
+"""Figures that are a share of the images."""
 
 
 def summary_table(summary: Mapping[str, float]) -> Table:
-    """The figures of the whole split, in the order of `NAMES`."""
+    """The figures of the whole split, in the order of `NAMES`. Older ones do not say of how many images."""
     rows = (
-        (words, f"{summary[name]:.4f}" if name in IN_NATS else f"{100 * summary[name]:.2f} %")
+        (words, f"{summary[name]:.4f}" if name in IN_NATS else f"{100 * summary[name]:.2f} %", _interval(summary, name))
         for name, words in NAMES.items()
         if name in summary
     )
-    return Table(("", "value"), tuple(rows), left=(True, False))
+    return Table(("", "value", "95 % interval"), tuple(rows), left=(True, False, False))
+
+
+def _interval(summary: Mapping[str, float], name: str) -> str:
+    """The interval of a share of the images, in percent; empty for what is no such share."""
+    if name not in SHARES or not (images := int(summary.get("images", 0))):
+        return ""
+    low, high = proportion_interval(round(summary[name] * images), images)
+    return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def pairs_table(pairs: Sequence[ConfusedPair]) -> Table:

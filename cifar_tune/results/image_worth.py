@@ -6,6 +6,6 @@ FEW_IMAGES = 1000
 """Of fewer images one is worth more than 0.1 points, the last digit by which accuracies are compared in print."""
 
 
-def image_worth(images: int) -> str:
-    """Returns a sentence on what one of so many validation images is worth."""
-    return f"There are {images} validation images, so one image is worth {100 / images:.1f} points."
+def image_worth(images: int, split: str = "validation") -> str:
+    """Returns a sentence on what one of so many images of a split is worth."""
+    return f"There are {images} {split} images, so one image is worth {100 / images:.1f} points."

@@ -18,12 +18,13 @@ from cifar_tune.analysis.pareto import pareto
 from cifar_tune.analysis.pareto_text import pareto_answer
 from cifar_tune.analysis.ranking import failures, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
+from cifar_tune.analysis.repeats import configuration_of
 from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.standing import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.why import why
 from cifar_tune.buckets.folders import named
-from cifar_tune.results.columns import CONFIGURATION_PREFIX, EPOCH_COLUMNS
+from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, EPOCH_COLUMNS
 from cifar_tune.results.lock import read_driver
 from cifar_tune.serving.chronicle import Change
 from cifar_tune.serving.live import Snapshot
@@ -83,12 +84,15 @@ def trials(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _places(snapshot: Snapshot) -> dict[str, int]:
-    """The rank of each completed trial, or its place along the Pareto front if it is on it."""
+    """The rank of each completed trial's configuration, or its place along the Pareto front if it is on it."""
     if several_objectives(snapshot):
         along = pareto(snapshot.trials, snapshot.sweep.objectives)["trial_id"]
         return {trial_id: place for place, trial_id in enumerate(along, start=1)}
-    ranked = ranking(snapshot.trials, objective(snapshot), sweep=snapshot.sweep, by_seed=True)
-    return dict(zip(ranked["trial_id"], ranked["rank"], strict=True))
+    ranked = ranking(snapshot.trials, objective(snapshot), sweep=snapshot.sweep)
+    completed = snapshot.trials[snapshot.trials["status"] == COMPLETED].set_index("trial_id")
+    of = configuration_of(completed)
+    rank_of = dict(zip(of[ranked["trial_id"]], ranked["rank"], strict=True))
+    return {str(trial_id): rank_of[configuration] for trial_id, configuration in of.items() if configuration in rank_of}
 
 
 def trial(snapshot: Snapshot, trial_id: str, history: Sequence[Change]) -> dict[str, Any]:

@@ -115,8 +115,14 @@ class Evaluating:
 
     def score(self, summary: Mapping[str, float]) -> None:
         """Writes down what the test split gave."""
-        accuracy, loss = summary["accuracy"], summary["loss"]
-        self._store.note(SCORED, trial_id=self._name, test_accuracy=accuracy, test_loss=loss, summary=dict(summary))
+        self._store.note(
+            SCORED,
+            trial_id=self._name,
+            test_accuracy=summary["accuracy"],
+            test_loss=summary["loss"],
+            test_images=int(summary["images"]),
+            summary=dict(summary),
+        )
         self._store.update_trial(self._name, status=COMPLETED, status_reason=None)
         self._file.publish()
 

@@ -77,6 +77,8 @@ def test_a_difference_is_paired_where_seeds_pair_and_of_welch_where_not() -> Non
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
     assert (apart.low, apart.high) == pytest.approx((expected.low, expected.high))
     assert apart.interval == "Welch t, n = 3 and 3"
+    wide = difference(one.head(2) * 0 + [0.1, 0.9], other.head(2) * 0, largest=1.0)
+    assert (wide.mean, wide.low, wide.high) == (0.5, -1.0, 1.0)
     single = difference(one.head(1), other)
     assert (single.mean, single.interval) == (pytest.approx(0.9 - other.mean()), "n = 1")
     assert math.isnan(single.low)

@@ -51,7 +51,9 @@ def retrained(
 def searched(**accuracies: float) -> pd.DataFrame:
     frame = pd.DataFrame({"trial_id": list(accuracies), "validation_accuracy": list(accuracies.values())})
     rates = [0.1 * (1 + place) for place in range(len(frame))]
-    return frame.assign(sweep="s", validation_loss=1 - frame["validation_accuracy"], **{"trial.optimizer.lr": rates})
+    return frame.assign(
+        sweep="s", status="completed", validation_loss=1 - frame["validation_accuracy"], **{"trial.optimizer.lr": rates}
+    )
 
 
 def test_an_estimate_is_that_of_scipy() -> None:
@@ -99,9 +101,21 @@ def test_the_winners_curse_is_the_search_value_minus_the_fresh_mean() -> None:
     found = winners_curse(0.8, VALUES)
     low, high = stats.t.interval(0.95, 4, np.mean(VALUES), stats.sem(VALUES))
     assert (found.mean, found.low, found.high) == pytest.approx((0.8 - np.mean(VALUES), 0.8 - high, 0.8 - low))
-    loss = winners_curse(0.2, [0.25, 0.35], sign=-1)
+    loss = winners_curse(0.2, [0.25, 0.35], accuracy=False)
     assert loss.mean == pytest.approx(0.1)
     assert loss.low < loss.mean < loss.high
+
+
+def test_the_interval_of_the_winners_curse_ends_where_no_accuracy_can_be() -> None:
+    found = winners_curse(0.9, [0.5, 0.9])
+    assert (found.low, found.high) == pytest.approx((0.9 - 1.0, 0.9 - 0.0))
+
+
+def test_what_the_search_saw_is_the_mean_over_the_seeds_of_a_configuration() -> None:
+    trials = searched(t1=0.9, t2=0.7, t3=0.6).assign(**{"trial.optimizer.lr": [0.1, 0.1, 0.2], "trial.seed": [0, 1, 0]})
+    [row] = confirmed(retrained({"t1": [(0.8, 0.8), (0.7, 0.8)]}), trials).to_dict("records")
+    assert row["search_value"] == pytest.approx(0.8)
+    assert row["winners_curse"] == pytest.approx(0.05)
 
 
 def test_the_best_is_chosen_on_validation_images_and_p_is_corrected() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from cifar_tune.analysis.confirmation import confirmed
 from cifar_tune.analysis.reports.sections import make_report
@@ -74,6 +75,12 @@ def test_the_test_split_is_opened_once_and_then_the_table_answers(
     assert (row["status"], row["trained_on"], row["epochs"]) == ("completed", TRAIN, 2)
     assert row["checkpoint"] == "checkpoints/t0001/best"
     assert 0 < row["test_accuracy"] < 1
+    low, high = binomtest(round(row["test_accuracy"] * row["test_images"]), int(row["test_images"])).proportion_ci(
+        method="wilson"
+    )
+    told = capsys.readouterr().out
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in told
+    assert f"There are {row['test_images']:.0f} test images" in told
     assert row["opened_at"] is not None
     frames = load(sweep)
     assert confirmed(frames.confirmations, frames.trials).empty, "it counts in no mean over fresh seeds"
