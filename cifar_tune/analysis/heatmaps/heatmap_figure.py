@@ -148,7 +148,8 @@ def _annotations(axes: Axes, heatmap: Heatmap, mesh: QuadMesh, theme: Theme) -> 
 
 def cell_note(heatmap: Heatmap, cell: Cell) -> str:
     """How many trials a cell's value comes from, and their spread."""
-    return f"n={cell.n}" + (f" ±{written(heatmap.metric, cell.spread)}" if cell.spread is not None else "")
+    # A few equal values are not certainty: a spread of 0 is not shown.
+    return f"n={cell.n}" + (f" ±{written(heatmap.metric, cell.spread)}" if cell.spread else "")
 
 
 def ended_note(cell: Cell) -> str:
