@@ -181,6 +181,8 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
     if options.csv:
         write_csv(options.csv, history)
     console.print(beginning(opened), highlight=False)
+    if 0 < (images := len(opened.data.validation)) < FEW_IMAGES:
+        console.print(image_worth(images), highlight=False)
     with ExitStack() as stack:
         begun = options.tensorboard is not None and any(options.tensorboard.glob("*tfevents*"))
         board = stack.enter_context(EventFile(options.tensorboard)) if options.tensorboard else None
@@ -201,8 +203,6 @@ def train(opened: OpenTrial, options: argparse.Namespace, console: Console, comm
             console.print(f"interrupted; {saved(opened)}. Go on with:\n  {command}{resume}", highlight=False)
             return INTERRUPTED
     console.print(ending(opened), highlight=False)
-    if 0 < (images := len(opened.data.validation)) < FEW_IMAGES:
-        console.print(image_worth(images), highlight=False)
     return DONE
 
 
