@@ -53,7 +53,8 @@ def test_help_comes_at_once() -> None:
 def test_a_trial_is_trained_taken_further_and_reproduced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["small.yaml", "--csv", "first.csv", "--tensorboard", "board"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("epoch 1/2  train loss")
+    assert "40 validation images" in lines[1]
+    assert lines[2].startswith("epoch 1/2  train loss")
     assert lines[-1].endswith("results/trials/small/best")
     assert list((folder / "board").iterdir())
 
