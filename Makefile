@@ -62,7 +62,7 @@ nightly: cluster
 # What can be known without torch, in under a minute once mypy has its cache.
 check: lint
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal \
-		tests/unit/analysis tests/unit/buckets tests/unit/config tests/unit/figures tests/unit/results
+		tests/unit/analysis tests/unit/storage tests/unit/config tests/unit/plotting tests/unit/results
 
 lint: install
 	$(BIN)/ruff check .

@@ -23,22 +23,22 @@ from pathlib import Path
 import psutil
 
 from cifar_tune.config.sweep_config import Resources, SweepConfig
+from cifar_tune.execution.cluster.cards import Gpu
+from cifar_tune.execution.cluster.cluster import connected
+from cifar_tune.execution.cluster.devices import Machine, this_machine
+from cifar_tune.execution.cluster.nodes import Node
+from cifar_tune.execution.driver import run_trials
+from cifar_tune.execution.interruption import Interruption
+from cifar_tune.execution.messages import Assignment, EpochReport
+from cifar_tune.execution.placement.memory_record import MemoryRecord
+from cifar_tune.execution.placement.oom_fallback import NONE
+from cifar_tune.execution.placement.placer import Placer
+from cifar_tune.execution.placement.resource_request import Needs
+from cifar_tune.execution.trainable import TrialRunner
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.search.search import Search
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.cards import Gpu
-from cifar_tune.tuning.machines.cluster import connected
-from cifar_tune.tuning.machines.devices import Machine, this_machine
-from cifar_tune.tuning.machines.nodes import Node
-from cifar_tune.tuning.placing.ladder import NONE
-from cifar_tune.tuning.placing.memory_record import MemoryRecord
-from cifar_tune.tuning.placing.needs import Needs
-from cifar_tune.tuning.placing.placer import Placer
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
-from cifar_tune.tuning.workers.messages import Assignment, EpochReport
-from cifar_tune.tuning.workers.trainable import TrialRunner
 
 H100 = Gpu("NVIDIA H100 80GB HBM3", 80 * 10**9, "560.1", capability=(9, 0))
 CARDS_OF_A_NODE = 8

@@ -27,8 +27,8 @@ from PIL import Image
 from cifar_tune.analysis.reports.markdown import markdown
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.sections import make_report
-from cifar_tune.figures.files import image_of
-from cifar_tune.figures.theme import LIGHT
+from cifar_tune.plotting.files import image_of
+from cifar_tune.plotting.theme import LIGHT
 from cifar_tune.results import load
 
 ROOT = Path(__file__).parents[1]

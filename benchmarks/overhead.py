@@ -23,15 +23,15 @@ from typing import Any
 from provenance import provenance
 
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.execution.cluster.cluster import SWITCHES, connected
+from cifar_tune.execution.cluster.devices import this_machine
+from cifar_tune.execution.cluster.nodes import this_node
+from cifar_tune.execution.placement.memory_record import MemoryRecord
+from cifar_tune.execution.placement.placer import Placer
+from cifar_tune.execution.placement.resource_request import Needs
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.search.search import Search
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.machines.cluster import SWITCHES, connected
-from cifar_tune.tuning.machines.devices import this_machine
-from cifar_tune.tuning.machines.nodes import this_node
-from cifar_tune.tuning.placing.memory_record import MemoryRecord
-from cifar_tune.tuning.placing.needs import Needs
-from cifar_tune.tuning.placing.placer import Placer
-from cifar_tune.tuning.search.search import Search
 
 REPORTS = 3
 
@@ -62,11 +62,11 @@ def sweep(trials: int) -> SweepConfig:
 
 def ours(trials: int, folder: Path) -> float:
     """Returns the seconds that a sweep takes here, once Ray runs."""
-    from cifar_tune.tuning.interruption import Interruption
-    from cifar_tune.tuning.workers.dispatcher import Dispatcher
-    from cifar_tune.tuning.workers.messages import Assignment, EpochReport
-    from cifar_tune.tuning.workers.ray_adapters import fit
-    from cifar_tune.tuning.workers.trainable import TrialRunner
+    from cifar_tune.execution.dispatcher import Dispatcher
+    from cifar_tune.execution.interruption import Interruption
+    from cifar_tune.execution.messages import Assignment, EpochReport
+    from cifar_tune.execution.ray_adapters import fit
+    from cifar_tune.execution.trainable import TrialRunner
 
     class Idle(TrialRunner):
         def prepare_process(self, assignment: Assignment) -> None:

@@ -42,10 +42,11 @@ from cifar_tune.config.objective import Objective
 from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import Random, Tpe
 from cifar_tune.config.schedulers import Asha, AshaPromotion, NoScheduler, default_grace, tenth
-from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.replay.recording_tables import read_recording
-from cifar_tune.tuning.replay.recordings import Recording
-from cifar_tune.tuning.replay.regret import (
+from cifar_tune.search.proposal import Proposal
+from cifar_tune.search.schedulers.decision import CONTINUE, Decision
+from cifar_tune.search.simulate.recording_tables import read_recording
+from cifar_tune.search.simulate.recordings import Recording
+from cifar_tune.search.simulate.regret import (
     INTERVAL,
     MOMENTS,
     RESAMPLES,
@@ -54,11 +55,10 @@ from cifar_tune.tuning.replay.regret import (
     interquartile_mean,
     regret_over,
 )
-from cifar_tune.tuning.replay.regret import regrets as regrets_of
-from cifar_tune.tuning.replay.simulation import RecordedSweep, replay, replay_search
-from cifar_tune.tuning.search.decision import CONTINUE, Decision
-from cifar_tune.tuning.search.proposal import Proposal
-from cifar_tune.tuning.source import RecordedTrial
+from cifar_tune.search.simulate.regret import regrets as regrets_of
+from cifar_tune.search.simulate.simulation import RecordedSweep, replay, replay_search
+from cifar_tune.search.source import RecordedTrial
+from cifar_tune.training.metrics import EpochMetrics
 
 ARMS = ("random", "random_asha", "tpe_asha", "out_of_the_box", "ours")
 SHARES = {"1/16": 1 / 16, "1/8": 1 / 8, "1/6": 1 / 6, "1/4": 1 / 4, "1/2": 1 / 2, "1": 1.0}

@@ -22,11 +22,12 @@ from pathlib import Path
 from provenance import provenance
 
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.layout import JOURNAL_NAME
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.search.proposal import Proposal
+from cifar_tune.search.search import Search
+from cifar_tune.search.studies.journal import Journal
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.search.proposal import Proposal
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.studies.journal import JOURNAL_NAME, Journal
 
 EPOCHS = 27
 WORKERS = 16

@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from cifar_tune.exits import exit_status
+from cifar_tune.cli.exit_status import exit_status
 
 COMMANDS = {
     "sweep": "run the trials of a sweep file, or plan, resume, extend them",
@@ -22,6 +22,7 @@ COMMANDS = {
     "track": "a results folder to TensorBoard, MLflow or Weights & Biases, live or afterwards",
     "prune": "what checkpoints of a results folder nobody needs; delete them when told to",
     "simulate": "replay recorded curves to choose sampler and scheduler",
+    "config": "the JSON schema of a sweep file, for editors",
     "datasets": "what data is there; download, verify, decode it",
 }
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the first argument names; returns its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        return int(importlib.import_module(f"cifar_tune.{words[0]}").main(words[1:]))
+        return int(importlib.import_module(f"cifar_tune.cli.{words[0]}").main(words[1:]))
     lines = ["usage: cifar-tune COMMAND ...", "", *(f"  {word:<10} {what}" for word, what in COMMANDS.items())]
     if not words or words[0] in ("-h", "--help"):
         return exit_status(lambda: print("\n".join(lines)))

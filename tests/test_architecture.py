@@ -1,4 +1,4 @@
-"""The rooms' walls: who may import whom, and what stays light."""
+"""Who may import whom, and what stays light."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from cifar_tune import layout
 
 PACKAGE = Path(__file__).parents[1] / "cifar_tune"
 
 MAY_IMPORT = {
     "errors": set(),
+    "layout": set(),
+    "pareto": set(),
     "schema": {"errors"},
-    "dominance": set(),
-    "buckets": {"errors"},
-    "training": {"buckets", "schema", "errors"},
-    "exits": {"buckets", "errors"},
-    "config": {"training", "schema", "errors", "exits"},
-    "results": {"buckets", "errors", "exits"},
-    "figures": {"errors"},
-    "tuning": {"config", "training", "results", "buckets", "dominance", "schema", "errors"},
-    "analysis": {"results", "figures", "dominance", "errors"},
-    "serving": {"analysis", "figures", "results", "buckets", "errors"},
-    "tracking": {"figures", "results", "errors"},
-    "inspection": {"training", "figures", "schema", "errors"},
+    "storage": {"errors", "layout"},
+    "training": {"storage", "schema", "errors", "layout"},
+    "config": {"training", "schema", "errors"},
+    "results": {"storage", "errors", "layout"},
+    "search": {"config", "training", "results", "storage", "pareto", "schema", "errors", "layout"},
+    "execution": {"search", "config", "training", "results", "storage", "errors", "layout"},
+    "plotting": {"errors"},
+    "analysis": {"results", "plotting", "pareto", "errors", "layout"},
+    "dashboard": {"analysis", "plotting", "results", "storage", "errors", "layout"},
+    "tracking": {"plotting", "results", "errors", "layout"},
+    "inspection": {"training", "plotting", "schema", "errors", "layout"},
 }
-ONLY_IN_TUNING = {"ray", "optuna"}
-NEVER_BESIDE_TRAINING = {"torch", "torchvision"}
+"""By package: the packages below it. `cli` is above all of them."""
+
+ONLY_IN = {"ray": "execution", "optuna": "search"}
+WITHOUT_TORCH = {"search", "config", "results", "storage", "analysis", "plotting", "dashboard", "tracking"}
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def package_of(path: Path) -> str:
+    """The package of a file. A file that runs a command, `sweep.py` or `X/__main__.py`, is in none."""
+    parts = path.relative_to(PACKAGE).parts
+    return "" if parts[-1] == "__main__.py" or is_shim(path) else parts[0].removesuffix(".py")
+
+
+def is_shim(path: Path) -> bool:
+    return path.parent == PACKAGE and path.name != "__init__.py" and (PACKAGE / "cli" / path.name).exists()
 
 
 def imports_of(path: Path) -> Iterator[tuple[str, int]]:
@@ -43,24 +55,49 @@ def imports_of(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
             yield node.module or "", node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
-    room = room_of(path)
+def test_a_package_imports_only_the_packages_below_it(path: Path) -> None:
+    package = package_of(path)
     for module, line in imports_of(path):
         where = f"{path.relative_to(PACKAGE.parent)}:{line}"
         top = module.split(".")[0]
-        if top in ONLY_IN_TUNING:
-            assert room == "tuning", f"{where}: only tuning imports {top}"
-        if room in ("analysis", "figures", "results", "serving", "tracking"):
-            assert top not in NEVER_BESIDE_TRAINING, f"{where}: {room} needs no {top}"
-        if top == "cifar_tune" and room in MAY_IMPORT:
+        assert package == ONLY_IN.get(top, package), f"{where}: only {ONLY_IN[top]} imports {top}"
+        if package in WITHOUT_TORCH:
+            assert top not in ("torch", "torchvision"), f"{where}: {package} needs no {top}"
+        if top == "cifar_tune" and package in MAY_IMPORT:
             other = module.split(".")[1] if "." in module else ""
-            assert other in {"", room} | MAY_IMPORT[room], f"{where}: {room} may not import {other}"
+            allowed = {"", "__version__", package} | MAY_IMPORT[package]
+            assert other in allowed, f"{where}: {package} may not import {other}"
+
+
+@pytest.mark.parametrize("path", [*filter(is_shim, SOURCES)], ids=lambda path: path.name)
+def test_a_file_that_runs_a_command_holds_nothing_else(path: Path) -> None:
+    command = f"cifar_tune.cli.{path.stem}"
+    assert {module for module, _ in imports_of(path)} == {"sys", command, f"{command}.main"}
+    assert len(path.read_text().splitlines()) < 10
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Imports under `TYPE_CHECKING` and inside functions count: who reads one file must know the others."""
+    names = (".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in SOURCES)
+    modules = dict(zip((name.removesuffix(".__init__") for name in names), SOURCES, strict=True))
+    graph = {module: {name for name, _ in imports_of(path)} & set(modules) for module, path in modules.items()}
+    tuple(TopologicalSorter(graph).static_order())
+
+
+def test_the_names_of_a_results_folders_files_are_written_once() -> None:
+    constants = {name: value for name, value in vars(layout).items() if name.isupper() and isinstance(value, str)}
+    names = {value for name, value in constants.items() if "." in value and name not in ("PAGE_NAME", "LOCK_NAME")}
+    for path in SOURCES:
+        if path.name != "layout.py":
+            found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+            assert not names & {node.value for node in found if isinstance(node.value, str)}, path
 
 
 def test_the_test_split_is_loaded_in_one_place_only_and_that_is_called_where_that_is_written_down() -> None:
@@ -74,7 +111,7 @@ def test_the_test_split_is_loaded_in_one_place_only_and_that_is_called_where_tha
         if any(module == "cifar_tune.training.sealed" for module, _ in imports_of(path)):
             callers.add(path.relative_to(PACKAGE).as_posix())
     assert loads == {"training/sealed.py"}
-    assert callers == {"tuning/workers/trial_process.py", "tuning/evaluating.py"}
+    assert callers == {"execution/trial_process.py", "execution/test_split.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -83,7 +120,9 @@ def test_a_file_fits_the_mind(path: Path) -> None:
 
 
 COMMANDS = "cifar_tune.config.load, cifar_tune.tracking.event_files, " + ", ".join(
-    f"cifar_tune.{path.stem}" for path in sorted(PACKAGE.glob("[a-z]*.py")) if "def main(" in path.read_text()
+    f"cifar_tune.cli.{path.stem}"
+    for path in sorted((PACKAGE / "cli").glob("[a-z]*.py"))
+    if "def main(" in path.read_text()
 )
 """What all commands import before they know what they are to do."""
 
@@ -96,8 +135,8 @@ COMMANDS = "cifar_tune.config.load, cifar_tune.tracking.event_files, " + ", ".jo
             ("torch", "ray", "optuna", "pandas", "matplotlib", "sklearn", "starlette", "uvicorn", "tensorboardX"),
             id="commands",
         ),
-        ("cifar_tune.serving.server, cifar_tune.serving.app", ("torch", "ray", "optuna", "plotly")),
-        ("cifar_tune.tuning.search.search", ("torch", "ray", "scipy")),
+        ("cifar_tune.dashboard.server, cifar_tune.dashboard.app", ("torch", "ray", "optuna", "plotly")),
+        ("cifar_tune.search.search", ("torch", "ray", "scipy")),
         pytest.param("cifar_tune.training.epochs", ("ray", "optuna", "pandas", "torchvision"), marks=pytest.mark.slow),
     ],
 )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cifar_tune.analysis.naming import title, written
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import LIGHT, Theme, shortened
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import LIGHT, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

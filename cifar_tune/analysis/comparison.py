@@ -11,8 +11,8 @@ from cifar_tune.analysis.budget import measured_by_epoch, values_at
 from cifar_tune.analysis.naming import label, more_is_better, short_number, title, written
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.parameters import SEEDS, varied_parameters
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, shortened
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, shortened
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 from cifar_tune.results.reading import Frames
 

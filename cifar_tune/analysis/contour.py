@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import label, more_is_better, parameter, title, 
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.slices import set_ticks
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from cifar_tune.analysis.budget import common_keys
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
 from cifar_tune.results.columns import DIVERGED, FAILED, INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:

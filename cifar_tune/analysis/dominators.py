@@ -8,7 +8,7 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import value_words
 from cifar_tune.analysis.pareto import signed
-from cifar_tune.dominance import dominating, first, fronts
+from cifar_tune.pareto import dominating, first, fronts
 
 MOST_NAMED = 3
 """Trials that a sentence names before it counts the others; each with all its objectives."""

@@ -9,7 +9,7 @@ import pandas as pd
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.theme import LIGHT, Theme, head, new_figure
+from cifar_tune.plotting.theme import LIGHT, Theme, head, new_figure
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:

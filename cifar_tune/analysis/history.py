@@ -9,8 +9,8 @@ import pandas as pd
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:

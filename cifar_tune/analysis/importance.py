@@ -14,7 +14,7 @@ from cifar_tune.analysis.naming import label
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:

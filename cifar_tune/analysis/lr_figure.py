@@ -12,8 +12,8 @@ from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.ranking import ranking
 from cifar_tune.analysis.reports.text_table import configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, shortened
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
 if TYPE_CHECKING:

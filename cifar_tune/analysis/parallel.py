@@ -14,7 +14,7 @@ from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, ink, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, ink, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

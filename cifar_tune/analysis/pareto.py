@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.dominance import Floats, dominated_by, dominating, hypervolume, non_dominated
+from cifar_tune.pareto import Floats, dominated_by, dominating, hypervolume, non_dominated
 from cifar_tune.results.columns import COMPLETED
 
 MARGIN = 0.1

@@ -9,9 +9,9 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.pareto import completed, pareto, signed
-from cifar_tune.dominance import non_dominated
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
+from cifar_tune.pareto import non_dominated
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
 from cifar_tune.results.columns import STOPPED
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def pareto_figure(trials: pd.DataFrame, objectives: Sequence[str], theme: Theme 
     Raises:
         AnalysisError: no such metric.
     """
-    from cifar_tune.figures.plain_figure import PlainFigure
+    from cifar_tune.plotting.plain_figure import PlainFigure
 
     across = upright(objectives)
     costs = [name for name in objectives if name != across]

@@ -8,7 +8,8 @@ import pandas as pd
 
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.errors import ResultsError
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.layout import LEDGER_NAME
+from cifar_tune.results.ledger import events
 
 COLUMNS = ["study", "refused", "trained", "last_reason"]
 

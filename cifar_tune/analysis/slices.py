@@ -13,9 +13,9 @@ from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, Theme, shortened
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

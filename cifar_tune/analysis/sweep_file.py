@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-SWEEP_NAME = "sweep.yaml"
+from cifar_tune.layout import SWEEP_NAME
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The samplers that a sweep may name; `tuning` builds them. Their options are Optuna's, by Optuna's names."""
+"""The samplers that a sweep may name; `search` builds them. Their options are Optuna's, by Optuna's names."""
 
 from __future__ import annotations
 

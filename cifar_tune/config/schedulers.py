@@ -1,4 +1,4 @@
-"""The schedulers that a sweep may name; `tuning` builds them."""
+"""The schedulers that a sweep may name; `search` builds them."""
 
 from __future__ import annotations
 

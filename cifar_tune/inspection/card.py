@@ -9,19 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 
 import cifar_tune
+from cifar_tune.inspection.export_format import Written
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.split import training_sizes
 from cifar_tune.training.flops import count_parameters
 from cifar_tune.training.trial import TrialConfig
-
-if TYPE_CHECKING:
-    from cifar_tune.inspection.export import Written
 
 HUB_NAMES = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100", "food101": "ethz/food101"}
 """What the hub calls our data sets."""

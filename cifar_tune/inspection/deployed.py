@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from cifar_tune.errors import ExportError
-from cifar_tune.inspection.programs import INSTALL_ONNX
+from cifar_tune.inspection.export_format import INSTALL_ONNX
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models.ternary import TernaryResNet
-from cifar_tune.training.networks.packing import pack_state, unpack_state
+from cifar_tune.training.networks.bit_packing import pack_state, unpack_state
 from cifar_tune.training.preparation import BRIGHTEST
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
 from cifar_tune.inspection.evaluation import Calibration, Evaluation
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,8 +98,8 @@ def _numbers(axes: Axes, counts: NDArray[np.int64], cells: NDArray[np.float64]) 
 
 def reliability_figure(calibration: Calibration, split: str, theme: Theme) -> Figure:
     """Accuracy against confidence, bin by bin, and how many answers each bin holds."""
-    from cifar_tune.figures.plain_figure import PlainFigure
-    from cifar_tune.figures.theme import DOTS_PER_INCH, style
+    from cifar_tune.plotting.plain_figure import PlainFigure
+    from cifar_tune.plotting.theme import DOTS_PER_INCH, style
 
     figure = PlainFigure(figsize=(5.4, 5.6), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.background)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))

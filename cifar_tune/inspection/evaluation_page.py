@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cifar_tune.figures.section import Section, Table
 from cifar_tune.inspection.evaluation import TOP, ConfusedPair, Evaluation, proportion_interval
 from cifar_tune.inspection.evaluation_figures import (
     classes_figure,
@@ -13,6 +12,7 @@ from cifar_tune.inspection.evaluation_figures import (
     reliability_figure,
 )
 from cifar_tune.inspection.speed import Speed
+from cifar_tune.plotting.section import Section, Table
 from cifar_tune.training.data import ImageSource
 
 PAIRS = 20

@@ -7,9 +7,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -27,38 +27,17 @@ from cifar_tune.inspection.deployed import (
     write_onnx,
     write_program,
 )
-from cifar_tune.inspection.exported import CARD, CONFIG, FORMAT, ONNX, PROGRAM, SAFETENSORS, TERNARY, read_exported
+from cifar_tune.inspection.export_format import CARD, CONFIG, FILES, FORMAT, PROGRAMS, Format, Written
+from cifar_tune.inspection.exported import read_exported
 from cifar_tune.inspection.programs import LOADERS
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.manifest import TRIAL
 from cifar_tune.training.models.ternary import TernaryResNet
-from cifar_tune.training.networks.packing import pack_state
-
-Format = Literal["safetensors", "ternary", "torch_export", "onnx"]
-FILES: Mapping[Format, str] = {"safetensors": SAFETENSORS, "ternary": TERNARY, "torch_export": PROGRAM, "onnx": ONNX}
-
-PROGRAMS: tuple[Format, ...] = ("torch_export", "onnx")
-"""Formats that compute by other code than ours, so that only images can show whether they say the same."""
+from cifar_tune.training.networks.bit_packing import pack_state
 
 TOLERANCE = 1e-4
 """Of the largest logit: what a program's logits may differ from the network's. float32 has 6e-8 a rounding; the
 networks of tests/contracts differ by up to 1e-6 on a CPU."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """One file of an exported model.
-
-    difference: the largest one between its logits and the network's, over `images` real images; None for weights,
-    which were read back bit for bit.
-    """
-
-    format: Format
-    file: str
-    sha256: str
-    bytes: int
-    difference: float | None
-    images: int
 
 
 def check_export(trained: TrainedModel, folder: Path, formats: Sequence[Format], opset: int) -> None:

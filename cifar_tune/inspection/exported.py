@@ -22,21 +22,13 @@ from pydantic import ValidationError
 
 from cifar_tune.errors import CheckpointError
 from cifar_tune.inspection.card import Confirmed, Provenance
+from cifar_tune.inspection.export_format import CONFIG, FORMAT, PREFERRED, SAFETENSORS, TERNARY
 from cifar_tune.training.checkpoint import TrainedModel, dataset_info
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.manifest import TRIAL
 from cifar_tune.training.models.ternary import TernaryResNet
-from cifar_tune.training.networks.packing import unpack_state
+from cifar_tune.training.networks.bit_packing import unpack_state
 from cifar_tune.training.trial import TrialConfig
-
-FORMAT = 1
-CONFIG, CARD = "config.json", "README.md"
-SAFETENSORS, TERNARY, PROGRAM, ONNX = "model.safetensors", "model.ternary.safetensors", "model.pt2", "model.onnx"
-PREFERRED = SAFETENSORS, TERNARY, ONNX, PROGRAM
-"""Which file of a folder is used where none is named."""
-
-CARRIES_CODE = frozenset({PROGRAM})
-"""Reading these runs code that their author chose: `torch.export.load` unpickles, and hands strings to sympy's eval."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import Theme, shortened
 from cifar_tune.inspection.evaluation_figures import show_picture
 from cifar_tune.inspection.gradcam import ExpertView
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cifar_tune.errors import InspectionError
-from cifar_tune.figures.section import Section, Table
 from cifar_tune.inspection.gradcam import expert_views, grad_cam
 from cifar_tune.inspection.gradcam_figures import experts_figure, gradcam_figure
 from cifar_tune.inspection.landscape import (
@@ -37,6 +36,7 @@ from cifar_tune.inspection.layers import (
 )
 from cifar_tune.inspection.pictures import Pictures
 from cifar_tune.inspection.predictor import NetworkPredictor
+from cifar_tune.plotting.section import Section, Table
 from cifar_tune.training.data import ImageSource
 from cifar_tune.training.networks.tgn import TaxonomicGatedNetwork
 from cifar_tune.training.state import initial_model

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import SEQUENTIAL, SMALL_SIZE, Theme, shortened
 from cifar_tune.inspection.evaluation_figures import show_picture
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import SEQUENTIAL, SMALL_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from cifar_tune.figures.files import image_of, write_file
-from cifar_tune.figures.html import html_page, prose
-from cifar_tune.figures.section import Section, section_element
-from cifar_tune.figures.theme import DARK, LIGHT
-
-PAGE_NAME = "index.html"
+from cifar_tune.layout import PAGE_NAME
+from cifar_tune.plotting.files import image_of, write_file
+from cifar_tune.plotting.html import html_page, prose
+from cifar_tune.plotting.section import Section, section_element
+from cifar_tune.plotting.theme import DARK, LIGHT
 
 
 def write_page(folder: Path, title: str, lines: Sequence[str], sections: Sequence[Section]) -> list[Path]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_tune.errors import CheckpointError, DatasetError
-from cifar_tune.inspection.exported import CARRIES_CODE, PREFERRED, is_exported, open_exported
+from cifar_tune.inspection.export_format import CARRIES_CODE, PREFERRED
+from cifar_tune.inspection.exported import is_exported, open_exported
 from cifar_tune.inspection.programs import LOADERS
 from cifar_tune.inspection.trained import read_trained
 from cifar_tune.training.checkpoint import TrainedModel

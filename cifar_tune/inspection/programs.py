@@ -11,12 +11,10 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 
 from cifar_tune.errors import CheckpointError, DeviceError
-from cifar_tune.inspection.exported import ONNX, PROGRAM
+from cifar_tune.inspection.export_format import INSTALL_ONNX, ONNX, PROGRAM
 from cifar_tune.training.device import find_device
 
 Logits: TypeAlias = Callable[[Tensor], Tensor]
-
-INSTALL_ONNX = "pip install onnx onnxruntime onnxscript"
 
 
 def load_program(file: Path, device: str | torch.device) -> Logits:

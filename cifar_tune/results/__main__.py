@@ -2,7 +2,7 @@
 
 import sys
 
-from cifar_tune.exits import exit_status
+from cifar_tune.cli.exit_status import exit_status
 from cifar_tune.results.readme import readme
 
 if __name__ == "__main__":

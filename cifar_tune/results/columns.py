@@ -8,10 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-TRIALS_NAME = "trials.parquet"
-EPOCHS_NAME = "epochs.parquet"
-CONFIRMATIONS_NAME = "confirmations.parquet"
-
 SCHEMA_VERSION = 1
 """Of all tables; rises when a column changes its meaning or its name, not when one is added. No other was in use."""
 

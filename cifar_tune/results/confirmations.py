@@ -13,16 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from cifar_tune.layout import CONFIRM_FOLDER, CONFIRMATIONS_NAME, LEDGER_NAME
 from cifar_tune.results.arrow import ARROW_TYPES, table
-from cifar_tune.results.columns import CONFIRMATION_COLUMNS, CONFIRMATIONS_NAME
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS
+from cifar_tune.results.ledger import events
 from cifar_tune.results.rows import replay
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.results.table_file import TableFile
 from cifar_tune.results.values import coerce
-
-CONFIRM_FOLDER = "confirm"
-"""Folder inside the results folder."""
 
 PLANNED, OPENED, SCORED = "planned", "opened", "scored"
 """Kinds of notes in its ledger: a retraining or another model, an opening of the test split for it, its score."""

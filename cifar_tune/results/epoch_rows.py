@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import EPOCHS_NAME
 from cifar_tune.results.arrow import ARROW_TYPES
-from cifar_tune.results.columns import EPOCH_COLUMNS, EPOCHS_NAME, INT64_LIMIT, Column
+from cifar_tune.results.columns import EPOCH_COLUMNS, INT64_LIMIT, Column
 from cifar_tune.results.values import coerce
 
 MISSING_INT = -INT64_LIMIT

@@ -13,8 +13,8 @@ from typing import Any
 from cifar_tune.errors import ResultsError
 from cifar_tune.results.full_disk import DiskPatience, append_whole
 from cifar_tune.results.values import json_default
+from cifar_tune.storage.atomic_write import sync_folder
 
-LEDGER_NAME = "ledger.jsonl"
 LEDGER_VERSION = 1
 
 SYNC_SECONDS = 1.0
@@ -162,12 +162,3 @@ def _encode(event: Mapping[str, object]) -> bytes:
         return json.dumps(event, separators=(",", ":"), default=json_default).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise ResultsError(f"this cannot be recorded, it has no JSON form: {error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename inside the folder safe against a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

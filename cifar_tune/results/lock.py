@@ -13,12 +13,10 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from cifar_tune.buckets.folders import replica_of
-from cifar_tune.buckets.replica import LEASE_SECONDS
 from cifar_tune.errors import ResultsError, StorageError
-
-LOCK_NAME = ".lock"
-DRIVER_NAME = ".driver.json"
+from cifar_tune.layout import DRIVER_NAME, LOCK_NAME
+from cifar_tune.storage.folders import replica_of
+from cifar_tune.storage.replica import LEASE_SECONDS
 
 
 @dataclass(frozen=True)

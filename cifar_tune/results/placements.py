@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.layout import LEDGER_NAME
+from cifar_tune.results.ledger import events
 
 PLACED, LEFT = "placed", "left"
 """Kinds of notes: a worker begins a trial; the trial gives back what it held."""

@@ -12,24 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cifar_tune.buckets.address import place
-from cifar_tune.buckets.folders import as_named, fetched, named
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import CONFIRM_FOLDER, CONFIRMATIONS_NAME, EPOCHS_NAME, LEDGER_NAME, TRIALS_NAME
 from cifar_tune.results.arrow import ARROW_TYPES, SWEEP_KEY, VERSION_KEY
-from cifar_tune.results.columns import (
-    CONFIRMATION_COLUMNS,
-    CONFIRMATIONS_NAME,
-    EPOCH_COLUMNS,
-    EPOCHS_NAME,
-    SCHEMA_VERSION,
-    TRIAL_COLUMNS,
-    TRIALS_NAME,
-)
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, confirmation_table, confirmations_of, ledger_of
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS, EPOCH_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS
+from cifar_tune.results.confirmations import confirmation_table, confirmations_of, ledger_of
+from cifar_tune.results.ledger import events
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import Rows, replay
 from cifar_tune.results.table_file import TableFile
+from cifar_tune.storage.address import place
+from cifar_tune.storage.folders import as_named, fetched, named
 
 if TYPE_CHECKING:
     import pandas as pd

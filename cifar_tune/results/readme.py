@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cifar_tune.layout import CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
 from cifar_tune.results.columns import (
     CONFIGURATION_PREFIX,
     CONFIRMATION_COLUMNS,
-    CONFIRMATIONS_NAME,
     EPOCH_COLUMNS,
-    EPOCHS_NAME,
     IDENTITY_COLUMNS,
     OUTCOME_COLUMNS,
     SCHEMA_VERSION,
-    TRIALS_NAME,
     Column,
 )
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from cifar_tune.layout import EPOCHS_NAME, TRIALS_NAME
 from cifar_tune.results.arrow import table
-from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
+from cifar_tune.results.columns import INTERRUPTED, RUNNING
 from cifar_tune.results.epoch_rows import EpochRows
 from cifar_tune.results.outcome import NEEDED, outcomes
 from cifar_tune.results.trial_rows import TrialRows

@@ -10,15 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cifar_tune.buckets.folders import secure
 from cifar_tune.errors import ResultsError
-from cifar_tune.results.columns import EPOCHS_NAME, INTERRUPTED, RUNNING, TRIALS_NAME
+from cifar_tune.layout import EPOCHS_NAME, LEDGER_NAME, TRIALS_NAME
+from cifar_tune.results.columns import INTERRUPTED, RUNNING
 from cifar_tune.results.full_disk import DiskPatience
-from cifar_tune.results.ledger import LEDGER_NAME, Ledger, create_ledger, events, repair
+from cifar_tune.results.ledger import Ledger, create_ledger, events, repair
 from cifar_tune.results.lock import DriverLock
 from cifar_tune.results.rows import DRIVER_DIED, Rows, replay
 from cifar_tune.results.table_file import TableFile, release_memory
 from cifar_tune.results.values import configuration_value
+from cifar_tune.storage.folders import secure
 
 WRITE_SHARE = 20
 """A table is written again no earlier than this many times the last writing took: at most 5 % of the wall time."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cifar_tune.results.full_disk import DiskPatience
-from cifar_tune.results.ledger import sync_folder
+from cifar_tune.storage.atomic_write import sync_folder
 
 MAGIC = b"PAR1"
 FOOTER_TAIL = 8

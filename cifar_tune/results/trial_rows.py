@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import TRIALS_NAME
 from cifar_tune.results.arrow import ARROW_TYPES
 from cifar_tune.results.columns import (
     CONFIGURATION_PREFIX,
     IDENTITY_COLUMNS,
     OUTCOME_COLUMNS,
     TRIAL_COLUMNS,
-    TRIALS_NAME,
     Column,
     Kind,
 )

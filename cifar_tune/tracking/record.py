@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cifar_tune.errors import ResultsError
-from cifar_tune.figures.files import write_file
-
-RECORD_FOLDER = "tracking"
+from cifar_tune.layout import TRACKING_FOLDER
+from cifar_tune.plotting.files import write_file
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class SentRecord:
         Raises:
             ResultsError: the file is damaged.
         """
-        self._path = folder / RECORD_FOLDER / f"{tracker}.json"
+        self._path = folder / TRACKING_FOLDER / f"{tracker}.json"
         inside = Path(place).is_relative_to(folder.resolve())
         self._place = str(Path(place).relative_to(folder.resolve())) if inside else place
         self._all = self._read()

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 
-from cifar_tune.buckets.address import Address, copy_in_order, read_if_there, side_by_side, write_in_order, write_whole
+from cifar_tune.layout import BEST, LAST, PREVIOUS
+from cifar_tune.storage.address import Address, copy_in_order, read_if_there, side_by_side, write_in_order, write_whole
 from cifar_tune.training.checkpoint import Checkpoint
 from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING, TRIAL, read_manifest, sealed, without_training
-from cifar_tune.training.storage import BEST, LAST, PREVIOUS, CheckpointFolder
+from cifar_tune.training.storage import CheckpointFolder
 
 NAMES = (MODEL, TRAINING, TRIAL, MANIFEST)
 

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from cifar_tune.errors import CheckpointError
+from cifar_tune.storage.copies import copy_here
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.manifest import (
     ENVIRONMENTS,
@@ -230,3 +231,20 @@ def _refuse_other_trial(trial: TrialConfig, checkpoint: Checkpoint) -> None:
             raise CheckpointError(
                 f"{checkpoint.folder} is of another trial: its {path} is {found!r}, and {wanted!r} is wanted"
             )
+
+
+def load_model(place: str, info: DatasetInfo, device: torch.device | str) -> nn.Module:
+    """Returns the trained network of a checkpoint, ready to be evaluated on images of a data set.
+
+    Args:
+        place: folder of a checkpoint, or the s3:// or gs:// address of one.
+        info: of the images.
+        device: where the network is to be.
+
+    Raises:
+        CheckpointError: there is no whole checkpoint.
+        ConfigError: its network does not take such images.
+    """
+    checkpoint = read_checkpoint(copy_here(place))
+    checkpoint.trial.model.check(info)
+    return checkpoint.model(torch.device(device))

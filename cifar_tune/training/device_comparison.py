@@ -14,7 +14,8 @@ from cifar_tune.errors import ConfigError, DeviceError, Problem
 from cifar_tune.training.device import devices, find_device
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.training.trial import Precision, TrialConfig
+from cifar_tune.training.precision_rule import PrecisionName
+from cifar_tune.training.trial import TrialConfig
 
 CLEAR = 2.0
 """Standard errors beyond which a difference counts: 1 in 20 is larger by chance."""
@@ -25,7 +26,7 @@ class Place:
     """A device as torch names it, and the precision there; None leaves it to the trial."""
 
     device: str
-    precision: Precision | None = None
+    precision: PrecisionName | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Finding:
     """What one training came to. name: of the device. validated: images of the validation split."""
 
     name: str
-    precision: Precision
+    precision: PrecisionName
     seed: int
     last: EpochMetrics
     validated: int
@@ -58,8 +59,8 @@ def place_of(word: str) -> Place:
         DeviceError: there is no such device, or no such precision.
     """
     device, _, precision = word.partition("/")
-    if precision not in ("", *get_args(Precision)):
-        raise DeviceError(f"{word}: {precision} is no precision; allowed are {', '.join(get_args(Precision))}")
+    if precision not in ("", *get_args(PrecisionName)):
+        raise DeviceError(f"{word}: {precision} is no precision; allowed are {', '.join(get_args(PrecisionName))}")
     return Place(str(find_device(device)), precision or None)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cifar_tune.buckets.address import Address
+from cifar_tune.storage.address import Address
 from cifar_tune.training.bucket_checkpoints import checkpoint_folder_at
 from cifar_tune.training.check import check_trial
 from cifar_tune.training.checkpoint import Checkpoint, packed, read_checkpoint, restore

@@ -15,15 +15,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from cifar_tune.buckets.copies import copy_here
 from cifar_tune.errors import CheckpointError
+from cifar_tune.layout import MODEL_FILE
+from cifar_tune.storage.copies import copy_here
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.flops import on_meta
 from cifar_tune.training.models import Model
 from cifar_tune.training.networks.ternary import TtqConvolution
-
-MODEL_FILE = "model.safetensors"
-"""In the folder of a checkpoint or of an exported model."""
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the state dict in a larger record."""

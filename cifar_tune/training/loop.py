@@ -14,6 +14,7 @@ from cifar_tune.training.backward import BackwardPass
 from cifar_tune.training.batch import Batch
 from cifar_tune.training.batch_norm import running_statistics
 from cifar_tune.training.check import check_trial
+from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.compilation import compile_if_repaid
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.device import peak_memory_bytes
@@ -58,7 +59,7 @@ def train_epochs(
     """
     check_trial(trial, data.info, begun=state.epoch > 0)
     normalize = Normalization(data.info, state.device, channels_last=trial.channels_last)
-    loss = trial.loss.build(data.info, state.device)
+    loss = trial.loss.build(data.info, state.device, load_model)
     backward = BackwardPass(state, loss, trial.accumulation, ranks, len(_own_rows(trial, ranks)) / trial.batch_size)
     compiled = compile_if_repaid(state, trial, 0, ranks)
     while state.epoch < trial.epochs and not patience_is_over(state.history, trial.early_stopping):

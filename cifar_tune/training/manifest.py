@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_tune.buckets.address import Address, read_if_there
 from cifar_tune.errors import CheckpointError
+from cifar_tune.layout import MODEL_FILE, TRIAL_FILE
+from cifar_tune.storage.address import Address, read_if_there
 
 FORMAT = 2
 """Format 1 kept the curve in `state.pt`, so that no checkpoint could be without it. It is read still."""
 
-MODEL, TRAINING, TRIAL, MANIFEST = "model.safetensors", "state.pt", "trial.json", "manifest.json"
+MODEL, TRAINING, TRIAL, MANIFEST = MODEL_FILE, "state.pt", TRIAL_FILE, "manifest.json"
 CHECKSUM = "checksum"
 """Of the manifest's other entries; not in checkpoints of version 0.1."""
 

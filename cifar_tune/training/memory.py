@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from cifar_tune.training.trial import Precision, TrialConfig
+    from cifar_tune.training.precision_rule import PrecisionName
+    from cifar_tune.training.trial import TrialConfig
 
-HALF: tuple[Precision, ...] = ("bfloat16", "float16")
+HALF: tuple[PrecisionName, ...] = ("bfloat16", "float16")
 """Precisions in which activations and the weights' copies for products take two bytes."""
 
 INPUT_COPIES = 3
@@ -51,7 +52,7 @@ class MemoryNeed:
         return self.fixed + self.micro_batch + self.batch
 
 
-def predicted_bytes(trial: TrialConfig, info: DatasetInfo, precision: Precision = "float32") -> int:
+def predicted_bytes(trial: TrialConfig, info: DatasetInfo, precision: PrecisionName = "float32") -> int:
     """Returns the most memory that the trial's tensors take at once, its data set aside.
 
     precision: what the trial's own comes to on the device, never `auto`.
@@ -59,7 +60,7 @@ def predicted_bytes(trial: TrialConfig, info: DatasetInfo, precision: Precision 
     return memory_need(trial, info, precision).tensors
 
 
-def memory_need(trial: TrialConfig, info: DatasetInfo, precision: Precision = "float32") -> MemoryNeed:
+def memory_need(trial: TrialConfig, info: DatasetInfo, precision: PrecisionName = "float32") -> MemoryNeed:
     """Returns what the trial needs on a device that computes in `precision`."""
     half = precision in HALF
     network = _network_bytes(trial.model, info, half, trial.recompute)

@@ -11,9 +11,8 @@ import torch
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import Model
-from cifar_tune.training.precision_rule import precision_on_cpu, precision_on_cuda
+from cifar_tune.training.precision_rule import PrecisionName, precision_on_cpu, precision_on_cuda
 from cifar_tune.training.reproducibility import cpu_model
-from cifar_tune.training.trial import Precision
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Arithmetic:
     tf32: bool = False
 
     @property
-    def name(self) -> Precision:
+    def name(self) -> PrecisionName:
         """The word for it in a trial file."""
         return next(name for name, arithmetic in NAMED.items() if arithmetic == self)
 
@@ -38,7 +37,7 @@ class Arithmetic:
 
 
 FLOAT32 = Arithmetic()
-NAMED: Mapping[Precision, Arithmetic] = {
+NAMED: Mapping[PrecisionName, Arithmetic] = {
     "float32": FLOAT32,
     "tf32": Arithmetic(tf32=True),
     "bfloat16": Arithmetic(torch.bfloat16, tf32=True),
@@ -46,12 +45,12 @@ NAMED: Mapping[Precision, Arithmetic] = {
 }
 
 
-def arithmetic_of(precision: Precision, model: Model, info: DatasetInfo, device: torch.device) -> Arithmetic:
+def arithmetic_of(precision: PrecisionName, model: Model, info: DatasetInfo, device: torch.device) -> Arithmetic:
     """Returns what `precision` means on this device; `auto` is a rule and no measurement, so that trials repeat."""
     return NAMED[_fastest(model, info, device) if precision == "auto" else precision]
 
 
-def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision:
+def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> PrecisionName:
     if device.type == "cuda":
         return precision_on_cuda(torch.cuda.get_device_capability(device))
     if device.type != "cpu":

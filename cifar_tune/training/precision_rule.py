@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cifar_tune.training.models import Model
-from cifar_tune.training.trial import Precision
+
+PrecisionName = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 
 TENSOR_CORES_WITH_BFLOAT16 = (8, 0)
 """Compute capability of Ampere. Source: CUDA C++ Programming Guide, table of features by compute capability."""
@@ -12,14 +15,16 @@ TENSOR_CORES_WITH_FLOAT16 = (7, 0)
 """Compute capability of Volta; Turing has 7.5. Source: the same."""
 
 
-def precision_on_cuda(capability: tuple[int, int]) -> Precision:
+def precision_on_cuda(capability: tuple[int, int]) -> PrecisionName:
     """Returns the fastest precision that trains."""
     if capability >= TENSOR_CORES_WITH_BFLOAT16:
         return "bfloat16"
     return "float16" if capability >= TENSOR_CORES_WITH_FLOAT16 else "float32"
 
 
-def precision_on_cpu(model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool, is_amd: bool) -> Precision:
+def precision_on_cpu(
+    model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool, is_amd: bool
+) -> PrecisionName:
     """Returns the faster precision. Without fast instructions for bfloat16 that is float32.
 
     AMD's processors execute AVX512_BF16 at twice the rate of float32. On an Intel Xeon without AMX every network was

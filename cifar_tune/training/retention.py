@@ -13,8 +13,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from cifar_tune.buckets.address import Address, read_if_there, side_by_side, write_whole
 from cifar_tune.errors import CheckpointError
+from cifar_tune.layout import BEST, LAST
+from cifar_tune.storage.address import Address, read_if_there, side_by_side, write_whole
 from cifar_tune.training.manifest import (
     FORMAT,
     MANIFEST,
@@ -33,7 +34,6 @@ training: `last` with all that training needs to go on, and `best`. weights: the
 nothing: the trial's configuration, from which it can be trained again.
 """
 
-LAST, BEST = "last", "best"
 LEFTOVERS = ("previous", "last.corrupt", "previous.corrupt", ".last.new", ".last.before", ".best.new", ".best.before")
 """What else training leaves beside `last` and `best`; of no use once the trial has ended."""
 

@@ -1,6 +1,6 @@
 """The seal: the only place where the test split is opened.
 
-Only `confirm` and `evaluate` ask for it, through the room `tuning`, which writes that down first.
+Only `confirm` and `evaluate` ask for it, through the package `execution`, which writes that down first.
 """
 
 from __future__ import annotations

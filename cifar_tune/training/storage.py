@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from cifar_tune.buckets.address import Address, read_if_there, write_whole
 from cifar_tune.errors import CheckpointError
+from cifar_tune.layout import BEST, LAST, PREVIOUS
+from cifar_tune.storage.address import Address, read_if_there, write_whole
 from cifar_tune.training.checkpoint import Checkpoint, read_checkpoint
 from cifar_tune.training.manifest import (
     MANIFEST,
@@ -22,7 +23,6 @@ from cifar_tune.training.manifest import (
     without_training,
 )
 
-LAST, PREVIOUS, BEST = "last", "previous", "best"
 WRITER = ".writer"
 """File in a trial's folder that names the process which may save there: the last of all that began to."""
 

@@ -6,16 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from cifar_tune.buckets.copies import absolute
 from cifar_tune.schema import Count, FieldError, ListOf, NonNegative, OpenFraction, Positive, Seed, Strict
+from cifar_tune.storage.copies import absolute
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.losses import AnyLoss, CrossEntropy
 from cifar_tune.training.models import AnyModel, Model
 from cifar_tune.training.optimizers import AnyOptimizer
+from cifar_tune.training.precision_rule import PrecisionName
 from cifar_tune.training.schedules import AnySchedule, OneCycle
-
-Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 
 
 class Sam(Strict):
@@ -106,7 +105,7 @@ class TrialConfig(Strict):
     recompute: bool = False
     """Computes the activations inside the network's blocks a second time instead of keeping them for the backward pass:
     the same gradients in less memory, at about a third more arithmetic. Source: Chen et al. 2016 (arXiv:1604.06174)."""
-    precision: Precision = "auto"
+    precision: PrecisionName = "auto"
     channels_last: bool = True
     compile: Literal["auto"] | bool = "auto"
     deterministic: bool = False

@@ -24,9 +24,10 @@ from cifar_tune.config.idle import idle_findings
 from cifar_tune.config.samplers import AnySampler, CmaEs
 from cifar_tune.config.schedulers import AnyScheduler, Asha, Pbt
 from cifar_tune.errors import CifarTuneError
+from cifar_tune.search.studies.studies import Study
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import packed
+from cifar_tune.training.checkpoint import load_model, packed
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.split import split_positions
@@ -34,7 +35,8 @@ from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.losses import AnyLoss
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.models import AnyModel
-from cifar_tune.training.models.resnet import ResNet18, Stem
+from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.models.stem import Stem
 from cifar_tune.training.optimizers import AnyOptimizer
 from cifar_tune.training.optimizers.setting import apply_setting
 from cifar_tune.training.schedules import AnySchedule
@@ -43,7 +45,6 @@ from cifar_tune.training.state import create_state
 from cifar_tune.training.stopping import patience_is_over
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import Clip, EarlyStopping, Ema, Evaluation, Sam, TrialConfig
-from cifar_tune.tuning.studies.studies import Study
 from tests.contracts.test_datasets import SPECIMENS
 from tests.contracts.test_schedulers import curves, session
 
@@ -378,7 +379,7 @@ def test_a_key_of_a_loss_changes_its_value(
     monkeypatch.setitem(NEEDED, "distillation", {"teacher": teachers[0]})
     monkeypatch.setitem(CHANGED, "distillation.teacher", teachers[1])
     batch = Batch(IMAGES, LABELS[:, None], torch.ones(16, 1), torch.arange(16), 1)
-    check(group, kind, key, lambda loss: loss.build(INFO, "cpu")(network(), IMAGES, batch))
+    check(group, kind, key, lambda loss: loss.build(INFO, "cpu", load_model)(network(), IMAGES, batch))
 
 
 @pytest.mark.parametrize(("group", "kind", "key"), keys_of("dataset", members(AnyDataset)))

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from cifar_tune.errors import ExportError
 from cifar_tune.inspection import Predictor, read_trained
 from cifar_tune.inspection.deployed import OPSETS
-from cifar_tune.inspection.export import FILES, PROGRAMS, Format, export
+from cifar_tune.inspection.export import export
+from cifar_tune.inspection.export_format import FILES, PROGRAMS, Format
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models import AnyModel, Model

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import packed
+from cifar_tune.training.checkpoint import load_model, packed
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses import AnyLoss
 from cifar_tune.training.state import create_state
@@ -70,7 +70,7 @@ every_loss = pytest.mark.parametrize("member", NAMES, indirect=True)
 @pytest.mark.parametrize("sets", [1, 2, 4])
 def test_it_is_one_finite_number_with_gradients_and_float32_logits(member, sets):
     network, given = model(), batch(sets=sets)
-    value, logits = member.build(INFO, "cpu")(network, given.images, given)
+    value, logits = member.build(INFO, "cpu", load_model)(network, given.images, given)
     value.backward()
     assert (value.shape, value.dtype) == ((), torch.float32)
     assert (logits.shape, logits.dtype) == ((8, 6), torch.float32)
@@ -81,7 +81,7 @@ def test_it_is_one_finite_number_with_gradients_and_float32_logits(member, sets)
 @every_loss
 def test_it_is_the_mean_over_images_so_that_equal_parts_average(member):
     network, given = model(), batch()
-    loss = member.build(INFO, "cpu")
+    loss = member.build(INFO, "cpu", load_model)
     whole, _ = loss(network, given.images, given)
     parts = [rows(given, part) for part in (slice(0, 4), slice(4, 8))]
     halves = [loss(network, part.images, part)[0] for part in parts]
@@ -91,7 +91,7 @@ def test_it_is_the_mean_over_images_so_that_equal_parts_average(member):
 @every_loss
 def test_it_is_linear_in_the_weights_of_mixed_labels(member):
     network, given = model(), batch(count=1)
-    loss = member.build(INFO, "cpu")
+    loss = member.build(INFO, "cpu", load_model)
     mixed, _ = loss(network, given.images, given)
     singles = [loss(network, given.images, rows(given, slice(0, 1), slice(i, i + 1)))[0] for i in range(2)]
     torch.testing.assert_close(mixed, given.weights[0, 0] * singles[0] + given.weights[0, 1] * singles[1])
@@ -100,7 +100,7 @@ def test_it_is_linear_in_the_weights_of_mixed_labels(member):
 @every_loss
 def test_computing_it_twice_gives_the_same_and_changes_no_global_draw(member):
     network, given = model(), batch()
-    loss = member.build(INFO, "cpu")
+    loss = member.build(INFO, "cpu", load_model)
     state = torch.get_rng_state()
     assert torch.equal(loss(network, given.images, given)[0], loss(network, given.images, given)[0])
     assert torch.equal(torch.get_rng_state(), state)
@@ -110,7 +110,7 @@ def test_computing_it_twice_gives_the_same_and_changes_no_global_draw(member):
 def test_under_autocast_logits_and_loss_stay_float32(member):
     network, given = model(), batch()
     with torch.autocast("cpu", torch.bfloat16):
-        value, logits = member.build(INFO, "cpu")(network, given.images, given)
+        value, logits = member.build(INFO, "cpu", load_model)(network, given.images, given)
     assert (value.dtype, logits.dtype) == (torch.float32, torch.float32)
 
 

@@ -21,20 +21,21 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from cifar_tune.execution.cluster.devices import TrialResources
+from cifar_tune.execution.messages import Assignment, Ending, EpochReport
+from cifar_tune.execution.placement.resource_request import CONTEXT_BYTES
+from cifar_tune.execution.trial_process import TrialProcess
 from cifar_tune.training.checkpoint import packed, restore
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.epochs import trial_epochs
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.memory import predicted_bytes
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.precision_rule import PrecisionName
 from cifar_tune.training.ranks import ALONE, Ranks, join, open_store
 from cifar_tune.training.state import create_state
 from cifar_tune.training.storage import CheckpointFolder
-from cifar_tune.training.trial import Precision, TrialConfig
-from cifar_tune.tuning.machines.devices import TrialResources
-from cifar_tune.tuning.placing.needs import CONTEXT_BYTES
-from cifar_tune.tuning.workers.messages import Assignment, Ending, EpochReport
-from cifar_tune.tuning.workers.trial_process import TrialProcess
+from cifar_tune.training.trial import TrialConfig
 from tests.contracts.test_exact_resume import data, trial
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
@@ -183,7 +184,7 @@ def test_a_trial_cannot_take_more_than_its_share_and_that_is_out_of_memory(
 
 @pytest.mark.usefixtures("card")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_memory_is_foretold_within_a_quarter(precision: Precision, process: TrialProcess, tmp_path: Path) -> None:
+def test_memory_is_foretold_within_a_quarter(precision: PrecisionName, process: TrialProcess, tmp_path: Path) -> None:
     given = assignment(tmp_path, "measured", precision=precision)
     config = TrialConfig.model_validate_json(given.trial_json)
     process._clean = process.prepare_process(given)

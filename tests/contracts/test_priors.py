@@ -14,9 +14,9 @@ from scipy import stats
 from cifar_tune.config.domains import Domain
 from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import AnySampler, CmaEs, Random
-from cifar_tune.tuning.studies.points import Point
-from cifar_tune.tuning.studies.priors import SPREAD, Belief
-from cifar_tune.tuning.studies.studies import Study
+from cifar_tune.search.studies.points import Point
+from cifar_tune.search.studies.priors import SPREAD, Belief
+from cifar_tune.search.studies.studies import Study
 
 SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda one: one.name)

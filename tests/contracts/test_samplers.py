@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from cifar_tune.config.domains import Domain
 from cifar_tune.config.samplers import PARENTS, AnySampler
-from cifar_tune.tuning.samplers import build_sampler
-from cifar_tune.tuning.studies.points import Point
-from cifar_tune.tuning.studies.studies import Study
+from cifar_tune.search.samplers import build_sampler
+from cifar_tune.search.studies.points import Point
+from cifar_tune.search.studies.studies import Study
 
 SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
 EPOCHS = 3

@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from cifar_tune.config.schedulers import AnyScheduler
-from cifar_tune.tuning.schedulers import Scheduler, build_scheduler
-from cifar_tune.tuning.search.decision import Decision
+from cifar_tune.search.schedulers import Scheduler, build_scheduler
+from cifar_tune.search.schedulers.decision import Decision
 
 EPOCHS = 27
 MEMBERS = [member() for member in get_args(get_args(AnyScheduler)[0])]

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.analysis.reports.sections import make_report
+from cifar_tune.cli.sweep import DONE, main
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.execution.checks import check_trials
+from cifar_tune.execution.expected_epochs import planned_epochs, planned_trials
 from cifar_tune.results import load
-from cifar_tune.sweep import DONE, main
 from cifar_tune.training.datasets.food101 import Food101
-from cifar_tune.tuning.checks import check_trials
-from cifar_tune.tuning.expected_epochs import planned_epochs, planned_trials
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))

@@ -21,12 +21,12 @@ import pytest
 from google.protobuf.message import DecodeError
 from tensorboardX.proto.event_pb2 import Event
 
-from cifar_tune import track as command
+from cifar_tune.cli import track as command
+from cifar_tune.cli.track import TRACKERS, main, open_tracker
 from cifar_tune.errors import TrackingError
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.columns import CONFIRMATION_COLUMNS, STATUSES
 from cifar_tune.results.confirmations import confirmation_table, retrainings_store
-from cifar_tune.track import TRACKERS, main, open_tracker
 from cifar_tune.tracking.confirmations import confirmation_news
 from cifar_tune.tracking.event_files import TensorBoard, TensorBoardRun
 from cifar_tune.tracking.following import Count, Following

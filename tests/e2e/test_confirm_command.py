@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from cifar_tune.confirm import main
+from cifar_tune.cli.confirm import main
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.confirmations import OPENED, ledger_of
 from cifar_tune.results.ledger import events

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cifar_tune.dashboard import main
+from cifar_tune.cli.dashboard import main
 from cifar_tune.results import ResultsStore, store
 
 SCRIPT = "<script>document.title = 'taken over'</script>"

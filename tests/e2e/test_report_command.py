@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.report import main
+from cifar_tune.cli.report import main
 from cifar_tune.results import ResultsStore
 from tests.e2e.conftest import Chromium
 

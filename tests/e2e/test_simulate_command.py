@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cifar_tune.simulate import main
+from cifar_tune.cli.simulate import main
 
 
 @pytest.fixture

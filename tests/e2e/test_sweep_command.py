@@ -22,11 +22,11 @@ import pandas as pd
 import psutil
 import pytest
 
+from cifar_tune.cli.sweep import main
 from cifar_tune.config.load import load_sweep
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.sweep import main
+from cifar_tune.search.search import Search
 from cifar_tune.training.epochs import trial_epochs
-from cifar_tune.tuning.search.search import Search
 
 REPOSITORY = Path(__file__).parents[2]
 

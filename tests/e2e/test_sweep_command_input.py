@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cifar_tune.__main__ import main as console_script
-from cifar_tune.sweep import main
+from cifar_tune.cli.sweep import main
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -221,7 +221,8 @@ def test_help_names_every_option_and_where_results_go(capsys: pytest.CaptureFixt
 
 def test_wrong_input_is_found_without_torch_or_ray(folder: Path) -> None:
     code = (
-        "import sys; from cifar_tune.sweep import main; status = main([sys.argv[1], '--set', 'trial.batch_size=9999']);"
+        "import sys; from cifar_tune.cli.sweep import main;"
+        "status = main([sys.argv[1], '--set', 'trial.batch_size=9999']);"
         "print(status, sorted({'torch', 'ray', 'optuna', 'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, folder / "small.yaml"]

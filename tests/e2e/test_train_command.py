@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_tune.train import main
-from cifar_tune.training.descent import adopt
+from cifar_tune.cli.train import main
+from cifar_tune.training.clone_checkpoint import adopt
 from cifar_tune.training.manifest import sealed
 
 COMMAND = [sys.executable, "-m", "cifar_tune.train"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cifar_tune.tuning.machines.cluster import connected
-from cifar_tune.tuning.machines.devices import Machine
+from cifar_tune.execution.cluster.cluster import connected
+from cifar_tune.execution.cluster.devices import Machine
 
 ONE_CORE = Machine(cores=1, memory_bytes=8 * 10**9, gpus=())
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.layout import LEDGER_NAME
+from cifar_tune.results.ledger import events
 from tests.integration.hosts import Hosts, child_of
 
 DASHBOARD_PORT = 8265
@@ -76,7 +77,8 @@ class Scene:
 
     def answers(self, port: int) -> bool:
         """Whether the head listens there; its services come up one after the other."""
-        asked = f"from cifar_tune.tuning.machines.pulse import answers; print(answers(('{self.head.address}', {port})))"
+        where = f"('{self.head.address}', {port})"
+        asked = f"from cifar_tune.execution.cluster.ray_health import answers; print(answers({where}))"
         return self.laptop.run(sys.executable, "-c", asked, seconds=PATIENCE_SECONDS).strip() == "True"
 
     def results(self, name: str) -> Path:

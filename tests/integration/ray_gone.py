@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.layout import LEDGER_NAME
+from cifar_tune.results.ledger import events
 from tests.integration.hosts import RAY_PORT, Host, Hosts, child_of
 
 PATIENCE_SECONDS = 400.0

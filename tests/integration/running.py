@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from cifar_tune.config.load import load_sweep
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.execution.driver import run_trials
+from cifar_tune.execution.interruption import Interruption
+from cifar_tune.execution.placement.attempt import Attempt
+from cifar_tune.execution.trainable import TrialRunner
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.placing.attempt import Attempt
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
-from cifar_tune.tuning.workers.trainable import TrialRunner
+from cifar_tune.search.search import Search
 
 Refresh = Callable[[Iterable[Attempt]], None]
 Tables = tuple[pd.DataFrame, pd.DataFrame]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.buckets.address import file_system
+from cifar_tune.storage.address import file_system
 
 PATIENCE_SECONDS = 60.0
 

@@ -15,16 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from cifar_tune.config.load import load_sweep
+from cifar_tune.execution.cluster.devices import this_machine
+from cifar_tune.execution.driver import run_trials
+from cifar_tune.execution.interruption import Interruption
+from cifar_tune.execution.isolation import ProcessState
+from cifar_tune.execution.messages import Assignment, EpochReport, Message
+from cifar_tune.execution.trainable import TrialRunner
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.search.search import Search
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.devices import this_machine
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
-from cifar_tune.tuning.workers.isolation import ProcessState
-from cifar_tune.tuning.workers.messages import Assignment, EpochReport, Message
-from cifar_tune.tuning.workers.trainable import TrialRunner
 
 NOTES, GATE = "notes.jsonl", "gate"
 

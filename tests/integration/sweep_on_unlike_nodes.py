@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cifar_tune.config.load import load_sweep
+from cifar_tune.execution.cluster.devices import this_machine
+from cifar_tune.execution.driver import run_trials
+from cifar_tune.execution.interruption import Interruption
+from cifar_tune.execution.messages import Assignment, EpochReport
+from cifar_tune.execution.placement.attempt import Attempt
+from cifar_tune.execution.trainable import TrialRunner
 from cifar_tune.results.store import ResultsStore
+from cifar_tune.search.search import Search
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.devices import this_machine
-from cifar_tune.tuning.placing.attempt import Attempt
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
-from cifar_tune.tuning.workers.messages import Assignment, EpochReport
-from cifar_tune.tuning.workers.trainable import TrialRunner
 from tests.integration.cluster_of_unlike_nodes import running_cluster
 
 H100, RTX4060 = "NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4060"

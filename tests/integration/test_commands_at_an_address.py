@@ -12,22 +12,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cifar_tune.buckets.address import Address
-from cifar_tune.buckets.copies import copy_here
+from cifar_tune.cli.evaluate import main as evaluate
+from cifar_tune.cli.export import main as export
+from cifar_tune.cli.inspect import main as inspect
+from cifar_tune.cli.report import main as report
+from cifar_tune.cli.results_place import at_hand, driven
+from cifar_tune.cli.sweep import main as sweep
+from cifar_tune.cli.track import main as track
+from cifar_tune.cli.train import main as train
 from cifar_tune.config.load import load_sweep
+from cifar_tune.dashboard.live import LiveSweep
+from cifar_tune.dashboard.views import state
 from cifar_tune.errors import ResultsError, StorageError
-from cifar_tune.evaluate import main as evaluate
-from cifar_tune.export import main as export
-from cifar_tune.inspect import main as inspect
-from cifar_tune.places import at_hand, driven
-from cifar_tune.report import main as report
+from cifar_tune.execution.results_folder import results_of
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.serving.live import LiveSweep
-from cifar_tune.serving.views import state
-from cifar_tune.sweep import main as sweep
-from cifar_tune.track import main as track
-from cifar_tune.train import main as train
-from cifar_tune.tuning.opening import results_of
+from cifar_tune.storage.address import Address
+from cifar_tune.storage.copies import copy_here
 from tests.integration.stores import S3, Google, running
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cifar_tune.sweep import command_line
+from cifar_tune.cli.sweep import command_line
 from tests.integration.deployments import DOCKER, documents
 from tests.integration.hosts import REPOSITORY, played
 

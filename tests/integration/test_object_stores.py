@@ -14,23 +14,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cifar_tune import places
-from cifar_tune.buckets import replica as replicas
-from cifar_tune.buckets.address import Address
-from cifar_tune.buckets.folders import standing_for
-from cifar_tune.buckets.replica import Replica, replica_folder
+from cifar_tune.cli import results_place
+from cifar_tune.cli.results_place import at_hand, driven
 from cifar_tune.errors import CheckpointError, ResultsError, StorageError
-from cifar_tune.places import at_hand, driven
+from cifar_tune.execution.cluster.nodes import DRIVER_FILE, _storage_problems
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.results.ledger import LEDGER_NAME, events
+from cifar_tune.results.ledger import events
+from cifar_tune.storage import replica as replicas
+from cifar_tune.storage.address import Address
+from cifar_tune.storage.folders import standing_for
+from cifar_tune.storage.replica import Replica, replica_folder
 from cifar_tune.training.bucket_checkpoints import BucketCheckpoints
 from cifar_tune.training.checkpoint import packed
-from cifar_tune.training.descent import adopt
+from cifar_tune.training.clone_checkpoint import adopt
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING
 from cifar_tune.training.retention import checkpoint_files, freed_bytes, removal
 from cifar_tune.training.trial import TrialConfig
-from cifar_tune.tuning.machines.nodes import DRIVER_FILE, _storage_problems
 from tests.integration.stores import PATIENCE_SECONDS, S3, Google, Hasty, running
 
 pytestmark = pytest.mark.slow
@@ -165,7 +166,7 @@ def test_what_comes_while_a_sweep_is_followed_is_seen(
     with driven(address) as folder, begin(folder):
         pass
     elsewhere(tmp_path, monkeypatch)
-    monkeypatch.setattr(places, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(results_place, "PAUSE_SECONDS", 0.05)
     with at_hand(address, following=True) as here:
         (address / "sweep.yaml").write_bytes(b"name: s")
         deadline = time.monotonic() + PATIENCE_SECONDS

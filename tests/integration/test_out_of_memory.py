@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from cifar_tune.config.load import load_sweep
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.execution.messages import MESSAGE, Message
+from cifar_tune.execution.trainable import TrialRunner
 from cifar_tune.training.memory import memory_need
-from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.workers.messages import MESSAGE, Message
-from cifar_tune.tuning.workers.trainable import TrialRunner
 from tests.integration.running import run_sweep
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]

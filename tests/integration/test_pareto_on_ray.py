@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from cifar_tune.analysis.pareto import pareto
-from cifar_tune.dominance import ranks
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.pareto import ranks
 from cifar_tune.results import load
-from cifar_tune.tuning.machines.devices import Machine
 from tests.integration.running import run_sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]

@@ -10,13 +10,13 @@ import pytest
 
 from cifar_tune.config.load import load_sweep
 from cifar_tune.config.sweep_config import SweepConfig
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.execution.driver import run_trials
+from cifar_tune.execution.interruption import Interruption
 from cifar_tune.results.store import ResultsStore
-from cifar_tune.tuning.interruption import Interruption
-from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.replay.recordings import Recording, Run
-from cifar_tune.tuning.replay.simulation import RecordedSweep, replay_search
-from cifar_tune.tuning.search.search import Search
-from cifar_tune.tuning.workers.driver import run_trials
+from cifar_tune.search.search import Search
+from cifar_tune.search.simulate.recordings import Recording, Run
+from cifar_tune.search.simulate.simulation import RecordedSweep, replay_search
 
 pytestmark = pytest.mark.filterwarnings("default")
 

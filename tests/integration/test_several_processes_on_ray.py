@@ -12,9 +12,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from cifar_tune.tuning.machines.cluster import connected
-from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.workers.dispatcher import Attempt
+from cifar_tune.execution.cluster.cluster import connected
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.execution.dispatcher import Attempt
 from tests.integration.running import Refresh, Tables, run_sweep, tables
 
 pytestmark = pytest.mark.filterwarnings("default")

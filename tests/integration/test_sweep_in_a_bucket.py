@@ -17,12 +17,13 @@ import pandas as pd
 import psutil
 import pytest
 
-from cifar_tune.buckets.address import Address, place
-from cifar_tune.buckets.folders import standing_for
-from cifar_tune.buckets.replica import replica_folder
+from cifar_tune.cli.sweep import main as sweep
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import load
-from cifar_tune.results.ledger import LEDGER_NAME, events
-from cifar_tune.sweep import main as sweep
+from cifar_tune.results.ledger import events
+from cifar_tune.storage.address import Address, place
+from cifar_tune.storage.folders import standing_for
+from cifar_tune.storage.replica import replica_folder
 from tests.integration.stores import S3, running
 
 REPOSITORY = Path(__file__).parents[2]

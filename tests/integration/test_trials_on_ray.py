@@ -11,8 +11,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from cifar_tune.tuning.machines.devices import Machine
-from cifar_tune.tuning.placing.attempt import Attempt
+from cifar_tune.execution.cluster.devices import Machine
+from cifar_tune.execution.placement.attempt import Attempt
 from tests.integration.running import Refresh, Tables, run_sweep, tables
 
 pytestmark = pytest.mark.filterwarnings("default")

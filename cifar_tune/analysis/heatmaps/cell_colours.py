@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cifar_tune.analysis.heatmaps.heatmap import Heatmap
 from cifar_tune.analysis.naming import more_is_better
-from cifar_tune.figures.theme import SEQUENTIAL
+from cifar_tune.plotting.theme import SEQUENTIAL
 
 
 def colour_map(heatmap: Heatmap) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from cifar_tune.analysis.heatmaps.cell_colours import colour_map, value_range
 from cifar_tune.analysis.heatmaps.heatmap import Cell, Heatmap
 from cifar_tune.analysis.naming import written
-from cifar_tune.figures.files import image_of, write_file
-from cifar_tune.figures.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
+from cifar_tune.plotting.files import image_of, write_file
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

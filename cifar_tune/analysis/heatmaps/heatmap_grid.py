@@ -20,8 +20,8 @@ from cifar_tune.analysis.heatmaps.heatmap_figure import (
 )
 from cifar_tune.analysis.naming import label, parameter
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.panels import figure_head, new_panels
-from cifar_tune.figures.theme import LIGHT, TEXT_SIZE, Theme, shortened
+from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.theme import LIGHT, TEXT_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

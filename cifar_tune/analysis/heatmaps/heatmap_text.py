@@ -15,8 +15,8 @@ from rich.text import Text
 from cifar_tune.analysis.heatmaps.axis import Axis
 from cifar_tune.analysis.heatmaps.heatmap import Cell, Heatmap
 from cifar_tune.analysis.naming import more_is_better, short_number, written
-from cifar_tune.figures.terminal_table import left_out_note
-from cifar_tune.figures.theme import shortened
+from cifar_tune.plotting.terminal_table import left_out_note
+from cifar_tune.plotting.theme import shortened
 
 SHADES = ("#3b528b", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
 """Viridis without its darkest quarter, which cannot be told from a dark terminal."""

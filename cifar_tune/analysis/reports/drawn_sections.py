@@ -27,9 +27,9 @@ from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.slices import slice_figure
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.hover import name_points
-from cifar_tune.figures.section import Section
-from cifar_tune.figures.theme import Theme
+from cifar_tune.plotting.hover import name_points
+from cifar_tune.plotting.section import Section
+from cifar_tune.plotting.theme import Theme
 from cifar_tune.results import Frames
 from cifar_tune.results.columns import COMPLETED
 

@@ -17,7 +17,7 @@ from cifar_tune.analysis.naming import short_number, title
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.reports.text_table import text_table
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.section import Section
+from cifar_tune.plotting.section import Section
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 
 

@@ -11,14 +11,15 @@ from cifar_tune.analysis.confirmation import rows_of_confirm
 from cifar_tune.analysis.pareto import pareto
 from cifar_tune.analysis.ranking import ranking
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.results.columns import COMPLETED, CONFIRMATIONS_NAME, EPOCHS_NAME, TRIALS_NAME
+from cifar_tune.layout import CONFIRMATIONS_NAME, ENVIRONMENT_NAME, EPOCHS_NAME, SWEEP_NAME, TRIALS_NAME
+from cifar_tune.results.columns import COMPLETED
 
 NAMED = {
     TRIALS_NAME: "trials.parquet: one row a trial",
     EPOCHS_NAME: "epochs.parquet: one row a trial and epoch",
     CONFIRMATIONS_NAME: "confirmations.parquet: one row a configuration and fresh seed",
-    "sweep.yaml": "sweep.yaml: the sweep as it was run",
-    "environment.json": "environment.json: versions, commit, devices",
+    SWEEP_NAME: "sweep.yaml: the sweep as it was run",
+    ENVIRONMENT_NAME: "environment.json: versions, commit, devices",
     "checkpoints": "checkpoints: one folder a trial",
 }
 MOST_TRIALS = 5

@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote
 
 from cifar_tune.analysis.reports.report import Report
-from cifar_tune.figures.section import Section, Table
+from cifar_tune.plotting.section import Section, Table
 
 
 def markdown(report: Report) -> str:

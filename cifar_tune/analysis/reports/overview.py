@@ -25,7 +25,7 @@ from cifar_tune.analysis.ranking import failures, furthest, ranking, status_coun
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.reports.text_table import configuration_text, counts_text, terminal_table
-from cifar_tune.analysis.standing import standing, sweep_name
+from cifar_tune.analysis.status_line import standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.results import DamagedTableWarning, Frames, load
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, STOPPED

@@ -7,9 +7,9 @@ from html import escape
 from urllib.parse import quote
 
 from cifar_tune.analysis.reports.report import Report
-from cifar_tune.figures.hover import Spot, hover_script
-from cifar_tune.figures.html import Images, html_page, prose
-from cifar_tune.figures.section import section_element
+from cifar_tune.plotting.hover import Spot, hover_script
+from cifar_tune.plotting.html import Images, html_page, prose
+from cifar_tune.plotting.section import section_element
 
 
 def page(

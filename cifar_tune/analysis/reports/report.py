@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from cifar_tune.figures.section import Section
+from cifar_tune.plotting.section import Section
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,11 @@ from cifar_tune.analysis.reports.experiment_sections import experiment_sections
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.report import Report
 from cifar_tune.analysis.reports.text_table import counts_text, text_table
-from cifar_tune.analysis.standing import answer, standing, sweep_name
+from cifar_tune.analysis.status_line import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
-from cifar_tune.figures.section import Section, Table
+from cifar_tune.layout import ENVIRONMENT_NAME
+from cifar_tune.plotting.section import Section, Table
 from cifar_tune.results import Frames
-
-ENVIRONMENT_NAME = "environment.json"
 
 
 def make_report(

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from cifar_tune.analysis.reports.overview import print_overview
+from cifar_tune.layout import ENVIRONMENT_NAME, EPOCHS_NAME, SWEEP_NAME, TRIALS_NAME
 from cifar_tune.results import load
-from cifar_tune.results.columns import EPOCHS_NAME, TRIALS_NAME
 
 WHERE = {
     TRIALS_NAME: "one row a trial",
     EPOCHS_NAME: "one row a trial and epoch",
-    "sweep.yaml": "the sweep as it was run",
-    "environment.json": "versions, commit, devices",
+    SWEEP_NAME: "the sweep as it was run",
+    ENVIRONMENT_NAME: "versions, commit, devices",
     "checkpoints": "one folder a trial: last and best",
 }
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from cifar_tune.analysis.naming import UNITS, label, short_number, title, written
-from cifar_tune.figures.section import Table
-from cifar_tune.figures.terminal_table import TerminalTable
-from cifar_tune.figures.theme import shortened
+from cifar_tune.plotting.section import Table
+from cifar_tune.plotting.terminal_table import TerminalTable
+from cifar_tune.plotting.theme import shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
 HEADS = {

@@ -13,13 +13,11 @@ from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.page import page
 from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.analysis.sweep_file import read_sweep_file
-from cifar_tune.figures.files import image_of, write_file
-from cifar_tune.figures.hover import spots_of
-from cifar_tune.figures.theme import DARK, LIGHT
+from cifar_tune.layout import MARKDOWN_NAME, PAGE_NAME, REPORT_FOLDER
+from cifar_tune.plotting.files import image_of, write_file
+from cifar_tune.plotting.hover import spots_of
+from cifar_tune.plotting.theme import DARK, LIGHT
 from cifar_tune.results import Frames
-
-REPORT_FOLDER = "report"
-PAGE_NAME, MARKDOWN_NAME = "index.html", "report.md"
 
 
 def write_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from cifar_tune.schema import OpenFraction
-from cifar_tune.training.losses.loss import Loss, LossFunction
+from cifar_tune.training.losses.loss import LoadModel, Loss, LossFunction
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ class CrossEntropy(Loss):
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: OpenFraction = 0.0
 
-    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
+    def build(self, info: DatasetInfo, device: torch.device | str, load_model: LoadModel) -> LossFunction:
         return self._compute
 
     def _compute(self, model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

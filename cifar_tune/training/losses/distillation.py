@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
-from cifar_tune.buckets.copies import absolute, copy_here
 from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.schema import Fraction, OpenFraction, Positive
+from cifar_tune.storage.copies import absolute, copy_here
 from cifar_tune.training.lazy import torch
 from cifar_tune.training.losses.cross_entropy import cross_entropy
-from cifar_tune.training.losses.loss import Loss, LossFunction
+from cifar_tune.training.losses.loss import LoadModel, Loss, LossFunction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,13 +61,9 @@ class Distillation(Loss):
                     f"({_few(theirs)}) than the data set's ({_few(ours)})"
                 )
 
-    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
-        from cifar_tune.training.checkpoint import read_checkpoint
-
+    def build(self, info: DatasetInfo, device: torch.device | str, load_model: LoadModel) -> LossFunction:
         self.check(info)
-        checkpoint = read_checkpoint(copy_here(self.teacher))
-        checkpoint.trial.model.check(info)
-        teacher = checkpoint.model(torch.device(device)).requires_grad_(False)
+        teacher = load_model(self.teacher, info, device).requires_grad_(False)
 
         def loss(model: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
             with torch.no_grad():

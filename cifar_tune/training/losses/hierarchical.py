@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cifar_tune.schema import Fraction, OpenFraction
 from cifar_tune.training.lazy import torch
-from cifar_tune.training.losses.loss import Loss, LossFunction
+from cifar_tune.training.losses.loss import LoadModel, Loss, LossFunction
 from cifar_tune.training.taxonomy import superclasses
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Hierarchical(Loss):
     def check(self, info: DatasetInfo) -> None:
         superclasses(info, f"loss {self.name}")
 
-    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
+    def build(self, info: DatasetInfo, device: torch.device | str, load_model: LoadModel) -> LossFunction:
         members = superclasses(info, f"loss {self.name}")
         largest = max(map(len, members))
         padded = [[*classes, *[classes[0]] * (largest - len(classes))] for classes in members]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cifar_tune.schema import Strict
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
     from cifar_tune.training.batch import Batch
     from cifar_tune.training.datasets.dataset import DatasetInfo
+
+
+LoadModel: TypeAlias = "Callable[[str, DatasetInfo, torch.device | str], nn.Module]"
+"""Reads the trained network of a checkpoint, for images of this data set, onto a device."""
 
 
 class LossFunction(Protocol):
@@ -29,5 +34,5 @@ class Loss(Strict):
         """Raises DatasetError where the loss needs what the data set lacks. Imports no torch."""
 
     @abstractmethod
-    def build(self, info: DatasetInfo, device: torch.device | str) -> LossFunction:
-        """Returns the loss for this data set on this device."""
+    def build(self, info: DatasetInfo, device: torch.device | str, load_model: LoadModel) -> LossFunction:
+        """Returns the loss for this data set on this device. load_model: for losses that learn from a network."""

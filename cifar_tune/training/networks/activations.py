@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-if TYPE_CHECKING:
-    from cifar_tune.training.models.mininet import Activation
 
 
 class Serf(nn.Module):
@@ -19,20 +16,13 @@ class Serf(nn.Module):
         return x * torch.erf(F.softplus(x))
 
 
-def activation(name: Activation) -> nn.Module:
-    """Returns a new module; PReLU learns one slope, all others hold no parameter."""
-    match name:
-        case "relu":
-            return nn.ReLU()
-        case "relu6":
-            return nn.ReLU6()
-        case "prelu":
-            return nn.PReLU()
-        case "silu":
-            return nn.SiLU()
-        case "gelu":
-            return nn.GELU()
-        case "mish":
-            return nn.Mish()
-        case "serf":
-            return Serf()
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "prelu": nn.PReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "mish": nn.Mish,
+    "serf": Serf,
+}
+"""By name. PReLU learns one slope; all others hold no parameter."""

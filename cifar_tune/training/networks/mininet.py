@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cifar_tune.training.networks.activations import activation
+from cifar_tune.training.networks.activations import ACTIVATIONS
 from cifar_tune.training.networks.recomputable import Recomputable
 from cifar_tune.training.networks.resnet import Convolution
-
-if TYPE_CHECKING:
-    from cifar_tune.training.models.mininet import Activation, Variant
 
 
 class SeparableUnit(nn.Sequential):
     """3x3 depthwise convolution with the stride, 1x1 convolution, BatchNorm, activation."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, name: Activation) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: str) -> None:
         super().__init__(
             nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
             nn.Conv2d(inputs, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
-            activation(name),
+            ACTIVATIONS[activation](),
         )
 
 
@@ -35,10 +30,10 @@ class Block(Recomputable):
     `idle_projection` adds a frozen projection where nothing reads it, as the published net has it.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, name: Activation, idle_projection: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: str, idle_projection: bool) -> None:
         super().__init__()
         self.units = nn.Sequential(
-            SeparableUnit(inputs, outputs, stride, name), SeparableUnit(outputs, outputs, 1, name)
+            SeparableUnit(inputs, outputs, stride, activation), SeparableUnit(outputs, outputs, 1, activation)
         )
         self.projects = inputs != outputs
         self.shrinks = stride == 2
@@ -60,11 +55,11 @@ class Block(Recomputable):
 class SqueezeExcite(nn.Module):
     """Scales each channel by a gate computed from all channels' means. Source: Hu et al. 2018 (arXiv:1709.01507)."""
 
-    def __init__(self, channels: int, squeeze_factor: int, name: Activation) -> None:
+    def __init__(self, channels: int, squeeze_factor: int, activation: str) -> None:
         super().__init__()
         squeezed = max(1, channels // squeeze_factor)
         self.squeeze = nn.Conv2d(channels, squeezed, 1)
-        self.activation = activation(name)
+        self.activation = ACTIVATIONS[activation]()
         self.excite = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,8 +72,8 @@ class MiniNet(nn.Module):
 
     def __init__(
         self,
-        variant: Variant,
-        name: Activation,
+        variant: str,
+        activation: str,
         squeeze_factor: int,
         width: int,
         dropout: float,
@@ -99,11 +94,12 @@ class MiniNet(nn.Module):
         inputs = width
         for factor, stride in ((2, 1), (2, 1), (4, 2), (8, 2), (8, 2)):
             outputs = factor * width
-            stages += [Block(inputs, outputs, stride, name, idle), SqueezeExcite(outputs, squeeze_factor, name)]
+            stages.append(Block(inputs, outputs, stride, activation, idle))
+            stages.append(SqueezeExcite(outputs, squeeze_factor, activation))
             inputs = outputs
-        stages.append(Block(inputs, inputs, 1, name, idle))
+        stages.append(Block(inputs, inputs, 1, activation, idle))
         if variant == "newer":
-            stages.append(SqueezeExcite(inputs, squeeze_factor, name))
+            stages.append(SqueezeExcite(inputs, squeeze_factor, activation))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(inputs, classes)

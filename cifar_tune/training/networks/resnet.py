@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cifar_tune.training.networks.recomputable import Recomputable
 
 if TYPE_CHECKING:
-    from cifar_tune.training.models.resnet import Stem
+    from cifar_tune.training.models.stem import Stem
 
 
 SIMD_BLOCK = 16

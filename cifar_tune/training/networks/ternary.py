@@ -6,15 +6,11 @@ The gradient passes straight through the rounding to latent float weights (Bengi
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from cifar_tune.training.networks.resnet import Convolution
-
-if TYPE_CHECKING:
-    from cifar_tune.training.models.ternary import Method
 
 TWN_THRESHOLD = 0.7
 """Times mean |w|. Source: Li et al. 2016 (arXiv:1605.04711, sec. 2)."""
@@ -86,7 +82,7 @@ class TtqConvolution(TernaryConvolution):
         return magnitude.detach() + _straight_through(magnitude) / self.weight.numel()
 
 
-CONVOLUTIONS: dict[Method, type[TernaryConvolution]] = {"twn": TwnConvolution, "ttq": TtqConvolution}
+CONVOLUTIONS: dict[str, type[TernaryConvolution]] = {"twn": TwnConvolution, "ttq": TtqConvolution}
 
 
 def _straight_through(latent: Tensor) -> Tensor:

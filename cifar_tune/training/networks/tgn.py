@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from cifar_tune.training.networks.resnet import Trunk
 
 if TYPE_CHECKING:
-    from cifar_tune.training.models.resnet import Stem
+    from cifar_tune.training.models.stem import Stem
 
 RESNET18_BLOCKS = (2, 2, 2, 2)
 

@@ -11,7 +11,7 @@ import pytest
 from cifar_tune.analysis.why import why
 from cifar_tune.config.schedulers import Asha
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.tuning.schedulers.pareto import ParetoAsha
+from cifar_tune.search.schedulers.pareto import ParetoAsha
 
 MakeSweep = Callable[[str, Callable[[ResultsStore], None]], Path]
 PARAMETERS = ("validation_accuracy", "num_parameters")

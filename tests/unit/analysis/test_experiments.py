@@ -15,11 +15,12 @@ from cifar_tune.analysis.lr_figure import lr_figure, schedule_trials
 from cifar_tune.analysis.reports.experiment_sections import grid_section
 from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.figures.theme import LIGHT
+from cifar_tune.plotting.theme import LIGHT
 from cifar_tune.results import Frames, ResultsStore, load
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.datasets.cifar import Cifar10
-from cifar_tune.training.models.resnet import ResNet18, Stem
+from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.models.stem import Stem
 
 MakeSweep = Callable[[str, Callable[[ResultsStore], None]], Path]
 STEMS = [

@@ -15,7 +15,7 @@ from rich.console import Console
 from cifar_tune.analysis import draw_heatmap, heatmap, heatmap_figure
 from cifar_tune.analysis.heatmaps.heatmap_text import heatmap_text
 from cifar_tune.errors import ResultsError
-from cifar_tune.figures.theme import DARK, shortened
+from cifar_tune.plotting.theme import DARK, shortened
 from cifar_tune.results import Frames
 
 

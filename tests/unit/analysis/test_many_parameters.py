@@ -24,7 +24,7 @@ from cifar_tune.analysis.comparable import comparable
 from cifar_tune.analysis.parallel import standing_out
 from cifar_tune.analysis.scale import make_scale
 from cifar_tune.errors import AnalysisError
-from cifar_tune.figures.theme import DARK, LIGHT, Theme, ink
+from cifar_tune.plotting.theme import DARK, LIGHT, Theme, ink
 from cifar_tune.results import Frames
 
 COUNT = 24

@@ -21,7 +21,7 @@ from cifar_tune.analysis.reports.sections import make_report
 from cifar_tune.analysis.reports.text_table import text_table
 from cifar_tune.analysis.reports.write_report import write_report
 from cifar_tune.analysis.rungs import rung_survival
-from cifar_tune.analysis.standing import answer
+from cifar_tune.analysis.status_line import answer
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.errors import AnalysisError, ResultsError
 from cifar_tune.results import Frames, ResultsStore, load

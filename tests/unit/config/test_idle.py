@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.arguments import is_recorded
+from cifar_tune.cli.arguments import is_recorded
 from cifar_tune.config.load import load_sweep, load_trial
 from cifar_tune.errors import ConfigError
 from cifar_tune.results import ResultsStore

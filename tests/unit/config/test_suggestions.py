@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from cifar_tune.arguments import suggested_override
+from cifar_tune.cli.arguments import suggested_override
 from cifar_tune.config.document import read
 from cifar_tune.config.foreign_domains import as_domain
 from cifar_tune.config.load import load_sweep

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_tune import evaluate, train
-from cifar_tune.arguments import picture_files
+from cifar_tune.cli import evaluate, train
+from cifar_tune.cli.arguments import picture_files
 
 TRIAL = """
 dataset: {name: folder, path: photos, resolution: 8, validation_fraction: 0.3}

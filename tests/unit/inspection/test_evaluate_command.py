@@ -12,16 +12,17 @@ from scipy.stats import binomtest
 
 from cifar_tune.analysis.confirmation import confirmed
 from cifar_tune.analysis.reports.sections import make_report
+from cifar_tune.cli.evaluate import main
 from cifar_tune.errors import DatasetError
-from cifar_tune.evaluate import main
+from cifar_tune.execution.test_split import Home, evaluating, home_of
 from cifar_tune.inspection.predictor import NetworkPredictor
 from cifar_tune.inspection.trial_data import check_classes
+from cifar_tune.layout import CONFIRMATIONS_NAME
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.results.columns import CONFIRMATIONS_NAME, TRAIN
+from cifar_tune.results.columns import TRAIN
 from cifar_tune.results.confirmations import OPENED, PLANNED, SCORED, ledger_of, retrainings_store
 from cifar_tune.results.ledger import events
 from cifar_tune.training.checkpoint import read_checkpoint
-from cifar_tune.tuning.evaluating import Home, evaluating, home_of
 
 FAST = ["--device", "cpu", "--batch-sizes", "1", "4"]
 

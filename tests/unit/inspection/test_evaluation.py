@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_tune.figures.theme import DARK, LIGHT, Theme
 from cifar_tune.inspection.evaluation import BINS, Evaluation
 from cifar_tune.inspection.evaluation_figures import (
     class_order,
@@ -17,6 +16,7 @@ from cifar_tune.inspection.evaluation_figures import (
     mistakes_figure,
     reliability_figure,
 )
+from cifar_tune.plotting.theme import DARK, LIGHT, Theme
 from cifar_tune.training.datasets.dataset import DatasetInfo
 
 NAMES = tuple("abcdef")

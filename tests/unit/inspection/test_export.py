@@ -17,15 +17,16 @@ from PIL import Image
 from ruamel.yaml import YAML
 from scipy.stats import t as student
 
+from cifar_tune.cli.export import export_name, main, provenance_of
+from cifar_tune.cli.predict import main as predict
 from cifar_tune.errors import CheckpointError, ExportError
-from cifar_tune.export import export_name, main, provenance_of
 from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
 from cifar_tune.inspection.card import Provenance
 from cifar_tune.inspection.export import export
 from cifar_tune.inspection.imported import info_of
-from cifar_tune.predict import main as predict
+from cifar_tune.layout import CONFIRM_FOLDER
 from cifar_tune.results import ResultsStore
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, PLANNED, SCORED, ConfirmationsFile
+from cifar_tune.results.confirmations import OPENED, PLANNED, SCORED, ConfirmationsFile
 from cifar_tune.training.checkpoint import TrainedModel
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.digits import Digits

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
+from cifar_tune.cli.export import main
 from cifar_tune.errors import ExportError
-from cifar_tune.export import main
 from cifar_tune.inspection.hub import check_hub, push
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=.*:DeprecationWarning")

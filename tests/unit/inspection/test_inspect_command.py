@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_tune.inspect import main
+from cifar_tune.cli.inspect import main
 from cifar_tune.inspection import NetworkPredictor
 from cifar_tune.inspection.export import export
 from cifar_tune.inspection.pictures import MOST_GIVEN, given_pictures

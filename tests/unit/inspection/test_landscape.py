@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cifar_tune.figures.theme import DARK, LIGHT, Theme
 from cifar_tune.inspection.inspection import landscape_of
 from cifar_tune.inspection.landscape import (
     FixedImages,
@@ -21,6 +20,7 @@ from cifar_tune.inspection.landscape import (
     sam_sharpness,
 )
 from cifar_tune.inspection.landscape_figures import Landscape, line_figure, plane_figure
+from cifar_tune.plotting.theme import DARK, LIGHT, Theme
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models.resnet import ResNet18
 from cifar_tune.training.models.tgn import Tgn

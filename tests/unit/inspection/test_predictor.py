@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from cifar_tune.arguments import best_trial
+from cifar_tune.cli.arguments import best_trial
+from cifar_tune.cli.predict import main
 from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.inspection import NetworkPredictor, Predictor, read_trained
-from cifar_tune.predict import main
 from cifar_tune.results import ResultsStore
 from cifar_tune.training.datasets.digits import Digits
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.export import of_results, provenance_of
+from cifar_tune.cli.export import of_results, provenance_of
 from cifar_tune.inspection.export import export
+from cifar_tune.layout import CONFIRM_FOLDER
 from cifar_tune.results import ResultsStore
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, PLANNED, SCORED, ConfirmationsFile
+from cifar_tune.results.confirmations import PLANNED, SCORED, ConfirmationsFile
 from cifar_tune.training.checkpoint import read_checkpoint
 
 

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import CONFIRM_FOLDER, CONFIRMATIONS_NAME
 from cifar_tune.results import DamagedTableWarning, ResultsStore, load
-from cifar_tune.results.columns import CONFIRMATION_COLUMNS, CONFIRMATIONS_NAME
-from cifar_tune.results.confirmations import CONFIRM_FOLDER, OPENED, PLANNED, SCORED, ConfirmationsFile, ledger_of
+from cifar_tune.results.columns import CONFIRMATION_COLUMNS
+from cifar_tune.results.confirmations import OPENED, PLANNED, SCORED, ConfirmationsFile, ledger_of
 
 OPENED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import ResultsStore, load
-from cifar_tune.results.ledger import LEDGER_NAME, events, repair
+from cifar_tune.results.ledger import events, repair
 from cifar_tune.results.lock import read_driver
 from cifar_tune.results.rows import DRIVER_DIED
 

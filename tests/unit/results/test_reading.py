@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import DamagedTableWarning, ResultsStore, load
 from cifar_tune.results.columns import EPOCH_COLUMNS, TRIAL_COLUMNS
-from cifar_tune.results.ledger import LEDGER_NAME
 
 STORED_VERSIONS = sorted((Path(__file__).parent / "stored_versions").iterdir())
 

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.columns import EPOCH_COLUMNS, TRIAL_COLUMNS
-from cifar_tune.results.ledger import LEDGER_NAME
 
 
 @pytest.fixture

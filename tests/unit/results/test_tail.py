@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cifar_tune.errors import ResultsError
+from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import ResultsStore, frames_of, load
-from cifar_tune.results.ledger import LEDGER_NAME, create_ledger
+from cifar_tune.results.ledger import create_ledger
 from cifar_tune.results.rows import replay
 from cifar_tune.results.tail import LedgerTail
 

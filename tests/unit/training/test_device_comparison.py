@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cifar_tune.cli.train import main
 from cifar_tune.errors import ConfigError, DeviceError
-from cifar_tune.train import main
 from cifar_tune.training.device_comparison import (
     Finding,
     Place,

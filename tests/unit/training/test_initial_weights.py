@@ -17,7 +17,8 @@ from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.initial_weights import load_weights, match_weights
 from cifar_tune.training.models import Model
 from cifar_tune.training.models.mininet import MiniNet
-from cifar_tune.training.models.resnet import ResNet18, ResNet34, Stem
+from cifar_tune.training.models.resnet import ResNet18, ResNet34
+from cifar_tune.training.models.stem import Stem
 from cifar_tune.training.models.ternary import TernaryResNet18
 from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.state import create_state

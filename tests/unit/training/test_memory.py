@@ -10,12 +10,14 @@ from torch.distributed._tools.mem_tracker import MemTracker
 
 from cifar_tune.training.backward import BackwardPass
 from cifar_tune.training.batch import Batch
+from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.memory import memory_need, predicted_bytes
 from cifar_tune.training.models import AnyModel
+from cifar_tune.training.precision_rule import PrecisionName
 from cifar_tune.training.state import create_state
 from cifar_tune.training.steps import sgd_step
-from cifar_tune.training.trial import Precision, TrialConfig
+from cifar_tune.training.trial import TrialConfig
 
 MODELS = [get_args(model.model_fields["name"].annotation) for model in get_args(get_args(AnyModel)[0])]
 NAMES = sorted({name for names in MODELS for name in names})
@@ -47,7 +49,7 @@ def trial_of(model: str, **changes: Any) -> TrialConfig:
 def measured_peak(trial: TrialConfig) -> int:
     """Bytes of all tensors at the worst moment of the second step, counted by torch's own tracker."""
     state = create_state(trial, INFO, torch.device("cpu"))
-    backward = BackwardPass(state, trial.loss.build(INFO, "cpu"), trial.accumulation)
+    backward = BackwardPass(state, trial.loss.build(INFO, "cpu", load_model), trial.accumulation)
     size = trial.batch_size
     images = torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
     labels = torch.randint(0, 100, (size, 1))
@@ -70,7 +72,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)
-def test_the_prediction_is_what_a_real_training_step_takes_at_its_peak(name: str, precision: Precision) -> None:
+def test_the_prediction_is_what_a_real_training_step_takes_at_its_peak(name: str, precision: PrecisionName) -> None:
     torch.manual_seed(0)
     trial = trial_of(name, precision=precision)
     assert 0.92 <= predicted_bytes(trial, INFO, precision) / measured_peak(trial) <= 1.15

@@ -14,16 +14,15 @@ from cifar_tune.training.models.resnet import ResNet18
 from cifar_tune.training.models.ternary import TernaryResNet18
 from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.precision import NAMED, arithmetic_of, kernels
-from cifar_tune.training.precision_rule import precision_on_cpu
+from cifar_tune.training.precision_rule import PrecisionName, precision_on_cpu
 from cifar_tune.training.reproducibility import cpu_model
-from cifar_tune.training.trial import Precision
 
 CPU = torch.device("cpu")
 INFO = DatasetInfo(("a",), 3, 8, (0.5,) * 3, (0.2,) * 3, 1)
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_precision_that_is_asked_for_is_given(name: Precision) -> None:
+def test_a_precision_that_is_asked_for_is_given(name: PrecisionName) -> None:
     assert arithmetic_of(name, ResNet18(), INFO, CPU).name == name
 
 
@@ -68,7 +67,7 @@ def test_only_float16_is_scaled() -> None:
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_a_forward_pass_computes_so(name: Precision, dtype: torch.dtype) -> None:
+def test_a_forward_pass_computes_so(name: PrecisionName, dtype: torch.dtype) -> None:
     with NAMED[name].casting(CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 

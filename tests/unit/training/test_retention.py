@@ -88,7 +88,7 @@ def test_of_an_ended_trial_stays_what_is_kept(
 
 
 def test_of_a_trial_with_nothing_left_the_configuration_can_be_trained_again(trial: Path) -> None:
-    from cifar_tune.train import trial_file
+    from cifar_tune.cli.train import trial_file
 
     before = (trial / "last" / TRIAL).read_bytes()
     removal(trial, trial_files(trial), "nothing").carry_out()

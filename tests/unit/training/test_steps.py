@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from cifar_tune.training.backward import BackwardPass
 from cifar_tune.training.batch import Batch
+from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.losses import CrossEntropy
 from cifar_tune.training.optimizers.sgd import Sgd
 from cifar_tune.training.precision import FLOAT32, NAMED, Arithmetic
@@ -51,7 +52,7 @@ def batch_of(count: int = 12, seed: int = 0) -> tuple[Tensor, Batch]:
 
 
 def backward_of(state: TrainingState, accumulation: int = 1) -> BackwardPass:
-    return BackwardPass(state, CrossEntropy().build(None, CPU), accumulation)  # type: ignore[arg-type]
+    return BackwardPass(state, CrossEntropy().build(None, CPU, load_model), accumulation)  # type: ignore[arg-type]
 
 
 def weights(state: TrainingState) -> list[Tensor]:

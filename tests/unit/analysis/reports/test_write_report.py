@@ -13,7 +13,7 @@ from cifar_tune.analysis.reports.linked_files import linked_files
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.write_report import write_report
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.report import main
+from cifar_tune.cli.report import main
 from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.columns import CONFIRMATION_COLUMNS
 from cifar_tune.results.confirmations import confirmation_table

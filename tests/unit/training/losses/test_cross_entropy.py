@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from cifar_tune.training.batch import Batch
+from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses.cross_entropy import CrossEntropy
 
@@ -24,7 +25,7 @@ def test_it_equals_torchs_with_the_labels_as_probabilities(sets, label_smoothing
     probabilities = torch.zeros(16, 7).scatter_add_(1, labels, weights)
     expected = torch.nn.functional.cross_entropy(logits, probabilities, label_smoothing=label_smoothing)
 
-    loss = CrossEntropy(label_smoothing=label_smoothing).build(INFO, "cpu")
+    loss = CrossEntropy(label_smoothing=label_smoothing).build(INFO, "cpu", load_model)
     images = torch.zeros(16, 3, 8, 8)
     value, returned = loss(lambda _: logits, images, Batch(images, labels, weights, torch.arange(16), 1))
     torch.testing.assert_close(value, expected)

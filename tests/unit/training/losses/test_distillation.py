@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import packed
+from cifar_tune.training.checkpoint import load_model, packed
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses.cross_entropy import CrossEntropy
 from cifar_tune.training.losses.distillation import Distillation, distilled
@@ -60,8 +60,8 @@ def test_it_is_the_papers_sum_of_two_cross_entropies(teacher):
     images, given = batch()
     loss = Distillation(teacher=str(folder), temperature=3.0, teacher_share=0.7, label_smoothing=0.1)
     model = student()
-    value, logits = loss.build(INFO, "cpu")(model, images, given)
-    hard, _ = CrossEntropy(label_smoothing=0.1).build(INFO, "cpu")(model, images, given)
+    value, logits = loss.build(INFO, "cpu", load_model)(model, images, given)
+    hard, _ = CrossEntropy(label_smoothing=0.1).build(INFO, "cpu", load_model)(model, images, given)
     target, own = F.softmax(network(images) / 3, 1), F.softmax(model(images) / 3, 1)
     soft = (target * (target.log() - own.log())).sum(1).mean()
     torch.testing.assert_close(value, 0.3 * hard + 0.7 * 9 * soft)
@@ -71,7 +71,7 @@ def test_it_is_the_papers_sum_of_two_cross_entropies(teacher):
 def test_the_teacher_learns_nothing_and_its_statistics_stand_still(teacher):
     folder, _ = teacher
     images, given = batch()
-    loss = Distillation(teacher=str(folder), teacher_share=1.0).build(INFO, "cpu")
+    loss = Distillation(teacher=str(folder), teacher_share=1.0).build(INFO, "cpu", load_model)
     model = student()
     first, _ = loss(model, images, given)
     first.backward()

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.batch import Batch
+from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses.hierarchical import Hierarchical
 from cifar_tune.training.models.resnet import ResNet18
@@ -58,7 +59,7 @@ def test_value_and_gradients_equal_those_of_the_parts(coarse_of_fine: tuple[int,
     tgn = Tgn(width=2).build(info).eval()
     assert isinstance(tgn, TaxonomicGatedNetwork)
 
-    found, logits = loss.build(info, "cpu")(tgn, batch.images, batch)
+    found, logits = loss.build(info, "cpu", load_model)(tgn, batch.images, batch)
     found.backward()
     gradients = [parameter.grad.clone() for parameter in tgn.parameters()]
     tgn.zero_grad()
@@ -76,7 +77,7 @@ def test_half_and_half_is_half_the_cross_entropy_of_the_class() -> None:
     info, batch = info_of(UNEQUAL), mixed_batch()
     loss = Hierarchical(within_share=0.5)
     resnet = ResNet18(width=2).build(info).eval()
-    found, logits = loss.build(info, "cpu")(resnet, batch.images, batch)
+    found, logits = loss.build(info, "cpu", load_model)(resnet, batch.images, batch)
     chosen = logits.log_softmax(1).gather(1, batch.labels)
     torch.testing.assert_close(found, -(chosen * batch.weights).sum(1).mean() / 2)
 
@@ -87,7 +88,7 @@ def test_very_unlikely_superclasses_still_give_finite_gradients() -> None:
     logits[:, 1] = 200.0
     logits.requires_grad_()
     loss = Hierarchical(label_smoothing=0.1)
-    value, _ = loss.build(info_of(UNEQUAL), "cpu")(lambda _: logits, batch.images, batch)  # type: ignore[arg-type]
+    value, _ = loss.build(info_of(UNEQUAL), "cpu", load_model)(lambda _: logits, batch.images, batch)  # type: ignore[arg-type]
     value.backward()
     assert value.isfinite()
     assert logits.grad is not None

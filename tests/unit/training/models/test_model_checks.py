@@ -10,7 +10,8 @@ import pytest
 
 from cifar_tune.errors import DatasetError
 from cifar_tune.training.datasets.dataset import DatasetInfo
-from cifar_tune.training.models.resnet import ResNet18, Stem
+from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.models.stem import Stem
 from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.taxonomy import superclasses
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.models.model import SMALLEST_MAP, Model
-from cifar_tune.training.models.resnet import ResNet18, Stem
+from cifar_tune.training.models.resnet import ResNet18
+from cifar_tune.training.models.stem import Stem
 from cifar_tune.training.models.ternary import TernaryResNet18
 from cifar_tune.training.models.tgn import Tgn
 from cifar_tune.training.networks.resnet import BasicBlock, ResNet, Trunk

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_tune.training.models.resnet import Stem
+from cifar_tune.training.models.stem import Stem
 from cifar_tune.training.networks.tgn import Experts, TaxonomicGatedNetwork
 
 EQUAL = ((0, 3), (5, 1), (2, 4))

@@ -1,0 +1,1 @@
+"""What to try next, and what to stop. The only package that imports Optuna; never Ray or torch."""

@@ -1,1 +1,0 @@
-"""Ray: the driver, its workers, and what they tell each other."""
