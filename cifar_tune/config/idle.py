@@ -1,56 +1,23 @@
-"""Settings that would do nothing: a momentum that the schedule overwrites, a key that another one switches off."""
+"""Settings that would do nothing: a momentum that the schedule overwrites, and keys that other keys switch off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, product
+from typing import Any
+
+from pydantic import BaseModel
 
 from cifar_tune.config.messages import Finding
-from cifar_tune.config.paths import Loc
-from cifar_tune.training.datasets import AnyDataset
-from cifar_tune.training.optimizers import AnyOptimizer
-from cifar_tune.training.schedules import AnySchedule
+from cifar_tune.config.paths import Loc, dotted
+from cifar_tune.config.switches import COMPONENTS, OTHER_KEYS, SWITCHES, Switch
+from cifar_tune.config.trial_values import TrialValues, inside
 from cifar_tune.training.schedules.onecycle import OneCycle
+from cifar_tune.training.trial import TrialConfig
 
 CYCLED = ("momentum", "beta1")
 """Keys of an optimizer that a schedule's momentum replaces."""
 VARYING = ("grid", "search")
-MEMBERS = {
-    member.model_fields["name"].default: member
-    for union in (AnyDataset, AnyOptimizer, AnySchedule)
-    for member in get_args(get_args(union)[0])
-}
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A key of a component that counts only while another key of it has certain values.
-
-    counts: takes the other key's value. message: `{other}` stands for the other key's path. agrees: a value that says
-    what the other key says, and may stand beside it.
-    """
-
-    key: str
-    other: str
-    counts: Callable[[Any], bool]
-    message: str
-    agrees: Any = None
-
-
-POSITIVE, TRUE, NULL = (f"has no effect unless `{{other}}` is {value}" for value in ("above 0", "true", "null"))
-SWITCHES = (
-    Switch("warmup_start", "warmup_epochs", bool, POSITIVE),
-    Switch("low_momentum", "cycle_momentum", bool, TRUE),
-    Switch("high_momentum", "cycle_momentum", bool, TRUE),
-    Switch("nesterov", "momentum", bool, POSITIVE, agrees=False),
-    Switch("decay_norms_and_biases", "weight_decay", bool, POSITIVE, agrees=False),
-    # Muon updates matrices alone.
-    Switch("decay_norms_and_biases", "rest", lambda _: False, "has no effect here; write it in `{other}`"),
-    Switch("test_fraction", "test_split", lambda split: split is None, NULL),
-    Switch("test_seed", "test_split", lambda split: split is None, NULL),
-)
 
 
 def idle_findings(tree: Mapping[str, Any]) -> Iterator[Finding]:
@@ -59,59 +26,114 @@ def idle_findings(tree: Mapping[str, Any]) -> Iterator[Finding]:
     tree: a sweep as it is written, not filled in: what nobody wrote is not to be refused.
     """
     yield from _cycled_findings(tree)
-    for path in ("dataset", "optimizer", "optimizer.rest", "schedule"):
-        yield from _switched_findings(tree, path)
+    values = TrialValues(tree)
+    for component in COMPONENTS:
+        for loc in _locations(component, values):
+            for switch in SWITCHES:
+                if switch.component == loc[0]:
+                    yield from _switch_findings(switch, values, component, loc)
 
 
-def _switched_findings(tree: Mapping[str, Any], path: str) -> Iterator[Finding]:
-    """Yields what a key of the component at `path` switches off: where it is varied, or written to ask for something.
+def _locations(component: str, values: TrialValues) -> Iterator[Loc]:
+    """Yields where a trial may have such a component. Augmentations are a list of them."""
+    if component == "augmentations":
+        lengths = [len(listed) for _, listed in values.at((component,)) if isinstance(listed, list)]
+        yield from ((component, index) for index in range(max(lengths, default=0)))
+    else:
+        yield tuple(component.split("."))
 
-    Its default may stand in a file, for readers.
+
+def _switch_findings(switch: Switch, values: TrialValues, component: str, loc: Loc) -> Iterator[Finding]:
+    """Yields each key that is given in vain, since no trial has what switches it on.
+
+    Values of different keys are combined freely, though grid and search may never combine them: a key is refused only
+    where nothing lets it count.
     """
-    components = [*_components(tree, path)]
-    for switch in SWITCHES:
-        key, varied_other = f"{path}.{switch.key}", _varied(tree, f"{path}.{switch.other}")
-        message = switch.message.format(other=f"{path}.{switch.other}")
-        values = [_values(one, switch.other, varied_other) for _, one in components]
-        counts = [not possible or any(map(switch.counts, possible)) for possible in values]
-        for (loc, written), counts_here in zip(components, counts, strict=True):
-            idle = [*_default(written, switch.key), switch.agrees]
-            if not counts_here and written.get(switch.key, switch.agrees) not in idle:
-                yield Finding((*loc, switch.key), message, at_key=True)
-        if not any(counts):
-            yield from (
-                Finding((part, key), message, at_key=True) for part in VARYING if key in _mapping(tree.get(part))
-            )
+    idle: dict[str, str] = {}
+    counting: set[str] = set()
+    written = [(where, block) for where, block in values.at(loc) if isinstance(block, Mapping)]
+    for where, block in written or [(("trial", *loc), {})]:
+        for schema in _schemas(block, values, component, loc):
+            keys = _switched_keys(switch, schema)
+            if not keys or _counts(switch, block, schema, values, loc):
+                counting |= schema.model_fields.keys()
+                continue
+            paths = [dotted((*loc, other)) if other in schema.model_fields else other for other in switch.others]
+            message = switch.message.format(*paths)
+            idle |= dict.fromkeys(keys, message)
+            for key in keys:
+                if any(_asks(switch, schema, key, value) for _, value in inside(block, (key,), ())):
+                    yield Finding((*where, key), message, at_key=True)
+    for key in idle.keys() - counting:
+        yield from (Finding(where, idle[key], at_key=True) for where in values.varied_at((*loc, key)))
 
 
-def _values(written: Mapping[str, Any], key: str, varied: list[Any]) -> list[Any]:
-    """Returns what a component may have at a key, written, by default or varied; nothing if it has no such key."""
-    present = [written[key]] if key in written else _default(written, key)
-    return [*present, *varied] if present else []
+def _schemas(block: Mapping[str, Any], values: TrialValues, component: str, loc: Loc) -> list[type[BaseModel]]:
+    """Returns the schemas that a block may have: by its name, or by those that grid and search give it."""
+    members = COMPONENTS[component]
+    if "name" not in members[0].model_fields:
+        return [*members]
+    names = [block.get("name", members[0].model_fields["name"].default)]
+    names += chain.from_iterable(values.varied_at((*loc, "name")).values())
+    return [member for member in members if member.model_fields["name"].default in names]
 
 
-def _default(written: Mapping[str, Any], key: str) -> list[Any]:
-    """Returns the default of a component's key in a list, empty where there is none."""
-    field = getattr(MEMBERS.get(written.get("name", OneCycle().name)), "model_fields", {}).get(key)
-    return [] if field is None or field.is_required() else [field.default]
+def _switched_keys(switch: Switch, schema: type[BaseModel]) -> list[str]:
+    """Returns the keys that the switch is for in this schema: none where the schema lacks what switches them."""
+    if not {*switch.others} <= {*schema.model_fields, *TrialConfig.model_fields}:
+        return []
+    if switch.keys == OTHER_KEYS:
+        return [key for key in schema.model_fields if key not in ("name", *switch.others)]
+    return [key for key in switch.keys if key in schema.model_fields]
 
 
-def _components(tree: Mapping[str, Any], path: str) -> Iterator[tuple[Loc, Mapping[str, Any]]]:
-    """Yields every component that a trial may have at `path`, with its place in the file."""
-    written: Any = tree.get("trial")
-    for key in path.split("."):
-        written = _mapping(written).get(key)
-    yield ("trial", *path.split(".")), _mapping(written)
-    for part in VARYING:
-        value = _mapping(tree.get(part)).get(path)
-        inside: Loc = ("choice",) if part == "search" else ()
-        for index, option in enumerate(_options(value) if value is not None else ()):
-            yield (part, path, *inside, index), _mapping(option)
+def _counts(switch: Switch, block: Mapping[str, Any], schema: type[BaseModel], values: TrialValues, loc: Loc) -> bool:
+    """Tells whether any of the values that a trial may have switches the keys on."""
+    possible = [
+        _values_of_block(block, schema, values, (*loc, other))
+        if other in schema.model_fields
+        else _values_of_trial(values, other)
+        for other in switch.others
+    ]
+    return any(_lets_count(switch, combination) for combination in product(*possible))
 
 
-def _varied(tree: Mapping[str, Any], path: str) -> list[Any]:
-    """Returns what grid and search have at `path`: options, or the whole domain of a number, which counts as true."""
-    return [one for part in VARYING if path in _mapping(tree.get(part)) for one in _options(tree[part][path])]
+def _lets_count(switch: Switch, combination: tuple[Any, ...]) -> bool:
+    try:
+        return switch.counts(*combination)
+    except (TypeError, ValueError):
+        return (
+            True  # Not every value was checked: the command that trains one trial ignores the file's grid and search.
+        )
+
+
+def _values_of_block(block: Mapping[str, Any], schema: type[BaseModel], values: TrialValues, loc: Loc) -> list[Any]:
+    """Returns what a key of a block may be. loc: of the key in the trial."""
+    own = [value for _, value in inside(block, loc[-1:], ())] or _default(schema, str(loc[-1]))
+    return [*own, *chain.from_iterable(values.varied_at(loc).values())]
+
+
+def _values_of_trial(values: TrialValues, key: str) -> list[Any]:
+    """Returns what a key of the trial itself may be. A varied path that leads below it makes the block exist."""
+    own = [value for _, value in values.at((key,))] or _default(TrialConfig, key)
+    return own + [{} for _, loc, _ in values.varied if loc[0] == key and len(loc) > 1]
+
+
+def _default(schema: type[BaseModel], key: str) -> list[Any]:
+    """Returns a key's default in a list, which is empty where the key is required."""
+    field = schema.model_fields[key]
+    return [] if field.is_required() else [field.default]
+
+
+def _asks(switch: Switch, schema: type[BaseModel], key: str, value: Any) -> bool:
+    """Tells whether a value that is written for a switched key asks for something."""
+    match switch.refused:
+        case "varied":
+            return False
+        case "changed":
+            return value not in _default(schema, key)
+        case "given":
+            return value is not False
 
 
 def _cycled_findings(tree: Mapping[str, Any]) -> Iterator[Finding]:

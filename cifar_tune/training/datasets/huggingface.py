@@ -102,11 +102,6 @@ class HuggingFace(Growing):
             raise DatasetError(
                 f"data set huggingface: there is no folder {folder.absolute()}; sets on the hub are named owner/name"
             )
-        if folder.exists() and self.revision is not None:
-            raise DatasetError(
-                f"data set huggingface: {folder.absolute()} is a folder here, and `revision` is for sets on the hub; "
-                "leave it out"
-            )
         try:
             if (folder / split / "state.json").is_file():
                 table = library.load_from_disk(str(folder / split))

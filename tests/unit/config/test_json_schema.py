@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-def test_the_committed_schema_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_committed_schema_is_current(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["cifar_tune.config"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("cifar_tune.config", run_name="__main__")
     assert ended.value.code == 0
