@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from cifar_tune.execution.messages import Assignment, Ending, EpochReport, Message
 from cifar_tune.execution.placement.attempt import Attempt
-from cifar_tune.execution.placement.oom_fallback import Relief, relieved
+from cifar_tune.execution.placement.oom_fallback import MemoryFallback, next_fallback
 from cifar_tune.execution.placement.placer import Placer
 from cifar_tune.execution.retention import Retention
 from cifar_tune.execution.surroundings import FAULT, NODE_LOST, FaultsInARow, NodeWatch
@@ -170,7 +170,7 @@ class Dispatcher:
     def _relieve(self, key: str, attempt: Attempt, ending: Ending) -> None:
         """Lets the trial wait for what may give it the memory that it lacked, or ends it where nothing is left."""
         placed = self._placer[key]
-        tried = relieved(attempt.relief, placed.trial, self._placer.ran_out(key), placed.resources.processes)
+        tried = next_fallback(attempt.relief, placed.trial, self._placer.ran_out(key), placed.resources.processes)
         if tried is None:
             self._end(key, FAILED, self._placer.does_not_fit(key), ending.error)
             return
@@ -296,5 +296,5 @@ class Dispatcher:
         self._waiting.clear()
 
 
-def _wishes(attempts: Sequence[Attempt]) -> list[tuple[TrialConfig, Relief]]:
+def _wishes(attempts: Sequence[Attempt]) -> list[tuple[TrialConfig, MemoryFallback]]:
     return [(attempt.proposal.trial, attempt.relief) for attempt in attempts]

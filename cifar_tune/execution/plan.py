@@ -22,7 +22,7 @@ from cifar_tune.execution.expected_epochs import (
     stopping_epochs,
 )
 from cifar_tune.execution.placement.memory_record import MemoryRecord, user_record
-from cifar_tune.execution.placement.oom_fallback import Relief
+from cifar_tune.execution.placement.oom_fallback import MemoryFallback
 from cifar_tune.execution.placement.placer import Placed, Placer
 from cifar_tune.execution.placement.resource_request import Needs
 from cifar_tune.execution.placement.speed_record import SPEED_NAME, SpeedRecord
@@ -94,7 +94,7 @@ def _placed(sweep: SweepConfig, nodes: Sequence[Node], root: Path) -> tuple[Plac
     """Returns the baseline's place, and how many trials like it run at once."""
     needs = Needs(root, MemoryRecord.read(user_record()), SpeedRecord.read(user_record(SPEED_NAME)))
     placer = Placer(sweep.resources, lambda: nodes, needs, trials=planned_trials(sweep))
-    placer.place("baseline", [(sweep.trial, Relief())])
+    placer.place("baseline", [(sweep.trial, MemoryFallback())])
     return placer["baseline"], placer.at_once(sweep.trial)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_tune.execution.placement.oom_fallback import NONE, Relief
+from cifar_tune.execution.placement.oom_fallback import NONE, MemoryFallback
 from cifar_tune.execution.surroundings import pause_seconds
 from cifar_tune.search.proposal import Proposal
 
@@ -35,7 +35,7 @@ class Attempt:
     faults: int = 0
     retry_at: float = 0.0
     seen: int | None = None
-    relief: Relief = NONE
+    relief: MemoryFallback = NONE
     steps: tuple[str, ...] = ()
 
     @classmethod
@@ -47,7 +47,7 @@ class Attempt:
             attempts=row["attempts"] or 0,
             seconds_before=row["wall_seconds"] or 0.0,
             gpu_seconds=row["gpu_seconds"] or 0.0,
-            relief=Relief(parts=note["parts"], recompute=note.get("recompute", False)),
+            relief=MemoryFallback(parts=note["parts"], recompute=note.get("recompute", False)),
             steps=tuple(note["steps"]),
             faults=row["faults"] or 0,
         )

@@ -17,7 +17,7 @@ Source: Wu & He 2018 (arXiv:1803.08494), figure 1."""
 
 
 @dataclass(frozen=True)
-class Relief:
+class MemoryFallback:
     """What a trial has been granted for having run out of memory.
 
     parts: a micro-batch is cut into so many. recompute: activations are computed again instead of kept. alone: on its
@@ -30,7 +30,7 @@ class Relief:
     above_bytes: int = 0
 
 
-NONE = Relief()
+NONE = MemoryFallback()
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Place:
     largest_bytes: int
 
 
-def relieved(relief: Relief, trial: TrialConfig, place: Place, processes: int = 1) -> tuple[Relief, str] | None:
+def next_fallback(
+    relief: MemoryFallback, trial: TrialConfig, place: Place, processes: int = 1
+) -> tuple[MemoryFallback, str] | None:
     """Returns what to try next, and that in words; None when nothing is left.
 
     Half the micro-batch once, at the same effective batch; activations computed again; the whole card; a larger card;

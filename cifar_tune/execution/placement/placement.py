@@ -13,7 +13,7 @@ from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu, describe_gpus
 from cifar_tune.execution.cluster.devices import Machine
 from cifar_tune.execution.cluster.nodes import Node
 from cifar_tune.execution.placement.allocation import WHOLE, Slice, Wants
-from cifar_tune.execution.placement.oom_fallback import NONE, Relief, in_parts
+from cifar_tune.execution.placement.oom_fallback import NONE, MemoryFallback, in_parts
 from cifar_tune.training.trial import TrialConfig
 
 STEP = WHOLE // 20
@@ -176,7 +176,7 @@ def request_of(
     nodes: Sequence[Node],
     trial: TrialConfig,
     needed: BytesNeeded,
-    relief: Relief = NONE,
+    relief: MemoryFallback = NONE,
     most: MostWorthACard = lambda _trial, _card: None,
 ) -> Request:
     """Returns what a trial would take of each node, cut into as small micro-batches as let it fit anywhere.
@@ -213,7 +213,7 @@ def request_of(
     return Request(trial, wants or _largest_alone(policy, able))
 
 
-def _need(policy: Policy, trial: TrialConfig, machine: Machine, needed: BytesNeeded, relief: Relief) -> int:
+def _need(policy: Policy, trial: TrialConfig, machine: Machine, needed: BytesNeeded, relief: MemoryFallback) -> int:
     asked = policy.asked
     foretold = policy.on_cards and asked.gpus == "auto" and asked.gpu_memory == "auto" and asked.trials_per_gpu is None
     shared = foretold and asked.ranks == 1 and not relief.alone

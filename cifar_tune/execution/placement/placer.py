@@ -10,7 +10,7 @@ from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu
 from cifar_tune.execution.cluster.devices import TrialResources
 from cifar_tune.execution.cluster.nodes import Node
 from cifar_tune.execution.placement.allocation import WHOLE, Room, Slice, empty_room, packed
-from cifar_tune.execution.placement.oom_fallback import Place, Relief
+from cifar_tune.execution.placement.oom_fallback import MemoryFallback, Place
 from cifar_tune.execution.placement.placement import (
     Request,
     asked_in_words,
@@ -83,7 +83,7 @@ class Placer:
         self._settled: set[str] = set()
         """Those of them beside whom all were steady then already, so that nobody starts during their next epoch."""
 
-    def place(self, key: str, waiting: Sequence[tuple[TrialConfig, Relief]]) -> int | None:
+    def place(self, key: str, waiting: Sequence[tuple[TrialConfig, MemoryFallback]]) -> int | None:
         """Gives a place to the first waiting trial that may start now; returns which, None if none may.
 
         Also keeps in mind what trials want, by which `open_to_more` judges.
@@ -100,7 +100,7 @@ class Placer:
         self._unsettle(key)
         return chosen
 
-    def open_to_more(self, waiting: Sequence[tuple[TrialConfig, Relief]]) -> bool:
+    def open_to_more(self, waiting: Sequence[tuple[TrialConfig, MemoryFallback]]) -> bool:
         """Whether a trial that nobody knows yet might start beside those that wait."""
         requests = self._requests(waiting)
         _, left = packed(self._rooms(), [(str(place), request.wants) for place, request in enumerate(requests)])
@@ -138,7 +138,7 @@ class Placer:
         there = {node.node_id for node in self._nodes()}
         return {key for key, placed in self._placed.items() if placed.node_id not in there}
 
-    def elsewhere(self, key: str, relief: Relief) -> bool:
+    def elsewhere(self, key: str, relief: MemoryFallback) -> bool:
         """Whether another node that others do not hold has room for the trial now."""
         placed = self._placed[key]
         wants = self._requests([(placed.trial, relief)])[0].wants
@@ -155,7 +155,7 @@ class Placer:
 
     def at_once(self, trial: TrialConfig) -> int:
         """Returns how many trials like this one fit at once while nothing else runs."""
-        wants = self._requests([(trial, Relief())])[0].wants
+        wants = self._requests([(trial, MemoryFallback())])[0].wants
         return sum(room.times(wants[room.node_id]) for room in self._empty_rooms() if room.node_id in wants)
 
     def ran_out(self, key: str) -> Place:
@@ -212,7 +212,7 @@ class Placer:
             "or a smaller batch_size, resolution or model"
         )
 
-    def _requests(self, waiting: Sequence[tuple[TrialConfig, Relief]]) -> list[Request]:
+    def _requests(self, waiting: Sequence[tuple[TrialConfig, MemoryFallback]]) -> list[Request]:
         nodes = self._nodes()
         requests = [
             request_of(self._policy, nodes, trial, self._needs.on, relief, self._needs.most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cifar_tune.execution.placement.oom_fallback import NONE, Place, Relief, in_parts, relieved
+from cifar_tune.execution.placement.oom_fallback import NONE, MemoryFallback, Place, in_parts, next_fallback
 from cifar_tune.training.trial import TrialConfig
 
 SHARED = Place("RTX 4060", 8, whole=False, largest_bytes=80)
@@ -32,28 +32,37 @@ def again_of(batch_size: int, **changes: Any) -> TrialConfig:
 
 
 def test_the_first_step_is_half_the_micro_batch() -> None:
-    assert relieved(NONE, trial_of(128), SHARED) == (Relief(parts=2), "micro-batches of 64 images instead of 128")
+    assert next_fallback(NONE, trial_of(128), SHARED) == (
+        MemoryFallback(parts=2),
+        "micro-batches of 64 images instead of 128",
+    )
 
 
 def test_then_activations_are_computed_again_then_the_whole_card_then_a_larger_one_then_halves_again() -> None:
-    again = Relief(parts=2, recompute=True)
-    assert relieved(Relief(parts=2), trial_of(64), SHARED) == (again, "activations computed again instead of kept")
+    again = MemoryFallback(parts=2, recompute=True)
+    assert next_fallback(MemoryFallback(parts=2), trial_of(64), SHARED) == (
+        again,
+        "activations computed again instead of kept",
+    )
     alone = replace(again, alone=True)
-    assert relieved(again, again_of(64), SHARED) == (alone, "alone on RTX 4060")
+    assert next_fallback(again, again_of(64), SHARED) == (alone, "alone on RTX 4060")
     larger = replace(alone, above_bytes=8)
-    assert relieved(alone, again_of(64), WHOLE_CARD) == (larger, "a larger card than RTX 4060")
-    assert relieved(larger, again_of(64), LARGEST) == (
+    assert next_fallback(alone, again_of(64), WHOLE_CARD) == (larger, "a larger card than RTX 4060")
+    assert next_fallback(larger, again_of(64), LARGEST) == (
         replace(larger, parts=4),
         "micro-batches of 32 images instead of 64",
     )
 
 
 def test_micro_batches_stay_whole_and_large_enough_for_batch_norm() -> None:
-    done = Relief(recompute=True)
-    assert relieved(done, again_of(31), CPU) is None
-    assert relieved(done, again_of(16), CPU) is None
-    assert relieved(NONE, again_of(32), CPU) == (Relief(parts=2), "micro-batches of 16 images instead of 32")
-    assert relieved(NONE, again_of(32), CPU, processes=2) is None
+    done = MemoryFallback(recompute=True)
+    assert next_fallback(done, again_of(31), CPU) is None
+    assert next_fallback(done, again_of(16), CPU) is None
+    assert next_fallback(NONE, again_of(32), CPU) == (
+        MemoryFallback(parts=2),
+        "micro-batches of 16 images instead of 32",
+    )
+    assert next_fallback(NONE, again_of(32), CPU, processes=2) is None
 
 
 def test_processes_that_normalise_together_share_the_smallest_micro_batch_and_have_two_images_each() -> None:
@@ -71,16 +80,16 @@ def test_groups_of_batch_norm_are_not_divided_however_small_they_are() -> None:
 
 
 def test_a_batch_that_cannot_be_halved_computes_its_activations_again_at_once() -> None:
-    assert relieved(NONE, trial_of(31), SHARED) == (
-        Relief(recompute=True),
+    assert next_fallback(NONE, trial_of(31), SHARED) == (
+        MemoryFallback(recompute=True),
         "activations computed again instead of kept",
     )
-    assert relieved(Relief(recompute=True), again_of(31), SHARED) == (
-        Relief(recompute=True, alone=True),
+    assert next_fallback(MemoryFallback(recompute=True), again_of(31), SHARED) == (
+        MemoryFallback(recompute=True, alone=True),
         "alone on RTX 4060",
     )
 
 
 def test_after_the_last_step_nothing_is_left() -> None:
-    last = Relief(parts=4, recompute=True, alone=True, above_bytes=8)
-    assert relieved(last, again_of(16), LARGEST) is None
+    last = MemoryFallback(parts=4, recompute=True, alone=True, above_bytes=8)
+    assert next_fallback(last, again_of(16), LARGEST) is None

@@ -12,7 +12,7 @@ from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu
 from cifar_tune.execution.cluster.devices import Machine
 from cifar_tune.execution.cluster.nodes import Node
 from cifar_tune.execution.placement.allocation import WHOLE, Slice
-from cifar_tune.execution.placement.oom_fallback import Relief
+from cifar_tune.execution.placement.oom_fallback import MemoryFallback
 from cifar_tune.execution.placement.placement import policy_of, request_of, slice_of
 from cifar_tune.training.trial import TrialConfig
 
@@ -148,10 +148,10 @@ def test_what_is_foretold_to_fit_nowhere_tries_alone_on_the_largest_card() -> No
 def test_relief_cuts_takes_the_whole_card_and_leaves_small_cards_out() -> None:
     nodes = nodes_of(DESKTOP, SERVER)
     policy = policy_of(Resources(), nodes, MANY)
-    assert request_of(policy, nodes, TRIAL, by_images(0.001), Relief(parts=2)).trial.micro_batch_size == 128
-    alone = request_of(policy, nodes, TRIAL, by_images(0.001), Relief(alone=True))
+    assert request_of(policy, nodes, TRIAL, by_images(0.001), MemoryFallback(parts=2)).trial.micro_batch_size == 128
+    alone = request_of(policy, nodes, TRIAL, by_images(0.001), MemoryFallback(alone=True))
     assert {found.card for found in alone.wants.values()} == {WHOLE}
-    above = request_of(policy, nodes, TRIAL, by_images(0.001), Relief(alone=True, above_bytes=8 * GIGABYTE))
+    above = request_of(policy, nodes, TRIAL, by_images(0.001), MemoryFallback(alone=True, above_bytes=8 * GIGABYTE))
     assert list(above.wants) == ["n1"]
 
 
