@@ -77,14 +77,14 @@ class Dispatcher:
         if self._faults.told(now := time.monotonic()) is not None:
             return "wait"
         due = [attempt for attempt in self._waiting if attempt.retry_at <= now]
-        chosen = self._placer.place(key, _wishes(due)) if due else None
-        if chosen is None and self._placer.open_to_more(_wishes(due)):
+        chosen = self._placer.place(key, _requests(due)) if due else None
+        if chosen is None and self._placer.open_to_more(_requests(due)):
             proposal = self._search.propose()
             if proposal is not None:
                 self._store.secure()  # before any checkpoint knows of it
                 due.append(self._attempt(proposal))
                 self._waiting.append(due[-1])
-                chosen = self._placer.place(key, _wishes(due))
+                chosen = self._placer.place(key, _requests(due))
         if chosen is None:
             over = self._search.exhausted and not self._waiting and not self.live
             return "exhausted" if over else "wait"
@@ -296,5 +296,5 @@ class Dispatcher:
         self._waiting.clear()
 
 
-def _wishes(attempts: Sequence[Attempt]) -> list[tuple[TrialConfig, MemoryFallback]]:
+def _requests(attempts: Sequence[Attempt]) -> list[tuple[TrialConfig, MemoryFallback]]:
     return [(attempt.proposal.trial, attempt.relief) for attempt in attempts]

@@ -12,7 +12,7 @@ from cifar_tune.errors import DeviceError
 from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu, describe_gpus
 from cifar_tune.execution.cluster.devices import Machine
 from cifar_tune.execution.cluster.nodes import Node
-from cifar_tune.execution.placement.allocation import WHOLE, Slice, Wants
+from cifar_tune.execution.placement.allocation import WHOLE, ResourceRequest, ResourceShare
 from cifar_tune.execution.placement.oom_fallback import NONE, MemoryFallback, in_parts
 from cifar_tune.training.trial import TrialConfig
 
@@ -45,7 +45,7 @@ class Request:
     """One trial's wishes. trial: in the micro-batches in which it is to train. wants: of each node."""
 
     trial: TrialConfig
-    wants: Wants
+    wants: ResourceRequest
 
 
 def policy_of(asked: Resources, nodes: Sequence[Node], trials: int) -> Policy:
@@ -131,7 +131,7 @@ def _card_bytes(machine: Machine) -> int:
 
 def slice_of(
     policy: Policy, machine: Machine, need: int, *, alone: bool = False, most: int | None = None
-) -> Slice | None:
+) -> ResourceShare | None:
     """Returns what a trial that needs so many bytes of a card takes of such a node; None where it does not fit.
 
     most: trials of its kind that are worth a card; None sets no limit.
@@ -139,7 +139,7 @@ def slice_of(
     asked, cores = policy.asked, machine.cores * WHOLE
     if not policy.on_cards:
         wanted = (asked.ranks if asked.cpus == "auto" else asked.cpus) * WHOLE
-        return Slice(0, wanted) if wanted <= cores else None
+        return ResourceShare(0, wanted) if wanted <= cores else None
     if not _fits_name(asked, machine) or asked.ranks > len(machine.gpus):
         return None
     share = _share(policy, machine, need, alone, most)
@@ -147,7 +147,7 @@ def slice_of(
         return None
     given = share * asked.ranks
     wanted = cores * given // (len(machine.gpus) * WHOLE) if asked.cpus == "auto" else asked.cpus * WHOLE
-    return Slice(share, wanted, asked.ranks) if wanted <= cores else None
+    return ResourceShare(share, wanted, asked.ranks) if wanted <= cores else None
 
 
 def _share(policy: Policy, machine: Machine, need: int, alone: bool, most: int | None) -> int | None:
@@ -220,7 +220,7 @@ def _need(policy: Policy, trial: TrialConfig, machine: Machine, needed: BytesNee
     return needed(trial, smallest_card(machine)) if shared and machine.gpus else 0
 
 
-def _largest_alone(policy: Policy, able: Mapping[str, Machine]) -> Wants:
+def _largest_alone(policy: Policy, able: Mapping[str, Machine]) -> ResourceRequest:
     pieces = {node_id: slice_of(policy, machine, 0, alone=True) for node_id, machine in able.items()}
     wants = {node_id: piece for node_id, piece in pieces.items() if piece is not None}
     largest = max((_card_bytes(able[node_id]) for node_id in wants), default=0)

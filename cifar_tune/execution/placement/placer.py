@@ -9,7 +9,7 @@ from cifar_tune.config.sweep_config import Resources
 from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu
 from cifar_tune.execution.cluster.devices import TrialResources
 from cifar_tune.execution.cluster.nodes import Node
-from cifar_tune.execution.placement.allocation import WHOLE, Room, Slice, empty_room, packed
+from cifar_tune.execution.placement.allocation import WHOLE, FreeResources, ResourceShare, all_free, allocate
 from cifar_tune.execution.placement.oom_fallback import MemoryFallback, Place
 from cifar_tune.execution.placement.placement import (
     Request,
@@ -33,7 +33,7 @@ class Placed:
     trial: TrialConfig
     node_id: str
     host: str
-    piece: Slice
+    piece: ResourceShare
     numbers: tuple[int, ...]
     card: Gpu | None
     resources: TrialResources
@@ -75,7 +75,7 @@ class Placer:
         self._needs = needs
         self._policy = policy_of(asked, nodes(), trials)
         self._placed: dict[str, Placed] = {}
-        self._smallest: dict[str, Slice] = {}
+        self._smallest: dict[str, ResourceShare] = {}
         self._avoided: set[str] = set()
         """Nodes on which a trial waited in vain: others hold them."""
         self._steady: set[str] = set()
@@ -91,8 +91,8 @@ class Placer:
         requests = self._requests(waiting)
         wants = [(str(place), request.wants) for place, request in enumerate(requests)]
         rooms = self._rooms()
-        grants = packed([room for room in rooms if room.node_id not in self._avoided], wants)[0]
-        grants = grants or packed(rooms, wants)[0]
+        grants = allocate([room for room in rooms if room.node_id not in self._avoided], wants)[0]
+        grants = grants or allocate(rooms, wants)[0]
         if not grants:
             return None
         chosen = int(grants[0].trial)
@@ -103,8 +103,8 @@ class Placer:
     def open_to_more(self, waiting: Sequence[tuple[TrialConfig, MemoryFallback]]) -> bool:
         """Whether a trial that nobody knows yet might start beside those that wait."""
         requests = self._requests(waiting)
-        _, left = packed(self._rooms(), [(str(place), request.wants) for place, request in enumerate(requests)])
-        return any(room.holds(self._smallest.get(room.node_id, Slice(0, 1))) for room in left)
+        _, left = allocate(self._rooms(), [(str(place), request.wants) for place, request in enumerate(requests)])
+        return any(room.holds(self._smallest.get(room.node_id, ResourceShare(0, 1))) for room in left)
 
     def release(self, key: str) -> None:
         """Takes back what the trial holds."""
@@ -143,7 +143,7 @@ class Placer:
         placed = self._placed[key]
         wants = self._requests([(placed.trial, relief)])[0].wants
         rooms = [room for room in self._rooms() if room.node_id not in {placed.node_id, *self._avoided}]
-        return bool(packed(rooms, [(key, wants)])[0])
+        return bool(allocate(rooms, [(key, wants)])[0])
 
     def avoid(self, key: str) -> None:
         """Takes in that others hold the trial's node: it comes last until a trial begins there."""
@@ -223,18 +223,18 @@ class Placer:
                 self._smallest[node_id] = min(piece, self._smallest.get(node_id, piece), key=_size)
         return requests
 
-    def _empty_rooms(self) -> list[Room]:
-        return [empty_room(node.node_id, len(node.machine.gpus), node.machine.cores) for node in self._nodes()]
+    def _empty_rooms(self) -> list[FreeResources]:
+        return [all_free(node.node_id, len(node.machine.gpus), node.machine.cores) for node in self._nodes()]
 
-    def _rooms(self) -> list[Room]:
-        rooms: Mapping[str, Room] = {room.node_id: room for room in self._empty_rooms()}
+    def _rooms(self) -> list[FreeResources]:
+        rooms: Mapping[str, FreeResources] = {room.node_id: room for room in self._empty_rooms()}
         held = dict(rooms)
         for placed in self._placed.values():
             if placed.node_id in held:
                 held[placed.node_id] = held[placed.node_id].minus(placed.piece, placed.numbers)
         return list(held.values())
 
-    def _taken(self, trial: TrialConfig, node_id: str, piece: Slice) -> Placed:
+    def _taken(self, trial: TrialConfig, node_id: str, piece: ResourceShare) -> Placed:
         node = next(node for node in self._nodes() if node.node_id == node_id)
         room = next(room for room in self._rooms() if room.node_id == node_id)
         card = smallest_card(node.machine) if piece.card else None
@@ -252,5 +252,5 @@ class Placer:
         return Placed(trial, node_id, node.host, piece, room.best(piece), card, resources)
 
 
-def _size(piece: Slice) -> tuple[int, int]:
+def _size(piece: ResourceShare) -> tuple[int, int]:
     return piece.card * piece.cards, piece.cores

@@ -11,7 +11,7 @@ from cifar_tune.errors import DeviceError
 from cifar_tune.execution.cluster.cards import GIGABYTE, Gpu
 from cifar_tune.execution.cluster.devices import Machine
 from cifar_tune.execution.cluster.nodes import Node
-from cifar_tune.execution.placement.allocation import WHOLE, Slice
+from cifar_tune.execution.placement.allocation import WHOLE, ResourceShare
 from cifar_tune.execution.placement.oom_fallback import MemoryFallback
 from cifar_tune.execution.placement.placement import policy_of, request_of, slice_of
 from cifar_tune.training.trial import TrialConfig
@@ -40,7 +40,7 @@ def nodes_of(*machines: Machine) -> tuple[Node, ...]:
     return tuple(Node(f"n{place}", f"host{place}", machine) for place, machine in enumerate(machines))
 
 
-def piece(machine: Machine, need: float, trials: int = MANY, **asked: Any) -> Slice | None:
+def piece(machine: Machine, need: float, trials: int = MANY, **asked: Any) -> ResourceShare | None:
     policy = policy_of(Resources(**asked), nodes_of(machine), trials)
     return slice_of(policy, machine, int(need * GIGABYTE))
 
@@ -51,62 +51,62 @@ def by_images(gigabytes: float) -> Any:
 
 
 def test_on_a_cpu_a_trial_gets_one_core() -> None:
-    assert piece(LAPTOP, 0) == Slice(0, WHOLE)
-    assert piece(LAPTOP, 0, cpus=2) == Slice(0, 2 * WHOLE)
+    assert piece(LAPTOP, 0) == ResourceShare(0, WHOLE)
+    assert piece(LAPTOP, 0, cpus=2) == ResourceShare(0, 2 * WHOLE)
 
 
 def test_gigabytes_become_a_share_of_a_card_and_the_same_share_of_the_nodes_cores() -> None:
-    assert piece(SERVER, 8) == Slice(WHOLE // 10, 32 * WHOLE // 2 // 10)
-    assert piece(DESKTOP, 8) == Slice(WHOLE, 8 * WHOLE)
+    assert piece(SERVER, 8) == ResourceShare(WHOLE // 10, 32 * WHOLE // 2 // 10)
+    assert piece(DESKTOP, 8) == ResourceShare(WHOLE, 8 * WHOLE)
     assert piece(DESKTOP, 8.1) is None
 
 
 def test_shares_by_memory_are_twentieths_rounded_up() -> None:
-    assert piece(SERVER, 4.1, cpus=1) == Slice(WHOLE // 10, WHOLE)
-    assert piece(SERVER, 0.1, cpus=1) == Slice(WHOLE // 20, WHOLE)
+    assert piece(SERVER, 4.1, cpus=1) == ResourceShare(WHOLE // 10, WHOLE)
+    assert piece(SERVER, 0.1, cpus=1) == ResourceShare(WHOLE // 20, WHOLE)
 
 
 def test_no_more_trials_share_a_card_than_cores_feed() -> None:
-    assert piece(DESKTOP, 0.1) == Slice(WHOLE // 8, WHOLE)
+    assert piece(DESKTOP, 0.1) == ResourceShare(WHOLE // 8, WHOLE)
 
 
 def test_no_more_trials_share_a_card_than_there_are_trials_for_it() -> None:
-    assert piece(SERVER, 4, trials=2) == Slice(WHOLE, 16 * WHOLE)
-    assert piece(SERVER, 4, trials=6) == Slice(WHOLE // 3, 32 * 3333 // 2)
+    assert piece(SERVER, 4, trials=2) == ResourceShare(WHOLE, 16 * WHOLE)
+    assert piece(SERVER, 4, trials=6) == ResourceShare(WHOLE // 3, 32 * 3333 // 2)
 
 
 def test_where_cards_of_a_node_differ_the_smallest_counts() -> None:
-    assert piece(MIXED, 4) == Slice(WHOLE // 2, 8 * WHOLE)
+    assert piece(MIXED, 4) == ResourceShare(WHOLE // 2, 8 * WHOLE)
 
 
 def test_what_others_hold_of_a_card_is_not_shared_out() -> None:
     taken = Machine(8, 32 * GIGABYTE, (Gpu("H100", 80 * GIGABYTE, "", free_bytes=10 * GIGABYTE),))
-    assert piece(taken, 5, cpus=1) == Slice(WHOLE // 2, WHOLE)
+    assert piece(taken, 5, cpus=1) == ResourceShare(WHOLE // 2, WHOLE)
 
 
 def test_a_card_of_unknown_memory_is_not_shared() -> None:
-    assert piece(Machine(8, GIGABYTE, (UNKNOWN,)), 5) == Slice(WHOLE, 8 * WHOLE)
+    assert piece(Machine(8, GIGABYTE, (UNKNOWN,)), 5) == ResourceShare(WHOLE, 8 * WHOLE)
 
 
 def test_a_user_may_say_the_share_the_memory_or_the_number_of_trials() -> None:
-    assert piece(SERVER, 70, gpus=0.25) == Slice(WHOLE // 4, 4 * WHOLE)
-    assert piece(SERVER, 5, gpus=1) == Slice(WHOLE, 16 * WHOLE)
-    assert piece(SERVER, 5, gpu_memory=40.0) == Slice(WHOLE // 2, 8 * WHOLE)
-    assert piece(SERVER, 70, trials_per_gpu=4) == Slice(WHOLE // 4, 4 * WHOLE)
-    assert piece(SERVER, 5, gpus=0) == Slice(0, WHOLE)
+    assert piece(SERVER, 70, gpus=0.25) == ResourceShare(WHOLE // 4, 4 * WHOLE)
+    assert piece(SERVER, 5, gpus=1) == ResourceShare(WHOLE, 16 * WHOLE)
+    assert piece(SERVER, 5, gpu_memory=40.0) == ResourceShare(WHOLE // 2, 8 * WHOLE)
+    assert piece(SERVER, 70, trials_per_gpu=4) == ResourceShare(WHOLE // 4, 4 * WHOLE)
+    assert piece(SERVER, 5, gpus=0) == ResourceShare(0, WHOLE)
 
 
 def test_a_trial_of_several_processes_has_a_whole_card_for_each_or_a_core() -> None:
-    assert piece(SERVER, 5, gpus=2) == Slice(WHOLE, 32 * WHOLE, 2)
-    assert piece(SERVER, 5, processes=2, cpus=8) == Slice(WHOLE, 8 * WHOLE, 2)
-    assert piece(SERVER, 5, processes=4, gpus=0) == Slice(0, 4 * WHOLE)
-    assert piece(LAPTOP, 0, processes=2) == Slice(0, 2 * WHOLE)
+    assert piece(SERVER, 5, gpus=2) == ResourceShare(WHOLE, 32 * WHOLE, 2)
+    assert piece(SERVER, 5, processes=2, cpus=8) == ResourceShare(WHOLE, 8 * WHOLE, 2)
+    assert piece(SERVER, 5, processes=4, gpus=0) == ResourceShare(0, 4 * WHOLE)
+    assert piece(LAPTOP, 0, processes=2) == ResourceShare(0, 2 * WHOLE)
 
 
 def test_nodes_of_too_few_cards_take_no_trial_of_several() -> None:
     nodes = nodes_of(DESKTOP, SERVER)
     request = request_of(policy_of(Resources(gpus=2), nodes, MANY), nodes, TRIAL, by_images(1.0))
-    assert request.wants == {"n1": Slice(WHOLE, 32 * WHOLE, 2)}
+    assert request.wants == {"n1": ResourceShare(WHOLE, 32 * WHOLE, 2)}
     assert request.trial == TRIAL
 
 
@@ -141,7 +141,7 @@ def test_micro_batches_are_cut_only_where_no_card_holds_them_and_are_then_the_sa
 def test_what_is_foretold_to_fit_nowhere_tries_alone_on_the_largest_card() -> None:
     nodes = nodes_of(DESKTOP, SERVER)
     request = request_of(policy_of(Resources(), nodes, MANY), nodes, TRIAL, by_images(100))
-    assert request.wants == {"n1": Slice(WHOLE, 16 * WHOLE)}
+    assert request.wants == {"n1": ResourceShare(WHOLE, 16 * WHOLE)}
     assert request.trial.micro_batch_size == 16
 
 
