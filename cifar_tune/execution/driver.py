@@ -13,7 +13,7 @@ from cifar_tune.execution.clock import Clock
 from cifar_tune.execution.cluster.cluster import connected
 from cifar_tune.execution.cluster.devices import Machine
 from cifar_tune.execution.cluster.nodes import Cluster, Node, Question, free_now, this_node
-from cifar_tune.execution.cluster.ray_health import Pulse, RayGone, services_of_ray
+from cifar_tune.execution.cluster.ray_health import RayHealthCheck, RayLost, services_of_ray
 from cifar_tune.execution.dispatcher import Dispatcher
 from cifar_tune.execution.interruption import Interruption
 from cifar_tune.execution.placement.attempt import Attempt
@@ -77,7 +77,7 @@ def run_trials(
     """
     folder, shared = store.folder.resolve() / RAY_FOLDER, place_of(store.folder) / RAY_FOLDER
     remove(folder)
-    with connected(machine, address=address, log=folder / "ray.log"), Pulse(services_of_ray()) as pulse:
+    with connected(machine, address=address, log=folder / "ray.log"), RayHealthCheck(services_of_ray()) as pulse:
         interruption.listen()
         from cifar_tune.execution.ray_adapters import fit
         from cifar_tune.execution.trainable import TrialRunner as UsualRunner
@@ -113,7 +113,7 @@ def run_trials(
         reason = INTERRUPTED
         try:
             fit(dispatcher, interruption, storage=folder, refresh=between_steps, runner=runner or UsualRunner)
-        except (ClusterError, RayGone, SurroundingsError) as error:
+        except (ClusterError, RayLost, SurroundingsError) as error:
             reason = pulse.lost or str(error)
             raise
         finally:

@@ -31,11 +31,11 @@ STATUS = 2
 SAVED = "every epoch that was reported is saved, and --resume goes on from there"
 
 
-class RayGone(BaseException):
+class RayLost(BaseException):
     """Ray is gone. Not an Exception: Tune would answer it by calling Ray."""
 
 
-class Pulse:
+class RayHealthCheck:
     """Listens, in a thread of its own, whether the services of Ray answer. A context.
 
     Where the driver does not end by itself once they are gone, the thread ends the process.
@@ -60,13 +60,13 @@ class Pulse:
     ) -> None:
         self._over.set()
         self._thread.join()
-        if isinstance(error, RayGone):
+        if isinstance(error, RayLost):
             raise ClusterError(f"{self.lost}; {SAVED}") from None
 
     def check(self) -> None:
-        """Raises RayGone if a service has been silent for too long."""
+        """Raises RayLost if a service has been silent for too long."""
         if self.lost is not None:
-            raise RayGone
+            raise RayLost
 
     def _listen(self) -> None:
         heard = dict.fromkeys(self._services, time.monotonic())

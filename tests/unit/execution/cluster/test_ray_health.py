@@ -12,7 +12,7 @@ import pytest
 
 from cifar_tune.errors import ClusterError
 from cifar_tune.execution.cluster import ray_health
-from cifar_tune.execution.cluster.ray_health import Pulse, RayGone, answers
+from cifar_tune.execution.cluster.ray_health import RayHealthCheck, RayLost, answers
 
 PATIENCE_SECONDS = 60.0
 
@@ -20,7 +20,7 @@ STUCK = """
 import sys, time
 from cifar_tune.execution.cluster import ray_health
 ray_health.PERIOD_SECONDS = 0.01
-with ray_health.Pulse({"raylet": ("127.0.0.1", int(sys.argv[1]))}, silent=0.1, grace=0.1):
+with ray_health.RayHealthCheck({"raylet": ("127.0.0.1", int(sys.argv[1]))}, silent=0.1, grace=0.1):
     time.sleep(600)
 """
 
@@ -36,7 +36,7 @@ def short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_health, "PERIOD_SECONDS", 0.01)
 
 
-def check_until_lost(listening: Pulse) -> None:
+def check_until_lost(listening: RayHealthCheck) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         listening.check()
@@ -51,7 +51,7 @@ def test_a_service_answers_until_it_is_gone(service: socket.socket) -> None:
 
 
 def test_one_that_answers_is_not_lost(service: socket.socket) -> None:
-    with Pulse({"raylet": service.getsockname()}, silent=0.1) as listening:
+    with RayHealthCheck({"raylet": service.getsockname()}, silent=0.1) as listening:
         time.sleep(0.3)
         listening.check()
     assert listening.lost is None
@@ -60,7 +60,7 @@ def test_one_that_answers_is_not_lost(service: socket.socket) -> None:
 def test_one_that_is_silent_for_too_long_is_lost_and_an_error_that_says_which(service: socket.socket) -> None:
     host, port = service.getsockname()
     service.close()
-    with pytest.raises(ClusterError) as raised, Pulse({"raylet": (host, port)}, silent=0.1) as listening:
+    with pytest.raises(ClusterError) as raised, RayHealthCheck({"raylet": (host, port)}, silent=0.1) as listening:
         check_until_lost(listening)
     assert str(raised.value) == (
         f"Ray is gone: its raylet at {host}:{port} has not answered for 0 s; every epoch that was reported is saved, "
@@ -69,7 +69,7 @@ def test_one_that_is_silent_for_too_long_is_lost_and_an_error_that_says_which(se
 
 
 def test_what_is_raised_passes_by_those_who_catch_exceptions() -> None:
-    assert not issubclass(RayGone, Exception)
+    assert not issubclass(RayLost, Exception)
 
 
 @pytest.mark.slow
