@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cifar_tune.cli.results_place import at_hand
+from cifar_tune.cli.results_place import open_for_reading
 from cifar_tune.errors import CheckpointError, DatasetError, ResultsError, StorageError
 from cifar_tune.layout import CHECKPOINTS, LEDGER_NAME, SWEEP_NAME, TRIAL_FILE, TRIALS_NAME
 from cifar_tune.storage.address import Address, place
@@ -178,7 +178,7 @@ def on_checkpoint(options: argparse.Namespace, command: Callable[[Path], int | N
     if isinstance(named, Path):
         return command(checkpoint_folder(named, best=options.best))
     root = _sweep_above(named)
-    with at_hand(root) as folder:
+    with open_for_reading(root) as folder:
         path = best_trial(folder) if options.best else folder / named.key[len(root.key) + 1 :]
         trial = path.parent if path.name in ("last", "previous", "best") else path
         trial = trial if trial.parent.name == CHECKPOINTS else trial.parent / CHECKPOINTS / trial.name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.cli.arguments import add_address, add_data, add_results, count
 from cifar_tune.cli.exit_status import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
-from cifar_tune.cli.results_place import driven
+from cifar_tune.cli.results_place import open_for_writing
 from cifar_tune.errors import AnalysisError, ResultsError, SurroundingsError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_address(address)
         if address.startswith(CLIENT):
             return _run_on_head(options, words, address)
-    with driven(options.results) as folder:
+    with open_for_writing(options.results) as folder:
         return confirm(folder, options, words, address)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cifar_tune.cli.arguments import add_results
 from cifar_tune.cli.exit_status import DONE, WRONG_INPUT, parsed
-from cifar_tune.cli.results_place import at_hand
+from cifar_tune.cli.results_place import open_for_reading
 from cifar_tune.errors import CifarTuneError
 from cifar_tune.storage.folders import named
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = parsed(command_line(), arguments)
     try:
-        with at_hand(options.results, following=True) as folder:
+        with open_for_reading(options.results, following=True) as folder:
             return dashboard(folder, options.host, options.port)
     except CifarTuneError as error:
         print(error, file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.cli.arguments import add_results, count
 from cifar_tune.cli.exit_status import exit_status, parsed
-from cifar_tune.cli.results_place import at_hand, driven
+from cifar_tune.cli.results_place import open_for_reading, open_for_writing
 
 if TYPE_CHECKING:
     from cifar_tune.results import Frames
@@ -81,13 +81,13 @@ def run(options: argparse.Namespace) -> None:
     from cifar_tune.training.retention import freed_bytes
 
     if not options.yes:
-        with at_hand(options.results) as folder:
+        with open_for_reading(options.results) as folder:
             removals = _told(folder, options.top)
         if removals:
             command = shlex.join([*PROGRAM.split(), str(options.results), "--top", str(options.top), "--yes"])
             print(f"Nothing was deleted. To delete it, for good:\n  {command}")
         return
-    with driven(options.results) as folder, _nobody_else(folder):
+    with open_for_writing(options.results) as folder, _nobody_else(folder):
         removals = _told(folder, options.top)
         freed = freed_bytes(removals)
         for one in removals:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.cli.arguments import add_results, count, results_place, written
 from cifar_tune.cli.exit_status import DONE, NO_USABLE_RESULT, exit_status, parsed
-from cifar_tune.cli.results_place import at_hand
+from cifar_tune.cli.results_place import open_for_reading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
     from cifar_tune.cli.console import EndingConsole
 
     choice = Choice(options.x, options.y, options.metric, options.aggregate, options.at_epoch, options.top)
-    beside = nullcontext() if options.compare is None else at_hand(options.compare)
-    with at_hand(options.results) as folder, beside as other:
+    beside = nullcontext() if options.compare is None else open_for_reading(options.compare)
+    with open_for_reading(options.results) as folder, beside as other:
         return report(folder, EndingConsole(), choice, options.why, other)
 
 

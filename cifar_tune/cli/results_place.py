@@ -24,7 +24,7 @@ def folder_of(place: Path | Address) -> Path:
 
 
 @contextmanager
-def at_hand(place: Path | Address, *, following: bool = False) -> Iterator[Path]:
+def open_for_reading(place: Path | Address, *, following: bool = False) -> Iterator[Path]:
     """Yields a folder to read, and to write what follows from it; that goes to the address, too, if it may.
 
     following: what is new at the address comes as long as the block lasts.
@@ -37,14 +37,14 @@ def at_hand(place: Path | Address, *, following: bool = False) -> Iterator[Path]
         return
     with standing_for(place) as replica:
         alone = replica.fetch()
-        with repeated(replica.fetch) if following else nullcontext():
+        with background_sync(replica.fetch) if following else nullcontext():
             yield replica.folder
         if alone:
             _send_if_allowed(replica)
 
 
 @contextmanager
-def driven(place: Path | Address) -> Iterator[Path]:
+def open_for_writing(place: Path | Address) -> Iterator[Path]:
     """Yields a folder to write a sweep or its retrainings in; an address gets all of it, a few seconds later.
 
     Raises:
@@ -59,14 +59,14 @@ def driven(place: Path | Address) -> Iterator[Path]:
             yield replica.folder
             return
         try:
-            with repeated(replica.send):
+            with background_sync(replica.send):
                 yield replica.folder
         finally:
             _send_all(replica)
 
 
 @contextmanager
-def repeated(exchange: Callable[[], object]) -> Iterator[None]:
+def background_sync(exchange: Callable[[], object]) -> Iterator[None]:
     """Sends or fetches beside the block, again and again. What fails is tried again, and told by who needs it."""
     over = threading.Event()
 

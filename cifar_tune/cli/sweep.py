@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.cli.arguments import add_address, add_data, is_recorded, results_place, suggested_override
 from cifar_tune.cli.exit_status import DONE, INTERRUPTED, NO_USABLE_RESULT, SAVED, exit_status, parsed
-from cifar_tune.cli.results_place import driven, folder_of
+from cifar_tune.cli.results_place import folder_of, open_for_writing
 from cifar_tune.errors import ConfigError, SurroundingsError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     from cifar_tune.execution.results_folder import as_begun, check_results
 
     mode = _mode(options)
-    with driven(place) as folder:
+    with open_for_writing(place) as folder:
         check_results(folder, mode)
         sweep = as_begun(folder, asked := sweep, mode)
         for key in [key for key in ("scheduler", "trial") if getattr(sweep, key) != getattr(asked, key)]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cifar_tune.cli.arguments import add_results
 from cifar_tune.cli.exit_status import exit_status, parsed
-from cifar_tune.cli.results_place import at_hand
+from cifar_tune.cli.results_place import open_for_reading
 from cifar_tune.errors import TrackingError
 from cifar_tune.storage.folders import as_named, named
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Sends what the arguments ask for. Raises what `track` raises."""
-    with at_hand(options.results, following=not options.once) as folder:
+    with open_for_reading(options.results, following=not options.once) as folder:
         track(folder, options.to, options.place, once=options.once)
 
 

@@ -16,7 +16,7 @@ from cifar_tune.cli.evaluate import main as evaluate
 from cifar_tune.cli.export import main as export
 from cifar_tune.cli.inspect import main as inspect
 from cifar_tune.cli.report import main as report
-from cifar_tune.cli.results_place import at_hand, driven
+from cifar_tune.cli.results_place import open_for_reading, open_for_writing
 from cifar_tune.cli.sweep import main as sweep
 from cifar_tune.cli.track import main as track
 from cifar_tune.cli.train import main as train
@@ -148,7 +148,7 @@ def test_a_tracker_gets_from_two_machines_what_is_new(
 
 
 def test_the_dashboard_names_the_address() -> None:
-    with at_hand(Address.parse(A), following=True) as folder:
+    with open_for_reading(Address.parse(A), following=True) as folder:
         assert state(LiveSweep(folder).snapshot())["folder"] == A
 
 
@@ -198,21 +198,21 @@ def test_a_fresh_sweep_moves_the_one_in_the_bucket_aside_and_a_refused_one_bring
     with running(kind, tmp_path / "other") as server:
         server.make(bucket := f"b{server.port}")
         address = Address.parse(f"s3://{bucket}/x" if kind is S3 else f"gs://anonymous@{bucket}/x")
-        with driven(address) as folder, ResultsStore.create(folder, sweep_name="old") as store:
+        with open_for_writing(address) as folder, ResultsStore.create(folder, sweep_name="old") as store:
             store.update_trial("t0001", status="completed")
         (address / checkpoint).write_bytes(b"{}")
         before = {name: (address / name).read_bytes() for name in address.objects()}
         shutil.rmtree(tmp_path / "other")
 
         with (
-            driven(address) as folder,
+            open_for_writing(address) as folder,
             pytest.raises(ResultsError, match="refused"),
             results_of(folder, load_sweep(file), "fresh", told.append),
         ):
             raise ResultsError("refused")
         assert {name: (address / name).read_bytes() for name in address.objects()} == before
 
-        with driven(address) as folder, results_of(folder, load_sweep(file), "fresh", told.append) as store:
+        with open_for_writing(address) as folder, results_of(folder, load_sweep(file), "fresh", told.append) as store:
             store.update_trial("t0001", status="running")
         assert checkpoint not in address.objects()
         assert load(str(address)).trials["sweep"].tolist() == ["small"]
@@ -227,12 +227,12 @@ def test_a_sweep_that_may_not_be_written_beside_is_left_as_it_is(file: Path, tmp
         assert isinstance(server, S3)
         server.make(bucket := f"b{server.port}")
         address = Address.parse(f"s3://{bucket}/x")
-        with driven(address) as folder, ResultsStore.create(folder, sweep_name="old"):
+        with open_for_writing(address) as folder, ResultsStore.create(folder, sweep_name="old"):
             pass
         before = {name: (address / name).read_bytes() for name in address.objects()}
         server.forbid(bucket, "s3:PutObject", "x.20*")
         with (
-            driven(address) as folder,
+            open_for_writing(address) as folder,
             pytest.raises(StorageError, match=r"cannot be moved to s3://b\d+/x\.20.* and is as it was"),
             results_of(folder, load_sweep(file), "fresh", lambda _: None),
         ):

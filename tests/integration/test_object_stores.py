@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from cifar_tune.cli import results_place
-from cifar_tune.cli.results_place import at_hand, driven
+from cifar_tune.cli.results_place import open_for_reading, open_for_writing
 from cifar_tune.errors import CheckpointError, ResultsError, StorageError
 from cifar_tune.execution.cluster.nodes import DRIVER_FILE, _storage_problems
 from cifar_tune.layout import LEDGER_NAME
@@ -131,7 +131,7 @@ def test_what_was_secured_is_at_the_address_though_the_process_dies(
 def test_tables_at_the_address_are_whole_and_pandas_reads_them(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driven(address) as folder, begin(folder) as sweep:
+    with open_for_writing(address) as folder, begin(folder) as sweep:
         sweep.add_epoch("t0001", 1, validation_accuracy=0.5)
     epochs = pd.read_parquet(str(address / "epochs.parquet"))
     assert epochs.validation_accuracy.tolist() == [0.5]
@@ -145,17 +145,17 @@ def test_tables_at_the_address_are_whole_and_pandas_reads_them(
 def test_a_reader_fetches_what_is_new_and_drops_what_is_gone(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driven(address) as folder, begin(folder):
+    with open_for_writing(address) as folder, begin(folder):
         (folder / "report").mkdir()
         (folder / "report" / "index.html").write_text("first")
     elsewhere(tmp_path, monkeypatch)
-    with at_hand(address) as here:
+    with open_for_reading(address) as here:
         assert (here / "report" / "index.html").read_text() == "first"
         (here / "report" / "more.png").write_bytes(b"drawn here")
     assert (address / "report" / "more.png").read_bytes() == b"drawn here"
     (address / "report" / "index.html").write_bytes(b"second")
     (address / "report" / "more.png").unlink()
-    with at_hand(address) as here:
+    with open_for_reading(address) as here:
         assert (here / "report" / "index.html").read_text() == "second"
         assert not (here / "report" / "more.png").exists()
 
@@ -163,11 +163,11 @@ def test_a_reader_fetches_what_is_new_and_drops_what_is_gone(
 def test_what_comes_while_a_sweep_is_followed_is_seen(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driven(address) as folder, begin(folder):
+    with open_for_writing(address) as folder, begin(folder):
         pass
     elsewhere(tmp_path, monkeypatch)
     monkeypatch.setattr(results_place, "PAUSE_SECONDS", 0.05)
-    with at_hand(address, following=True) as here:
+    with open_for_reading(address, following=True) as here:
         (address / "sweep.yaml").write_bytes(b"name: s")
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (here / "sweep.yaml").exists():
@@ -181,35 +181,38 @@ def test_a_copy_that_goes_on_from_the_address_is_kept_and_one_that_does_not_is_r
     def numbers() -> list[int]:
         return [event["epoch"] for event in events(replica_folder(address) / LEDGER_NAME, kind="epoch")]
 
-    with driven(address) as folder, begin(folder) as sweep:
+    with open_for_writing(address) as folder, begin(folder) as sweep:
         sweep.add_epoch("t0001", 1)
     with ResultsStore.open(folder) as sweep:
         sweep.add_epoch("t0001", 2)  # nothing is sent: the address could not be reached
-    with at_hand(address):
+    with open_for_reading(address):
         assert numbers() == [1, 2]
     here = os.environ["XDG_CACHE_HOME"]
     elsewhere(tmp_path, monkeypatch)
-    with driven(address) as folder, ResultsStore.open(folder) as sweep:
+    with open_for_writing(address) as folder, ResultsStore.open(folder) as sweep:
         assert numbers() == [1, 2]
         sweep.add_epoch("t0001", 3)
     monkeypatch.setenv("XDG_CACHE_HOME", here)
     with ResultsStore.open(replica_folder(address)) as sweep:
         sweep.add_epoch("t0001", 7)
-    with at_hand(address):
+    with open_for_reading(address):
         assert numbers() == [1, 2, 3]
 
 
 def test_another_driver_is_kept_out_until_the_first_is_no_longer_heard_of(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driven(address) as folder, begin(folder):
+    with open_for_writing(address) as folder, begin(folder):
         pass
     note = {"pid": 1, "node": "another machine", "process_started": 0.0, "since": "yesterday"}
     (address / ".driver.json").write_bytes(json.dumps(note).encode())
-    with driven(address) as folder, pytest.raises(ResultsError, match="process 1 on another machine since yesterday"):
+    with (
+        open_for_writing(address) as folder,
+        pytest.raises(ResultsError, match="process 1 on another machine since yesterday"),
+    ):
         ResultsStore.open(folder)
     monkeypatch.setattr(replicas, "LEASE_SECONDS", -1.0)
-    with driven(address) as folder, ResultsStore.open(folder):
+    with open_for_writing(address) as folder, ResultsStore.open(folder):
         assert json.loads((address / ".driver.json").read_bytes())["pid"] == os.getpid()
     assert not (address / ".driver.json").exists()
 
@@ -232,7 +235,7 @@ def test_a_driver_that_was_taken_over_writes_nothing_more(address: Address, monk
 
 
 def test_a_refused_sweep_leaves_nothing_at_the_address(address: Address) -> None:
-    with driven(address) as folder:
+    with open_for_writing(address) as folder:
         begin(folder).close()
         with standing_for(address) as replica:
             replica.send()
@@ -328,7 +331,7 @@ def test_a_bucket_that_cannot_be_used_is_told_before_any_work(s3: S3, case: str)
     refuse, said = REFUSALS[case]
     refuse(s3, bucket)
     address = Address.parse(f"s3://{bucket}/x")
-    with pytest.raises(StorageError, match=f"^{address}: {said}"), driven(address):
+    with pytest.raises(StorageError, match=f"^{address}: {said}"), open_for_writing(address):
         pytest.fail("it was let in")
     assert not replica_folder(address).exists()
 
@@ -357,7 +360,7 @@ def test_an_address_may_name_its_store(s3: S3, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     address = Address.parse(f"s3://named/x?endpoint_override=127.0.0.1:{s3.port}&scheme=http")
     address.check()
-    with driven(address) as folder, begin(folder):
+    with open_for_writing(address) as folder, begin(folder):
         pass
     assert pd.read_parquet(str(address / "trials.parquet")).trial_id.tolist() == ["t0001"]
 
@@ -372,10 +375,10 @@ def test_credentials_that_are_not_known_are_told(s3: S3) -> None:
 def test_what_may_only_be_read_is_reported_and_stays_here(s3: S3, capsys: pytest.CaptureFixture[str]) -> None:
     s3.make(bucket := f"only{s3.port}")
     address = Address.parse(f"s3://{bucket}/x")
-    with driven(address) as folder, begin(folder):
+    with open_for_writing(address) as folder, begin(folder):
         pass
     s3.forbid(bucket, "s3:PutObject")
-    with at_hand(address) as folder:
+    with open_for_reading(address) as folder:
         (folder / "drawn.png").write_bytes(b"x")
     assert "access is denied" in (said := capsys.readouterr().err)
     assert f"what was written is in {folder}" in said
