@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cifar_tune.errors import ResultsError, StorageError
 from cifar_tune.storage.address import Address
-from cifar_tune.storage.folders import standing_for
+from cifar_tune.storage.folders import mirrored
 from cifar_tune.storage.replica import PAUSE_SECONDS, Replica, replica_folder
 
 PAUSE_SHARE = 20
@@ -35,7 +35,7 @@ def open_for_reading(place: Path | Address, *, following: bool = False) -> Itera
     if isinstance(place, Path):
         yield place
         return
-    with standing_for(place) as replica:
+    with mirrored(place) as replica:
         alone = replica.fetch()
         with background_sync(replica.fetch) if following else nullcontext():
             yield replica.folder
@@ -54,7 +54,7 @@ def open_for_writing(place: Path | Address) -> Iterator[Path]:
         yield folder_of(place)
         return
     place.check()
-    with standing_for(place) as replica:
+    with mirrored(place) as replica:
         if not replica.fetch():
             yield replica.folder
             return

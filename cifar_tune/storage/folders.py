@@ -15,7 +15,7 @@ _replicas: dict[Path, Replica] = {}
 
 
 @contextmanager
-def standing_for(address: Address) -> Iterator[Replica]:
+def mirrored(address: Address) -> Iterator[Replica]:
     """Yields the replica of an address; inside the block its folder stands for the address, and errors name that."""
     replica = Replica(address)
     if replica.folder in _replicas:
@@ -83,7 +83,7 @@ def fetched(place: Path | Address) -> Iterator[Path]:
     if isinstance(place, Path):
         yield place
         return
-    with standing_for(place) as replica:
+    with mirrored(place) as replica:
         replica.fetch()
         yield replica.folder
 

@@ -23,7 +23,7 @@ from cifar_tune.results import ResultsStore, load
 from cifar_tune.results.ledger import events
 from cifar_tune.storage import replica as replicas
 from cifar_tune.storage.address import Address
-from cifar_tune.storage.folders import standing_for
+from cifar_tune.storage.folders import mirrored
 from cifar_tune.storage.replica import Replica, replica_folder
 from cifar_tune.training.bucket_checkpoints import BucketCheckpoints
 from cifar_tune.training.checkpoint import packed
@@ -114,7 +114,7 @@ def test_a_bucket_that_is_not_there_is_told(store: S3 | Google) -> None:
 def test_what_was_secured_is_at_the_address_though_the_process_dies(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with standing_for(address) as replica:
+    with mirrored(address) as replica:
         assert replica.fetch()
         sweep = begin(replica.folder)
         for epoch in (1, 2, 3):
@@ -123,7 +123,7 @@ def test_what_was_secured_is_at_the_address_though_the_process_dies(
         kept = (replica.folder / LEDGER_NAME).read_bytes()
         sweep.add_epoch("t0001", 4, validation_accuracy=0.4)
     elsewhere(tmp_path, monkeypatch)
-    with standing_for(address) as other:
+    with mirrored(address) as other:
         other.fetch()
         assert (other.folder / LEDGER_NAME).read_bytes() == kept
 
@@ -219,7 +219,7 @@ def test_another_driver_is_kept_out_until_the_first_is_no_longer_heard_of(
 
 def test_a_driver_that_was_taken_over_writes_nothing_more(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicas, "PAUSE_SECONDS", 0.0)
-    with standing_for(address) as replica:
+    with mirrored(address) as replica:
         replica.fetch()
         sweep = begin(replica.folder)
         sweep.secure()
@@ -237,7 +237,7 @@ def test_a_driver_that_was_taken_over_writes_nothing_more(address: Address, monk
 def test_a_refused_sweep_leaves_nothing_at_the_address(address: Address) -> None:
     with open_for_writing(address) as folder:
         begin(folder).close()
-        with standing_for(address) as replica:
+        with mirrored(address) as replica:
             replica.send()
         assert address.objects()
         shutil.rmtree(folder)

@@ -22,7 +22,7 @@ from cifar_tune.layout import LEDGER_NAME
 from cifar_tune.results import load
 from cifar_tune.results.ledger import events
 from cifar_tune.storage.address import Address, place
-from cifar_tune.storage.folders import standing_for
+from cifar_tune.storage.folders import mirrored
 from cifar_tune.storage.replica import replica_folder
 from tests.integration.stores import S3, running
 
@@ -129,7 +129,7 @@ def test_a_sweep_whose_driver_and_machine_are_lost_is_finished_from_the_bucket(f
         process.wait()
     wait_for(lambda: not any(one.is_running() and one.status() != "zombie" for one in below), "processes are left")
     forget(bucket)
-    with standing_for(bucket) as replica:
+    with mirrored(bucket) as replica:
         replica.fetch()
         there = ledger_of(replica.folder)
     known = {(one["trial_id"], one["epoch"]): one["values"] for one in there if one["event"] == "epoch"}

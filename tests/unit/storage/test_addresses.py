@@ -11,7 +11,7 @@ import pytest
 from cifar_tune.cli.arguments import results_place
 from cifar_tune.errors import ConfigError, Problem, ResultsError, StorageError
 from cifar_tune.storage.address import Address, is_inside, place, read_if_there, write_whole
-from cifar_tune.storage.folders import as_named, place_of, standing_for
+from cifar_tune.storage.folders import as_named, mirrored, place_of
 from cifar_tune.storage.replica import replica_folder
 
 
@@ -59,7 +59,7 @@ def test_addresses_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest
 def test_only_inside_the_block_a_folder_stands_for_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     address = Address.parse("s3://b/x")
-    with standing_for(address) as replica:
+    with mirrored(address) as replica:
         assert place_of(replica.folder) == address
         assert place_of(replica.folder / "confirm" / "checkpoints") == address / "confirm" / "checkpoints"
         assert place_of(tmp_path) == tmp_path
@@ -77,7 +77,7 @@ def test_a_file_is_written_whole_and_nothing_lies_beside_it(tmp_path: Path) -> N
 
 def test_files_in_a_text_are_called_by_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with standing_for(Address.parse("s3://b/x?scheme=http")) as replica:
+    with mirrored(Address.parse("s3://b/x?scheme=http")) as replica:
         folder = replica.folder
         told = as_named(f"{folder}: no; '{folder}/a.png', ({folder}/b), {tmp_path}/c")
     assert told == f"s3://b/x?scheme=http: no; 's3://b/x/a.png?scheme=http', (s3://b/x/b?scheme=http), {tmp_path}/c"
@@ -87,7 +87,7 @@ def test_files_in_a_text_are_called_by_their_address(tmp_path: Path, monkeypatch
 def test_errors_name_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     address = Address.parse("s3://b/x")
-    with pytest.raises(ResultsError, match=r"^s3://b/x/trials\.parquet: no$"), standing_for(address) as replica:
+    with pytest.raises(ResultsError, match=r"^s3://b/x/trials\.parquet: no$"), mirrored(address) as replica:
         raise ResultsError(f"{replica.folder}/trials.parquet: no")
-    with pytest.raises(ConfigError, match=r"^s3://b/x/sweep\.yaml:3: seed: no$"), standing_for(address) as replica:
+    with pytest.raises(ConfigError, match=r"^s3://b/x/sweep\.yaml:3: seed: no$"), mirrored(address) as replica:
         raise ConfigError([Problem(f"{replica.folder}/sweep.yaml", 3, None, "seed", "no")])
