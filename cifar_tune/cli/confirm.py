@@ -105,7 +105,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
     from cifar_tune.cli.console import LastingConsole
     from cifar_tune.execution.checks import check_resources
     from cifar_tune.execution.cluster.devices import this_machine
-    from cifar_tune.execution.cluster.verification import joined
+    from cifar_tune.execution.cluster.verification import verified_cluster
     from cifar_tune.execution.confirmation_search import Confirming
     from cifar_tune.execution.confirmation_trials import check_data, retrain
     from cifar_tune.execution.data_record import check_same_data, recorded_root
@@ -132,7 +132,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
         "begin a new sweep on those that are there now: its scores and its confirmation are then of the same images",
     )
     with (
-        joined(sweep, folder=folder, root=root, machine=machine, address=address),
+        verified_cluster(sweep, folder=folder, root=root, machine=machine, address=address),
         Interruption() as interruption,
         retrainings_store(folder, sweep.name) as store,
     ):

@@ -130,7 +130,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.plan:
         print(_plan(sweep, place, _mode(options), root=root, machine=machine, address=address))
         return DONE
-    from cifar_tune.execution.cluster.verification import joined
+    from cifar_tune.execution.cluster.verification import verified_cluster
     from cifar_tune.execution.results_folder import as_begun, check_results
 
     mode = _mode(options)
@@ -143,7 +143,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         check_data(sweep, root)
         if continued:
             check_same_data(folder, datasets_of(sweep), root, "begin a new sweep: another `name`, or --fresh")
-        with joined(sweep, folder=folder, root=root, machine=machine, address=address):
+        with verified_cluster(sweep, folder=folder, root=root, machine=machine, address=address):
             names = ", ".join(sorted({dataset.name for dataset in datasets_of(sweep)}))
             LastingConsole().print(f"preparing the images of {names} ...", highlight=False, soft_wrap=True)
             prepare_data(sweep, root)

@@ -19,7 +19,9 @@ from cifar_tune.storage.folders import place_of
 
 
 @contextmanager
-def joined(sweep: SweepConfig, *, folder: Path, root: Path, machine: Machine, address: str | None) -> Iterator[None]:
+def verified_cluster(
+    sweep: SweepConfig, *, folder: Path, root: Path, machine: Machine, address: str | None
+) -> Iterator[None]:
     """Joins the cluster at `address`, if any, and asks every node whether trials can run there.
 
     folder: of the results; as it was before, when the block begins. root: of the data.
