@@ -203,11 +203,11 @@ def _cluster_plan(sweep: SweepConfig, root: Path, machine: Machine, address: str
     from tempfile import TemporaryDirectory
 
     from cifar_tune.execution.cluster.cluster import connected
-    from cifar_tune.execution.cluster.nodes import Cluster, Question
+    from cifar_tune.execution.cluster.nodes import Cluster, NodeProbeRequest
     from cifar_tune.execution.plan import cluster_plan
 
     with TemporaryDirectory() as folder, connected(machine, address=address, log=Path(folder, "ray.log")):
-        return cluster_plan(sweep, Cluster(Question())(), root, left)
+        return cluster_plan(sweep, Cluster(NodeProbeRequest())(), root, left)
 
 
 def _check_search(sweep: SweepConfig, root: Path, folder: Path, options: argparse.Namespace) -> None:

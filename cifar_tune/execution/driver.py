@@ -12,7 +12,7 @@ from cifar_tune.errors import ClusterError, SurroundingsError
 from cifar_tune.execution.clock import Clock
 from cifar_tune.execution.cluster.cluster import connected
 from cifar_tune.execution.cluster.devices import Machine
-from cifar_tune.execution.cluster.nodes import Cluster, Node, Question, free_now, this_node
+from cifar_tune.execution.cluster.nodes import Cluster, Node, NodeProbeRequest, free_now, this_node
 from cifar_tune.execution.cluster.ray_health import RayHealthCheck, RayLost, services_of_ray
 from cifar_tune.execution.dispatcher import Dispatcher
 from cifar_tune.execution.interruption import Interruption
@@ -87,7 +87,7 @@ def run_trials(
             alone = (this_node(machine),)
             nodes = lambda: alone  # noqa: E731
         else:
-            nodes = Cluster(Question(root.resolve(), tuple(datasets), shared / "nodes"))
+            nodes = Cluster(NodeProbeRequest(root.resolve(), tuple(datasets), shared / "nodes"))
         needs = Needs(root, record or MemoryRecord(), speeds or SpeedRecord())
         placer = Placer(asked, nodes, needs, trials=search.progress().planned)
         store.patience.seconds = patience = 60.0 * asked.retry_minutes

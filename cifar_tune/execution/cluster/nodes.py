@@ -37,7 +37,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Question:
+class NodeProbeRequest:
     """What a node is asked. root: of the data. storage: what all are to share; None asks for neither."""
 
     root: Path | None = None
@@ -46,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class NodeProbeResult:
     """What a node says. versions: of what must be the same everywhere. problems: why no trial can run there."""
 
     host: str
@@ -63,9 +63,9 @@ def versions() -> dict[str, str]:
     return {"Python": python, "Ray": ray.__version__, "cifar_tune": cifar_tune.__version__}
 
 
-def answer(question: Question, node_id: str) -> Answer:
+def answer(question: NodeProbeRequest, node_id: str) -> NodeProbeResult:
     """Returns what this node has, and what it cannot do. Runs on the node."""
-    return Answer(
+    return NodeProbeResult(
         host=platform.node(),
         machine=machine_with(_visible_to_ray()),
         versions=versions(),
@@ -94,7 +94,7 @@ def _storage_problems(storage: Path | Address | None, node_id: str) -> tuple[str
     return ()
 
 
-def _data_problems(question: Question) -> tuple[str, ...]:
+def _data_problems(question: NodeProbeRequest) -> tuple[str, ...]:
     if question.root is None:
         return ()
     found = []
@@ -135,13 +135,13 @@ def free_now() -> str:
 class Cluster:
     """The nodes of a cluster as it is now; nodes may join and leave."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: NodeProbeRequest) -> None:
         """Asks every node.
 
         Raises:
             ClusterError: nodes differ in version, share no storage, or lack a data set; one line for each problem.
         """
-        self._question = question
+        self._request = question
         self._known, problems = _examined(question, described := living_nodes())
         self._seen = set(described)
         self._alive = tuple(self._known.values())
@@ -157,7 +157,7 @@ class Cluster:
             described = living_nodes()
             joined = {node_id: node for node_id, node in described.items() if node_id not in self._seen}
             self._seen |= set(joined)
-            found, problems = _examined(self._question, joined)
+            found, problems = _examined(self._request, joined)
             self._known |= found
             for problem in problems:
                 logging.getLogger("ray").warning("takes no part: %s", problem)
@@ -174,7 +174,7 @@ def living_nodes() -> dict[str, dict[str, Any]]:
     return {node["NodeID"]: node for node in alive if node["Resources"].get("CPU", 0) >= 1}
 
 
-def _examined(question: Question, described: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Node], list[str]]:
+def _examined(question: NodeProbeRequest, described: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Node], list[str]]:
     """Returns the nodes that can take part, and a line for each problem of the others."""
     if question.storage is not None:
         write_whole(question.storage / DRIVER_FILE, b"")
@@ -182,13 +182,13 @@ def _examined(question: Question, described: Mapping[str, dict[str, Any]]) -> tu
     for node_id, told in _ask(question, list(described)).items():
         found = _problems(told, question, node_id)
         problems += [f"node {described[node_id]['NodeManagerHostname']} ({node_id[:8]}): {one}" for one in found]
-        if isinstance(told, Answer) and not found:
+        if isinstance(told, NodeProbeResult) and not found:
             machine = handed_out(told.machine, described[node_id]["Resources"])
             nodes[node_id] = Node(node_id, told.host, machine)
     return nodes, problems
 
 
-def _ask(question: Question, node_ids: Sequence[str]) -> dict[str, Answer | str]:
+def _ask(question: NodeProbeRequest, node_ids: Sequence[str]) -> dict[str, NodeProbeResult | str]:
     """Returns each node's answer, or what kept it from answering."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -200,7 +200,7 @@ def _ask(question: Question, node_ids: Sequence[str]) -> dict[str, Answer | str]
         for node_id in node_ids
     }
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)
-    found: dict[str, Answer | str] = {}
+    found: dict[str, NodeProbeResult | str] = {}
     for node_id, reference in asked.items():
         try:
             found[node_id] = ray.get(reference, timeout=0)
@@ -211,7 +211,7 @@ def _ask(question: Question, node_ids: Sequence[str]) -> dict[str, Answer | str]
     return found
 
 
-def _problems(told: Answer | str, question: Question, node_id: str) -> tuple[str, ...]:
+def _problems(told: NodeProbeResult | str, question: NodeProbeRequest, node_id: str) -> tuple[str, ...]:
     if isinstance(told, str):
         return (told,)
     ours = versions()

@@ -12,7 +12,7 @@ from cifar_tune.config.sweep_config import SweepConfig
 from cifar_tune.errors import ResultsError
 from cifar_tune.execution.cluster.cluster import check_lasting, connected
 from cifar_tune.execution.cluster.devices import Machine
-from cifar_tune.execution.cluster.nodes import DRIVER_FILE, Cluster, Question
+from cifar_tune.execution.cluster.nodes import DRIVER_FILE, Cluster, NodeProbeRequest
 from cifar_tune.execution.placement.placement import policy_of
 from cifar_tune.storage.address import Address, remove, write_whole
 from cifar_tune.storage.folders import place_of
@@ -38,7 +38,7 @@ def verified_cluster(
     with TemporaryDirectory() as temporary, connected(machine, address=address, log=Path(temporary, "ray.log")):
         datasets = tuple({trial.dataset: None for trial in sweep.corner_trials()})
         with _made(place_of(folder) / f".nodes.{uuid.uuid4().hex}") as storage:
-            cluster = Cluster(Question(root.resolve(), datasets, storage))
+            cluster = Cluster(NodeProbeRequest(root.resolve(), datasets, storage))
         policy_of(sweep.resources, cluster(), len(sweep.cells()) * sweep.trials_per_study)
         yield
 

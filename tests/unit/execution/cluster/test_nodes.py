@@ -9,7 +9,15 @@ import pytest
 from cifar_tune.errors import ResultsError
 from cifar_tune.execution.cluster.cards import Gpu
 from cifar_tune.execution.cluster.devices import Machine
-from cifar_tune.execution.cluster.nodes import DRIVER_FILE, Answer, Question, _problems, answer, handed_out, versions
+from cifar_tune.execution.cluster.nodes import (
+    DRIVER_FILE,
+    NodeProbeRequest,
+    NodeProbeResult,
+    _problems,
+    answer,
+    handed_out,
+    versions,
+)
 from cifar_tune.execution.cluster.verification import _made
 from cifar_tune.training.datasets.cifar import Cifar10
 from cifar_tune.training.datasets.digits import Digits
@@ -18,15 +26,15 @@ H100 = Gpu("NVIDIA H100 PCIe", 80 * 10**9, "560.1", capability=(9, 0))
 SERVER = Machine(cores=32, memory_bytes=256 * 10**9, gpus=(H100, H100))
 
 
-def told(**changes: str) -> Answer:
-    return Answer("server", SERVER, {**versions(), **changes}, ())
+def told(**changes: str) -> NodeProbeResult:
+    return NodeProbeResult("server", SERVER, {**versions(), **changes}, ())
 
 
 def test_a_node_that_has_everything_has_no_problem(tmp_path: Path) -> None:
     storage = tmp_path / ".ray"
     storage.mkdir()
     (storage / DRIVER_FILE).touch()
-    question = Question(root=tmp_path, datasets=(Digits(),), storage=storage)
+    question = NodeProbeRequest(root=tmp_path, datasets=(Digits(),), storage=storage)
     found = answer(question, "abc")
     assert found.problems == ()
     assert found.machine.cores >= 1
@@ -35,7 +43,7 @@ def test_a_node_that_has_everything_has_no_problem(tmp_path: Path) -> None:
 
 def test_a_node_that_cannot_see_the_results_folder_says_so(tmp_path: Path) -> None:
     storage = tmp_path / "results" / ".ray"
-    assert answer(Question(storage=storage), "abc").problems == (
+    assert answer(NodeProbeRequest(storage=storage), "abc").problems == (
         f"cannot read and write the results folder {tmp_path / 'results'} (No such file or directory); "
         "all nodes must see one",
     )
@@ -45,19 +53,19 @@ def test_a_node_that_wrote_elsewhere_shares_no_storage(tmp_path: Path) -> None:
     """It answers that it could, and the driver sees nothing of it."""
     storage = tmp_path / "results" / ".ray"
     storage.mkdir(parents=True)
-    (problem,) = _problems(told(), Question(storage=storage), "abc")
+    (problem,) = _problems(told(), NodeProbeRequest(storage=storage), "abc")
     assert problem == f"has a results folder {tmp_path / 'results'} of its own; all nodes must see one"
 
 
 def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
-    (problem,) = answer(Question(root=tmp_path, datasets=(Digits(), Cifar10())), "abc").problems
+    (problem,) = answer(NodeProbeRequest(root=tmp_path, datasets=(Digits(), Cifar10())), "abc").problems
     assert problem.startswith("data set cifar10: ")
     assert "cifar-10-batches-py" in problem
 
 
 @pytest.mark.parametrize("name", ["Python", "Ray", "cifar_tune"])
 def test_another_version_than_the_drivers_is_a_problem(name: str) -> None:
-    (problem,) = _problems(told(**{name: "0.1"}), Question(), "abc")
+    (problem,) = _problems(told(**{name: "0.1"}), NodeProbeRequest(), "abc")
     assert problem == f"has {name} 0.1; the driver has {versions()[name]}"
 
 
