@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
-from cifar_tune.dashboard.chronicle import DECISIONS_KEPT, Change, Chronicle
+from cifar_tune.dashboard.trial_events import DECISIONS_KEPT, Change, TrialEventLog
 from cifar_tune.errors import ResultsError
 from cifar_tune.layout import CONFIRMATIONS_NAME, EPOCHS_NAME, LEDGER_NAME, SWEEP_NAME, TRIALS_NAME
 from cifar_tune.results import DamagedTableWarning, Frames, check_sweep, frames_of, load
@@ -60,7 +60,7 @@ class LiveSweep:
         self._read_again_at = 0.0
         self._signature: tuple[object, ...] | None = None
         self._tail = LedgerTail(folder / LEDGER_NAME)
-        self._chronicle = Chronicle(folder.name)
+        self._chronicle = TrialEventLog(folder.name)
         self._snapshot = self._read()
 
     def snapshot(self) -> Snapshot:
@@ -111,7 +111,7 @@ class LiveSweep:
         for event in self._tail.new_events():
             grown = True
             if event["event"] == "created":
-                self._chronicle = Chronicle(event["sweep"])
+                self._chronicle = TrialEventLog(event["sweep"])
             else:
                 self._chronicle.apply(event)
         return grown

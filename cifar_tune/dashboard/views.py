@@ -23,8 +23,8 @@ from cifar_tune.analysis.rungs import rung_survival
 from cifar_tune.analysis.status_line import answer, standing, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.why import why
-from cifar_tune.dashboard.chronicle import Change
 from cifar_tune.dashboard.live import Snapshot
+from cifar_tune.dashboard.trial_events import Change
 from cifar_tune.dashboard.values import column_title, columnar, form, plain, words
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, EPOCH_COLUMNS
 from cifar_tune.results.lock import read_driver

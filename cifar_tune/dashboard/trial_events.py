@@ -21,7 +21,7 @@ class Change:
     text: str
 
 
-class Chronicle:
+class TrialEventLog:
     """The rows of a ledger, each trial's status history, and the latest decisions at rungs."""
 
     def __init__(self, sweep_name: str) -> None:
