@@ -25,7 +25,7 @@ from cifar_tune.results.store import ResultsStore
 from cifar_tune.search.proposal import Proposal
 from cifar_tune.search.proposer import Proposer
 from cifar_tune.storage.folders import place_of
-from cifar_tune.training.clone_checkpoint import adopt
+from cifar_tune.training.clone_checkpoint import clone_checkpoint
 from cifar_tune.training.trial import TrialConfig
 
 WORKER_DEATHS = 2
@@ -112,7 +112,7 @@ class Dispatcher:
         Of the cards that were too small nothing is remembered, for the next driver may have others.
         """
         if (parent := proposal.parent) is not None:
-            adopt(self._checkpoints / proposal.trial_id, self._checkpoints / parent.trial_id, parent.epoch)
+            clone_checkpoint(self._checkpoints / proposal.trial_id, self._checkpoints / parent.trial_id, parent.epoch)
         return Attempt.of(proposal, self._store.trial(proposal.trial_id), self._notes.get(proposal.trial_id))
 
     def started(self, key: str) -> None:

@@ -15,7 +15,7 @@ ORIGIN = "origin.json"
 """File in a trial's folder that says whose checkpoint it began from."""
 
 
-def adopt(folder: Path | Address, parent: Path | Address, epoch: int) -> None:
+def clone_checkpoint(folder: Path | Address, parent: Path | Address, epoch: int) -> None:
     """Gives a trial that has no checkpoint yet that of another after so many epochs, if it is still there.
 
     folder, parent: of the two trials' checkpoints, both folders or both addresses. Files are shared, not copied,

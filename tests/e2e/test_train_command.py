@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cifar_tune.cli.train import main
-from cifar_tune.training.clone_checkpoint import adopt
+from cifar_tune.training.clone_checkpoint import clone_checkpoint
 from cifar_tune.training.manifest import sealed
 
 COMMAND = [sys.executable, "-m", "cifar_tune.train"]
@@ -113,7 +113,7 @@ def test_a_trial_that_began_from_another_is_trained_from_the_first_epoch_and_tha
 ) -> None:
     assert main(["small.yaml", "--set", "epochs=1", "--output", "results/sweep/checkpoints/t0002"]) == 0
     checkpoints = folder / "results" / "sweep" / "checkpoints"
-    adopt(checkpoints / "t0009", checkpoints / "t0002", 1)
+    clone_checkpoint(checkpoints / "t0009", checkpoints / "t0002", 1)
     capsys.readouterr()
     assert main(["results/sweep/t0009", "--set", "epochs=1"]) == 0
     first = capsys.readouterr().out.splitlines()[0]

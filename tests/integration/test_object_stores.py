@@ -27,7 +27,7 @@ from cifar_tune.storage.folders import mirrored
 from cifar_tune.storage.replica import Replica, replica_folder
 from cifar_tune.training.bucket_checkpoints import BucketCheckpoints
 from cifar_tune.training.checkpoint import packed
-from cifar_tune.training.clone_checkpoint import adopt
+from cifar_tune.training.clone_checkpoint import clone_checkpoint
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING
 from cifar_tune.training.retention import checkpoint_files, freed_bytes, removal
@@ -311,7 +311,7 @@ def test_a_trial_begins_from_anothers_checkpoint(address: Address) -> None:
     trained(address / "t0001", 3)
     for epoch, expected in ((3, 3), (2, 2), (1, None)):
         child = address / f"t{epoch}"
-        adopt(child, address / "t0001", epoch)
+        clone_checkpoint(child, address / "t0001", epoch)
         assert epoch_of(BucketCheckpoints(child)) == expected
     origin = json.loads((address / "t3" / "origin.json").read_bytes())
     assert origin == {"trial_id": "t0001", "epoch": 3}

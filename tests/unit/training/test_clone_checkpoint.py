@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_tune.training.clone_checkpoint import adopt, origin_of
+from cifar_tune.training.clone_checkpoint import clone_checkpoint, origin_of
 from cifar_tune.training.manifest import FORMAT, sealed
 
 
@@ -22,7 +22,7 @@ def checkpoint(folder: Path, epoch: int) -> Path:
 def test_a_trial_gets_the_checkpoint_of_exactly_that_epoch(tmp_path: Path) -> None:
     checkpoint(tmp_path / "t0001" / "last", 5)
     checkpoint(tmp_path / "t0001" / "previous", 4)
-    adopt(tmp_path / "t0007", tmp_path / "t0001", 4)
+    clone_checkpoint(tmp_path / "t0007", tmp_path / "t0001", 4)
     assert (tmp_path / "t0007" / "last" / "model.safetensors").read_text() == "weights of epoch 4"
     assert origin_of(tmp_path / "t0007" / "last") == ("t0001", 4)
 
@@ -30,7 +30,7 @@ def test_a_trial_gets_the_checkpoint_of_exactly_that_epoch(tmp_path: Path) -> No
 def test_where_there_is_no_such_checkpoint_it_gets_none(tmp_path: Path) -> None:
     checkpoint(tmp_path / "t0001" / "last", 5)
     (tmp_path / "t0001" / "previous").mkdir()
-    adopt(tmp_path / "t0007", tmp_path / "t0001", 4)
+    clone_checkpoint(tmp_path / "t0007", tmp_path / "t0001", 4)
     assert not (tmp_path / "t0007").exists()
 
 
@@ -38,7 +38,7 @@ def test_where_there_is_no_such_checkpoint_it_gets_none(tmp_path: Path) -> None:
 def test_a_trial_that_has_begun_keeps_its_own(tmp_path: Path, name: str) -> None:
     checkpoint(tmp_path / "t0001" / "last", 4)
     checkpoint(tmp_path / "t0007" / name, 6)
-    adopt(tmp_path / "t0007", tmp_path / "t0001", 4)
+    clone_checkpoint(tmp_path / "t0007", tmp_path / "t0001", 4)
     assert [path.name for path in (tmp_path / "t0007").iterdir()] == [name]
 
 
