@@ -78,7 +78,7 @@ class TrainedModel:
 class Checkpoint(TrainedModel):
     """What a checkpoint's folder holds.
 
-    weights: of the model that validation scored. training: see `packed`; epoch and history alone where the checkpoint
+    weights: of the model that validation scored. training: see `serialize`; epoch and history alone where the checkpoint
     has the weights alone.
     """
 
@@ -95,7 +95,7 @@ class Checkpoint(TrainedModel):
         return "optimizer" in self.training
 
 
-def packed(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[str, bytes]:
+def serialize(state: TrainingState, trial: TrialConfig, info: DatasetInfo) -> dict[str, bytes]:
     """Returns every file of a checkpoint by name; the manifest is the last."""
     scored = state.scored_model(trial)
     training = {

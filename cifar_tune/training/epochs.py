@@ -12,7 +12,7 @@ import torch
 from cifar_tune.storage.address import Address
 from cifar_tune.training.bucket_checkpoints import checkpoint_folder_at
 from cifar_tune.training.check import check_trial
-from cifar_tune.training.checkpoint import Checkpoint, packed, read_checkpoint, restore
+from cifar_tune.training.checkpoint import Checkpoint, read_checkpoint, restore, serialize
 from cifar_tune.training.data import TrainingData, load_data
 from cifar_tune.training.device import find_device, reset_peak_memory
 from cifar_tune.training.loop import train_epochs
@@ -61,7 +61,7 @@ class OpenTrial:
 
     def _save(self) -> None:
         if self.folder is not None and self.ranks.leads:
-            self.folder.save(packed(self.state, self.trial, self.data.info))
+            self.folder.save(serialize(self.state, self.trial, self.data.info))
             if is_best(self.state.history):
                 self.folder.keep_best(self.folder.last)
 

@@ -31,7 +31,7 @@ from cifar_tune.errors import CifarTuneError, ConfigError
 from cifar_tune.search.studies.studies import Study
 from cifar_tune.training.augmentations import AnyAugmentation
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import load_model, packed
+from cifar_tune.training.checkpoint import load_model, serialize
 from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.datasets.hash_split import split_training
@@ -484,7 +484,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     for seed in (1, 0):
         trial = TrialConfig.model_validate({**TRIAL, "dataset": {"name": "cifar100"}, "seed": seed})
         folder = CheckpointFolder(root / f"seed_{seed}")
-        folder.save(packed(create_state(trial, INFO, torch.device("cpu")), trial, INFO))
+        folder.save(serialize(create_state(trial, INFO, torch.device("cpu")), trial, INFO))
     return str(folder.last)
 
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from cifar_tune.training.checkpoint import packed, restore
+from cifar_tune.training.checkpoint import restore, serialize
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.loop import train_epochs
@@ -76,7 +76,7 @@ def uninterrupted(config: TrialConfig, checkpoints: Path, stop: int = STOP) -> T
     state = create_state(config, images.info, CPU)
     for metrics in train_epochs(state, images, config):
         if metrics.epoch == stop:
-            CheckpointFolder(checkpoints).save(packed(state, config, images.info))
+            CheckpointFolder(checkpoints).save(serialize(state, config, images.info))
     return state
 
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import load_model, packed
+from cifar_tune.training.checkpoint import load_model, serialize
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses import AnyLoss
 from cifar_tune.training.state import create_state
@@ -34,7 +34,7 @@ def teacher(tmp_path_factory):
         }
     )
     folder = CheckpointFolder(tmp_path_factory.mktemp("teacher"))
-    folder.save(packed(create_state(trial, INFO, torch.device("cpu")), trial, INFO))
+    folder.save(serialize(create_state(trial, INFO, torch.device("cpu")), trial, INFO))
     return folder.last
 
 

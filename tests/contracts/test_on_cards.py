@@ -25,7 +25,7 @@ from cifar_tune.execution.cluster.devices import TrialResources
 from cifar_tune.execution.messages import Assignment, Ending, EpochReport
 from cifar_tune.execution.placement.resource_request import CONTEXT_BYTES
 from cifar_tune.execution.trial_process import TrialProcess
-from cifar_tune.training.checkpoint import packed, restore
+from cifar_tune.training.checkpoint import restore, serialize
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.epochs import trial_epochs
 from cifar_tune.training.loop import train_epochs
@@ -110,7 +110,7 @@ def train(ranks: Ranks, device: torch.device, stop: int, folder: Path | None = N
         restore(state, config, checkpoint)
     for metrics in train_epochs(state, images, config, ranks):
         if folder is not None and ranks.leads:
-            CheckpointFolder(folder).save(packed(state, config, images.info))
+            CheckpointFolder(folder).save(serialize(state, config, images.info))
         if metrics.epoch == stop:
             break
     return state.history

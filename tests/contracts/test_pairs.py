@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cifar_tune.errors import ConfigError
 from cifar_tune.training.augmentations import AnyAugmentation
-from cifar_tune.training.checkpoint import packed
+from cifar_tune.training.checkpoint import serialize
 from cifar_tune.training.data import ImageSource, TrainingData
 from cifar_tune.training.datasets.cifar import Cifar10, Cifar100
 from cifar_tune.training.datasets.dataset import DatasetInfo
@@ -160,7 +160,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a checkpoint that knows the classes of SMALL."""
     trial = trial_of()
     folder = CheckpointFolder(tmp_path_factory.mktemp("teacher"))
-    folder.save(packed(create_state(trial, SMALL, CPU), trial, SMALL))
+    folder.save(serialize(create_state(trial, SMALL, CPU), trial, SMALL))
     return str(folder.last)
 
 

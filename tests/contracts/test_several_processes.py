@@ -16,7 +16,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from cifar_tune.training.checkpoint import packed, restore
+from cifar_tune.training.checkpoint import restore, serialize
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.randomness import epoch_seeds
@@ -150,7 +150,7 @@ def train(ranks: Ranks, changes: dict[str, Any], stop: int, folder: Path | None 
         restore(state, config, checkpoint)
     for metrics in train_epochs(state, images, config, ranks):
         if folder is not None and ranks.leads:
-            CheckpointFolder(folder).save(packed(state, config, images.info))
+            CheckpointFolder(folder).save(serialize(state, config, images.info))
         if metrics.epoch == stop:
             break
     return state.history

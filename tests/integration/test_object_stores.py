@@ -26,7 +26,7 @@ from cifar_tune.storage.address import Address
 from cifar_tune.storage.folders import mirrored
 from cifar_tune.storage.replica import Replica, replica_folder
 from cifar_tune.training.bucket_checkpoints import BucketCheckpoints
-from cifar_tune.training.checkpoint import packed
+from cifar_tune.training.checkpoint import serialize
 from cifar_tune.training.clone_checkpoint import clone_checkpoint
 from cifar_tune.training.epochs import open_trial
 from cifar_tune.training.manifest import MANIFEST, MODEL, TRAINING
@@ -257,7 +257,7 @@ def trained(address: Address, epochs: int) -> tuple[BucketCheckpoints, list[dict
     opened = open_trial(TrialConfig.model_validate(TRIAL), root=Path(), device="cpu", checkpoints=address)
     files = []
     for metrics in opened.epochs():
-        files.append(packed(opened.state, opened.trial, opened.data.info))
+        files.append(serialize(opened.state, opened.trial, opened.data.info))
         if metrics.epoch == epochs:
             break
     assert isinstance(opened.folder, BucketCheckpoints)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cifar_tune.errors import CheckpointError
-from cifar_tune.training.checkpoint import packed, read_checkpoint, restore
+from cifar_tune.training.checkpoint import read_checkpoint, restore, serialize
 from cifar_tune.training.data import TrainingData
 from cifar_tune.training.evaluate import evaluate
 from cifar_tune.training.loop import train_epochs
@@ -65,7 +65,7 @@ def resealed(files: Files, **changes: Any) -> Files:
 @pytest.fixture
 def files(small_trial: Trials, small_data: Data) -> Files:
     trial = small_trial(epochs=1)
-    return packed(trained(trial, small_data()), trial, small_data().info)
+    return serialize(trained(trial, small_data()), trial, small_data().info)
 
 
 @pytest.mark.parametrize("ema", [None, {"decay": 0.9}], ids=["raw", "average"])
@@ -74,7 +74,7 @@ def test_the_weights_are_those_that_validation_scored(
 ) -> None:
     data, trial = small_data(), small_trial(ema=ema)
     state = trained(trial, data)
-    checkpoint = read_checkpoint(written(tmp_path, packed(state, trial, data.info)))
+    checkpoint = read_checkpoint(written(tmp_path, serialize(state, trial, data.info)))
     assert checkpoint.trial == trial
     assert checkpoint.info == data.info
     assert checkpoint.history == state.history
@@ -214,7 +214,7 @@ def test_a_trial_goes_on_with_its_own_numbers_in_the_optimizer(
 ) -> None:
     before, after = small_trial(epochs=1, optimizer=there), small_trial(epochs=2, optimizer=here)
     data = small_data()
-    files = packed(trained(before, data), before, data.info)
+    files = serialize(trained(before, data), before, data.info)
     state, fresh = create_state(after, data.info, CPU), create_state(after, data.info, CPU)
     restore(state, after, read_checkpoint(written(tmp_path, files)))
     for one, other in zip(state.optimizer.param_groups, fresh.optimizer.param_groups, strict=True):
@@ -228,9 +228,9 @@ def test_everything_in_the_state_comes_back(small_trial: Trials, small_data: Dat
         small_data(),
     )
     state, other = trained(trial, data), create_state(trial, data.info, CPU)
-    restore(other, trial, read_checkpoint(written(tmp_path / "first", packed(state, trial, data.info))))
+    restore(other, trial, read_checkpoint(written(tmp_path / "first", serialize(state, trial, data.info))))
     one, two = (
-        read_checkpoint(written(tmp_path / name, packed(each, trial, data.info)))
+        read_checkpoint(written(tmp_path / name, serialize(each, trial, data.info)))
         for name, each in (("first", state), ("second", other))
     )
     torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=0)

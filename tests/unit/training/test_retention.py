@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_tune.training.checkpoint import packed, read_checkpoint
+from cifar_tune.training.checkpoint import read_checkpoint, serialize
 from cifar_tune.training.data import TrainingData
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.manifest import CHECKSUM, MANIFEST, TRAINING, TRIAL, sealed
@@ -34,7 +34,7 @@ def trial(small_trial: Callable[..., TrialConfig], small_data: Callable[..., Tra
     state = create_state(config, data.info, torch.device("cpu"))
     folder = CheckpointFolder(tmp_path / "t0001", sync_seconds=0)
     for epoch, _ in enumerate(train_epochs(state, data, config), start=1):
-        folder.save(packed(state, config, data.info))
+        folder.save(serialize(state, config, data.info))
         if epoch == 2:
             folder.keep_best(folder.last)
     (folder.path / "evaluation").mkdir()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from cifar_tune.errors import CheckpointError
-from cifar_tune.training.checkpoint import packed, read_checkpoint
+from cifar_tune.training.checkpoint import read_checkpoint, serialize
 from cifar_tune.training.data import TrainingData
 from cifar_tune.training.manifest import MODEL, TRAINING, TRIAL, read_manifest, without_training
 from cifar_tune.training.state import create_state
@@ -36,7 +36,7 @@ def files(small_trial: Callable[..., TrialConfig], small_data: Callable[..., Tra
     state = create_state(trial, info, torch.device("cpu"))
     checkpoints = []
     for state.epoch in range(4):
-        checkpoints.append(packed(state, trial, info))
+        checkpoints.append(serialize(state, trial, info))
     return checkpoints
 
 

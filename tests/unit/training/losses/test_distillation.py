@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from cifar_tune.errors import CheckpointError, DatasetError
 from cifar_tune.training.batch import Batch
-from cifar_tune.training.checkpoint import load_model, packed
+from cifar_tune.training.checkpoint import load_model, serialize
 from cifar_tune.training.datasets.dataset import DatasetInfo
 from cifar_tune.training.losses.cross_entropy import CrossEntropy
 from cifar_tune.training.losses.distillation import Distillation, distilled
@@ -38,7 +38,7 @@ def teacher(tmp_path):
     folder = CheckpointFolder(tmp_path / "trial")
     for _ in range(3):  # moves BatchNorm's statistics away from where they begin
         state.model(torch.randn(16, 1, 8, 8))
-    folder.save(packed(state, TRIAL, INFO))
+    folder.save(serialize(state, TRIAL, INFO))
     return folder.last, state.model.eval()
 
 
