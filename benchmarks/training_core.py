@@ -107,7 +107,7 @@ def plain_loop(trial: TrialConfig, data: TrainingData, workers: int, *, precisio
         began, total, right = time.perf_counter(), 0.0, 0
         for images, labels in loader:
             optimizer.zero_grad()
-            with NAMED[precision].casting(CPU):  # type: ignore[index]
+            with NAMED[precision].autocast_context(CPU):  # type: ignore[index]
                 logits = model(images.contiguous(memory_format=layout))
                 loss = F.cross_entropy(logits.float(), labels)
             loss.backward()

@@ -26,7 +26,7 @@ from cifar_tune.training.device import find_device
 from cifar_tune.training.evaluate import log_probabilities, mean_log_probabilities
 from cifar_tune.training.loop import EVALUATION_BATCHES
 from cifar_tune.training.places import network_folder
-from cifar_tune.training.precision import arithmetic_of, kernels
+from cifar_tune.training.precision import cuda_backend_flags, resolve_precision
 from cifar_tune.training.preparation import Normalization
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -158,7 +158,7 @@ class NetworkPredictor(Predictor):
         self.device = find_device(device)
         self.model = trained.model(self.device)
         self.normalize = Normalization(self.info, self.device, channels_last=self.trial.channels_last)
-        self.arithmetic = arithmetic_of(self.trial.precision, self.trial.model, self.info, self.device)
+        self.arithmetic = resolve_precision(self.trial.precision, self.trial.model, self.info, self.device)
 
     @classmethod
     def load(
@@ -178,7 +178,7 @@ class NetworkPredictor(Predictor):
 
     def log_probabilities(self, source: ImageSource) -> torch.Tensor:
         """Returns (N, K) float32 log-probabilities of a split's images in order, as the trial's validation does."""
-        with kernels(self.arithmetic, self.trial.deterministic, self.device):
+        with cuda_backend_flags(self.arithmetic, self.trial.deterministic, self.device):
             return log_probabilities(
                 self.model,
                 source,

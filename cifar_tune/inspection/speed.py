@@ -10,7 +10,7 @@ import torch
 from cifar_tune.inspection.predictor import NetworkPredictor
 from cifar_tune.training.data import ImageSource
 from cifar_tune.training.latency import latency_seconds
-from cifar_tune.training.precision import kernels
+from cifar_tune.training.precision import cuda_backend_flags
 
 BATCH_SIZES = (1, 8, 64, 256)
 SECONDS = 2.0
@@ -27,7 +27,7 @@ class Speed(NamedTuple):
 
 def speeds(network: NetworkPredictor, source: ImageSource, batch_sizes: Sequence[int] = BATCH_SIZES) -> Iterator[Speed]:
     """Yields the speed at each batch size, the fastest of several passes; ends where the device's memory does."""
-    with kernels(network.arithmetic, network.trial.deterministic, network.device):
+    with cuda_backend_flags(network.arithmetic, network.trial.deterministic, network.device):
         for size in batch_sizes:
             try:
                 seconds = latency_seconds(

@@ -76,7 +76,7 @@ class BackwardPass:
 
     def _part(self, images: Tensor, batch: Batch, weight: float) -> Outcome:
         state = self.state
-        with state.arithmetic.casting(state.device):
+        with state.arithmetic.autocast_context(state.device):
             loss, logits = self.loss(self._network, images, batch)
         weight *= self.share * self.ranks.size
         weighted = loss if weight == 1 else loss * weight

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cifar_tune.training.data import ImageSource
-from cifar_tune.training.precision import FLOAT32, Arithmetic
+from cifar_tune.training.precision import FLOAT32, Precision
 from cifar_tune.training.preparation import Normalization
 from cifar_tune.training.ranks import ALONE, Ranks
 
@@ -33,7 +33,7 @@ def evaluate(
     *,
     batch_size: int = 256,
     mirror: bool = False,
-    arithmetic: Arithmetic = FLOAT32,
+    arithmetic: Precision = FLOAT32,
     ranks: Ranks = ALONE,
 ) -> Score:
     """Returns the score over all images of the source, unaugmented. Leaves the model in evaluation mode.
@@ -58,7 +58,7 @@ def log_probabilities(
     *,
     batch_size: int = 256,
     mirror: bool = False,
-    arithmetic: Arithmetic = FLOAT32,
+    arithmetic: Precision = FLOAT32,
     rows: slice = slice(None),
 ) -> Tensor:
     """Returns (N, K) float32 log-probabilities of the images in order; with `mirror`, of the mean of both views.
@@ -75,8 +75,8 @@ def log_probabilities(
     return torch.cat(found)
 
 
-def _forward(model: nn.Module, images: Tensor, arithmetic: Arithmetic, device: torch.device) -> Tensor:
-    with arithmetic.casting(device):
+def _forward(model: nn.Module, images: Tensor, arithmetic: Precision, device: torch.device) -> Tensor:
+    with arithmetic.autocast_context(device):
         # Not through __call__: a compiled model would be compiled again, and once more for the smaller last batch.
         logits: Tensor = model.forward(images)
     return logits.float().log_softmax(1)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cifar_tune.training.data import ImageSource
-from cifar_tune.training.precision import Arithmetic
+from cifar_tune.training.precision import Precision
 from cifar_tune.training.preparation import Normalization
 
 PASSES = 21
@@ -25,7 +25,7 @@ def latency_seconds(
     model: nn.Module,
     source: ImageSource,
     normalize: Normalization,
-    arithmetic: Arithmetic,
+    arithmetic: Precision,
     *,
     images: int = 1,
     at_most_seconds: float = math.inf,
@@ -42,7 +42,7 @@ def latency_seconds(
     while len(seconds) < FEWEST_PASSES or (len(seconds) < PASSES and sum(seconds) < at_most_seconds):
         _wait_for(device)
         started = time.perf_counter()
-        with arithmetic.casting(device):
+        with arithmetic.autocast_context(device):
             model.forward(normalize(pixels))
         _wait_for(device)
         seconds.append(time.perf_counter() - started)

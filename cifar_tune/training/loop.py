@@ -22,7 +22,7 @@ from cifar_tune.training.evaluate import Score, evaluate
 from cifar_tune.training.latency import latency_seconds
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.optimizers.setting import apply_setting
-from cifar_tune.training.precision import kernels
+from cifar_tune.training.precision import cuda_backend_flags
 from cifar_tune.training.preparation import Normalization, augmented
 from cifar_tune.training.randomness import epoch_seeds, global_draws
 from cifar_tune.training.ranks import ALONE, Ranks
@@ -76,7 +76,10 @@ def _run_epoch(
     data_seed, network_seed = epoch_seeds(trial.seed, epoch, ranks.rank)
     generator = torch.Generator(state.device).manual_seed(data_seed)
     started = time.perf_counter()
-    with kernels(state.arithmetic, trial.deterministic, state.device), global_draws(network_seed, state.device):
+    with (
+        cuda_backend_flags(state.arithmetic, trial.deterministic, state.device),
+        global_draws(network_seed, state.device),
+    ):
         outcomes = _train(state, data, trial, backward, normalize, generator)
         sums = torch.stack([torch.stack(part) for part in zip(*outcomes, strict=True)])
         sums[0] *= backward.share

@@ -16,7 +16,7 @@ from cifar_tune.training.reproducibility import cpu_model
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class Precision:
     """autocast: what matrix products and convolutions compute in; None is the tensors' own float32.
 
     scaled: the loss is scaled, so that float16 gradients do not vanish. tf32: float32 products round to 10 bits.
@@ -31,21 +31,21 @@ class Arithmetic:
         """The word for it in a trial file."""
         return next(name for name, arithmetic in NAMED.items() if arithmetic == self)
 
-    def casting(self, device: torch.device) -> AbstractContextManager[object]:
+    def autocast_context(self, device: torch.device) -> AbstractContextManager[object]:
         """Returns the context in which a forward pass computes so."""
         return nullcontext() if self.autocast is None else torch.autocast(device.type, self.autocast)
 
 
-FLOAT32 = Arithmetic()
-NAMED: Mapping[PrecisionName, Arithmetic] = {
+FLOAT32 = Precision()
+NAMED: Mapping[PrecisionName, Precision] = {
     "float32": FLOAT32,
-    "tf32": Arithmetic(tf32=True),
-    "bfloat16": Arithmetic(torch.bfloat16, tf32=True),
-    "float16": Arithmetic(torch.float16, scaled=True, tf32=True),
+    "tf32": Precision(tf32=True),
+    "bfloat16": Precision(torch.bfloat16, tf32=True),
+    "float16": Precision(torch.float16, scaled=True, tf32=True),
 }
 
 
-def arithmetic_of(precision: PrecisionName, model: Model, info: DatasetInfo, device: torch.device) -> Arithmetic:
+def resolve_precision(precision: PrecisionName, model: Model, info: DatasetInfo, device: torch.device) -> Precision:
     """Returns what `precision` means on this device; `auto` is a rule and no measurement, so that trials repeat."""
     return NAMED[_fastest(model, info, device) if precision == "auto" else precision]
 
@@ -65,7 +65,7 @@ def _fastest(model: Model, info: DatasetInfo, device: torch.device) -> Precision
 
 
 @contextmanager
-def kernels(arithmetic: Arithmetic, deterministic: bool, device: torch.device) -> Iterator[None]:
+def cuda_backend_flags(arithmetic: Precision, deterministic: bool, device: torch.device) -> Iterator[None]:
     """Chooses CUDA's kernels, the fastest or those that repeat bit for bit; restores the choice afterwards."""
     if device.type != "cuda":
         yield

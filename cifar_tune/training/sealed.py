@@ -14,7 +14,7 @@ from cifar_tune.training.datasets import AnyDataset
 from cifar_tune.training.epochs import OpenTrial
 from cifar_tune.training.evaluate import Score
 from cifar_tune.training.loop import score_images
-from cifar_tune.training.precision import kernels
+from cifar_tune.training.precision import cuda_backend_flags
 from cifar_tune.training.preparation import Normalization
 
 
@@ -36,5 +36,5 @@ def score_on_test_split(opened: OpenTrial, root: Path) -> Score:
     trial, state = opened.trial, opened.state
     source = open_test_split(trial.dataset, root, state.device)
     normalize = Normalization(opened.data.info, state.device, channels_last=trial.channels_last)
-    with kernels(state.arithmetic, trial.deterministic, state.device):
+    with cuda_backend_flags(state.arithmetic, trial.deterministic, state.device):
         return score_images(state, source, trial, normalize, opened.ranks)

@@ -13,7 +13,7 @@ from cifar_tune.training.ema import MovingAverage
 from cifar_tune.training.initial_weights import load_weights, match_weights
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.networks.recomputable import recompute_blocks
-from cifar_tune.training.precision import Arithmetic, arithmetic_of
+from cifar_tune.training.precision import Precision, resolve_precision
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
 from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.reproducibility import ComputeEnvironment, current_environment
@@ -30,7 +30,7 @@ class TrainingState:
     """
 
     device: torch.device
-    arithmetic: Arithmetic
+    arithmetic: Precision
     model: nn.Module
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
@@ -76,7 +76,7 @@ def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ra
         recompute_blocks(model)
     layout = torch.channels_last if trial.channels_last else torch.contiguous_format
     model = model.to(device).to(memory_format=layout)
-    arithmetic = arithmetic_of(trial.precision, trial.model, info, device)
+    arithmetic = resolve_precision(trial.precision, trial.model, info, device)
     return TrainingState(
         device=device,
         arithmetic=arithmetic,

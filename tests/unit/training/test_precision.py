@@ -13,7 +13,7 @@ from cifar_tune.training.models.mininet import MiniNet
 from cifar_tune.training.models.resnet import ResNet18
 from cifar_tune.training.models.ternary import TernaryResNet18
 from cifar_tune.training.models.tgn import Tgn
-from cifar_tune.training.precision import NAMED, arithmetic_of, kernels
+from cifar_tune.training.precision import NAMED, cuda_backend_flags, resolve_precision
 from cifar_tune.training.precision_rule import PrecisionName, precision_on_cpu
 from cifar_tune.training.reproducibility import cpu_model
 
@@ -23,7 +23,7 @@ INFO = DatasetInfo(("a",), 3, 8, (0.5,) * 3, (0.2,) * 3, 1)
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_precision_that_is_asked_for_is_given(name: PrecisionName) -> None:
-    assert arithmetic_of(name, ResNet18(), INFO, CPU).name == name
+    assert resolve_precision(name, ResNet18(), INFO, CPU).name == name
 
 
 @pytest.mark.parametrize(("model", "enough"), [(ResNet18(), 16), (MiniNet(), 64)], ids=["resnet18", "mininet"])
@@ -59,7 +59,7 @@ def test_auto_asks_this_cpu_what_it_has() -> None:
         has_avx512_bf16=torch.cpu._is_avx512_bf16_supported(),
         is_amd="AMD" in cpu_model(),
     )
-    assert arithmetic_of("auto", ResNet18(), replace(INFO, resolution=32), CPU).name == expected
+    assert resolve_precision("auto", ResNet18(), replace(INFO, resolution=32), CPU).name == expected
 
 
 def test_only_float16_is_scaled() -> None:
@@ -68,7 +68,7 @@ def test_only_float16_is_scaled() -> None:
 
 @pytest.mark.parametrize(("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_a_forward_pass_computes_so(name: PrecisionName, dtype: torch.dtype) -> None:
-    with NAMED[name].casting(CPU):
+    with NAMED[name].autocast_context(CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
@@ -76,10 +76,10 @@ def test_a_forward_pass_computes_so(name: PrecisionName, dtype: torch.dtype) -> 
 def test_kernels_are_chosen_for_one_epoch_and_put_back() -> None:
     flags = torch.backends.cudnn
     before = flags.benchmark, flags.deterministic, torch.are_deterministic_algorithms_enabled()
-    with kernels(NAMED["tf32"], True, torch.device("cuda")):
+    with cuda_backend_flags(NAMED["tf32"], True, torch.device("cuda")):
         assert (flags.benchmark, flags.deterministic) == (False, True)
         assert torch.backends.cuda.matmul.allow_tf32
-    with kernels(NAMED["float32"], False, torch.device("cuda")):
+    with cuda_backend_flags(NAMED["float32"], False, torch.device("cuda")):
         assert flags.benchmark
         assert not torch.backends.cuda.matmul.allow_tf32
     assert (flags.benchmark, flags.deterministic, torch.are_deterministic_algorithms_enabled()) == before

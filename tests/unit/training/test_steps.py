@@ -17,7 +17,7 @@ from cifar_tune.training.batch import Batch
 from cifar_tune.training.checkpoint import load_model
 from cifar_tune.training.losses import CrossEntropy
 from cifar_tune.training.optimizers.sgd import Sgd
-from cifar_tune.training.precision import FLOAT32, NAMED, Arithmetic
+from cifar_tune.training.precision import FLOAT32, NAMED, Precision
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.steps import frozen_statistics, sam_step, sgd_step
 from cifar_tune.training.trial import Clip, Sam
@@ -36,7 +36,7 @@ def normalised_net() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), head)
 
 
-def state_of(net: Callable[[], nn.Module] = plain_net, arithmetic: Arithmetic = FLOAT32) -> TrainingState:
+def state_of(net: Callable[[], nn.Module] = plain_net, arithmetic: Precision = FLOAT32) -> TrainingState:
     torch.manual_seed(0)
     model = net().train()
     scaler = torch.amp.GradScaler("cpu", init_scale=256.0) if arithmetic.scaled else None
@@ -189,7 +189,7 @@ def test_the_outcome_of_sam_is_that_of_the_unperturbed_weights() -> None:
 
 @pytest.mark.parametrize("limit", [1e-3, 1e3])
 @pytest.mark.parametrize("arithmetic", [FLOAT32, FLOAT16], ids=["float32", "float16"])
-def test_gradients_are_clipped_by_their_total_norm(limit: float, arithmetic: Arithmetic) -> None:
+def test_gradients_are_clipped_by_their_total_norm(limit: float, arithmetic: Precision) -> None:
     state = state_of(arithmetic=arithmetic)
     model = deepcopy(state.model)
     raw = gradients(model)
