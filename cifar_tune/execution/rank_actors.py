@@ -34,7 +34,7 @@ class RankActor(TrialProcess):
 
     def open_store(self, size: int) -> int:
         """Returns the port where the processes meet."""
-        from cifar_tune.training.ranks import open_store
+        from cifar_tune.training.process_group import open_store
 
         self._store = open_store(size)
         return self._store.port
@@ -43,7 +43,7 @@ class RankActor(TrialProcess):
         """Joins the others. visible: the cards of all, for NCCL copies between those that both processes see."""
         if visible is not None:
             os.environ[VISIBLE] = visible
-        from cifar_tune.training.ranks import join
+        from cifar_tune.training.process_group import join
 
         self._ranks = join(rank, size, port)
 

@@ -21,7 +21,7 @@ from cifar_tune.training.trial import TrialConfig
 if TYPE_CHECKING:
     from cifar_tune.execution.isolation import ProcessState
     from cifar_tune.training.epochs import OpenTrial
-    from cifar_tune.training.ranks import Ranks
+    from cifar_tune.training.process_group import ProcessGroup
 
 
 class TrialProcess:
@@ -29,7 +29,7 @@ class TrialProcess:
 
     _reports: Iterator[Message] = iter(())
     _clean: ProcessState | None = None
-    _ranks: Ranks | None = None
+    _ranks: ProcessGroup | None = None
 
     def begin(self, assignment: Assignment) -> None:
         """Makes this trial the one that messages are of."""
@@ -60,7 +60,7 @@ class TrialProcess:
         import torch
 
         from cifar_tune.training.epochs import open_trial
-        from cifar_tune.training.ranks import ALONE
+        from cifar_tune.training.process_group import SINGLE_PROCESS
 
         torch.set_num_threads(assignment.resources.threads)  # a trial that goes on may have had fewer than the last one
         trial = open_trial(
@@ -68,7 +68,7 @@ class TrialProcess:
             root=Path(assignment.root),
             device=assignment.device,
             checkpoints=place(assignment.checkpoints),
-            ranks=self._ranks or ALONE,
+            ranks=self._ranks or SINGLE_PROCESS,
         )
         if trial.state.epoch < assignment.begins_after:
             raise CheckpointError(

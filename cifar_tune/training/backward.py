@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from cifar_tune.training.batch import Batch
 from cifar_tune.training.batch_norm import running_statistics
 from cifar_tune.training.losses.loss import LossFunction
-from cifar_tune.training.ranks import ALONE, Ranks
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 from cifar_tune.training.state import TrainingState
 
 
@@ -40,7 +40,7 @@ class BackwardPass:
     state: TrainingState
     loss: LossFunction
     accumulation: int = 1
-    ranks: Ranks = ALONE
+    ranks: ProcessGroup = SINGLE_PROCESS
     share: float = 1.0
 
     def __call__(self, images: Tensor, batch: Batch) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from cifar_tune.training.ranks import ALONE, Ranks
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.trial import TrialConfig
 
@@ -13,7 +13,9 @@ REPAYS_AFTER_SECONDS = 300.0
 32 px: 3,960 to 5,268 images/s), hence 75 / 0.25. Compiled kernels lie in torch's cache on disk, which trials share."""
 
 
-def compile_if_repaid(state: TrainingState, trial: TrialConfig, epoch_seconds: float, ranks: Ranks = ALONE) -> bool:
+def compile_if_repaid(
+    state: TrainingState, trial: TrialConfig, epoch_seconds: float, ranks: ProcessGroup = SINGLE_PROCESS
+) -> bool:
     """Compiles the model for training if that is asked for or will be repaid; returns whether it did.
 
     `auto` goes by what the last epoch took, on CUDA alone, and never for a deterministic trial.

@@ -17,7 +17,7 @@ from cifar_tune.training.data import TrainingData, load_data
 from cifar_tune.training.device import find_device, reset_peak_memory
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
-from cifar_tune.training.ranks import ALONE, Ranks
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 from cifar_tune.training.state import TrainingState, create_state
 from cifar_tune.training.stopping import is_best
 from cifar_tune.training.storage import CheckpointFolder
@@ -32,7 +32,7 @@ class OpenTrial:
     data: TrainingData
     state: TrainingState
     folder: CheckpointFolder | None
-    ranks: Ranks = ALONE
+    ranks: ProcessGroup = SINGLE_PROCESS
 
     @property
     def images_at_once(self) -> int:
@@ -72,7 +72,7 @@ def open_trial(
     root: Path,
     device: str | torch.device = "auto",
     checkpoints: Path | Address | None = None,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> OpenTrial:
     """Returns the trial, ready to go on.
 
@@ -101,10 +101,10 @@ def open_trial(
     return OpenTrial(trial, data, state, folder, ranks)
 
 
-def _newest(folder: CheckpointFolder, ranks: Ranks) -> Checkpoint | None:
+def _newest(folder: CheckpointFolder, ranks: ProcessGroup) -> Checkpoint | None:
     """Returns the newest whole checkpoint, the same to all processes: one looks for it and tells the others."""
     found = folder.newest() if ranks.leads else None
-    place = ranks.leaders(None if found is None else found.folder)
+    place = ranks.broadcast(None if found is None else found.folder)
     return found if ranks.leads or place is None else read_checkpoint(place)
 
 

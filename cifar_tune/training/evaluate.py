@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cifar_tune.training.data import ImageSource
 from cifar_tune.training.precision import FLOAT32, Precision
 from cifar_tune.training.preparation import Normalization
-from cifar_tune.training.ranks import ALONE, Ranks
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def evaluate(
     batch_size: int = 256,
     mirror: bool = False,
     arithmetic: Precision = FLOAT32,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> Score:
     """Returns the score over all images of the source, unaugmented. Leaves the model in evaluation mode.
 

@@ -24,8 +24,8 @@ from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.optimizers.setting import apply_setting
 from cifar_tune.training.precision import cuda_backend_flags
 from cifar_tune.training.preparation import Normalization, augmented
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 from cifar_tune.training.randomness import epoch_seeds, global_draws
-from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.state import TrainingState
 from cifar_tune.training.steps import sam_step, sgd_step
 from cifar_tune.training.stopping import patience_is_over
@@ -44,7 +44,7 @@ class Diverged(Exception):  # noqa: N818 -- a result of the trial, not an error
 
 
 def train_epochs(
-    state: TrainingState, data: TrainingData, trial: TrialConfig, ranks: Ranks = ALONE
+    state: TrainingState, data: TrainingData, trial: TrialConfig, ranks: ProcessGroup = SINGLE_PROCESS
 ) -> Iterator[EpochMetrics]:
     """Yields one record an epoch, from the epoch after `state.epoch` to the last or to the end of patience.
 
@@ -109,7 +109,7 @@ def _run_epoch(
         peak_memory_bytes=peak_memory_bytes(state.device),
         latency_seconds=latency,
     )
-    state.history.append(ranks.leaders(metrics))
+    state.history.append(ranks.broadcast(metrics))
     return state.history[-1]
 
 
@@ -156,7 +156,7 @@ def _is_due(epoch: int, trial: TrialConfig, data: TrainingData) -> bool:
     return len(data.validation) > 0 and (epoch % trial.evaluation.every == 0 or epoch == trial.epochs)
 
 
-def _own_rows(trial: TrialConfig, ranks: Ranks) -> Tensor:
+def _own_rows(trial: TrialConfig, ranks: ProcessGroup) -> Tensor:
     """Returns which images of a batch are this process's: its part of each micro-batch."""
     return torch.arange(trial.batch_size).view(trial.accumulation, -1)[:, ranks.part(trial.micro_batch_size)].flatten()
 
@@ -171,7 +171,11 @@ def _moving_statistics(state: TrainingState) -> list[Tensor]:
 
 
 def score_images(
-    state: TrainingState, source: ImageSource, trial: TrialConfig, normalize: Normalization, ranks: Ranks = ALONE
+    state: TrainingState,
+    source: ImageSource,
+    trial: TrialConfig,
+    normalize: Normalization,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> Score:
     """Returns what the trial's model makes of images that it does not train on."""
     return evaluate(

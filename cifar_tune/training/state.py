@@ -14,8 +14,8 @@ from cifar_tune.training.initial_weights import load_weights, match_weights
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.networks.recomputable import recompute_blocks
 from cifar_tune.training.precision import Precision, resolve_precision
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup
 from cifar_tune.training.randomness import BEFORE_THE_FIRST_EPOCH, epoch_seeds, global_draws
-from cifar_tune.training.ranks import ALONE, Ranks
 from cifar_tune.training.reproducibility import ComputeEnvironment, current_environment
 from cifar_tune.training.trial import TrialConfig
 
@@ -61,7 +61,9 @@ def initial_model(trial: TrialConfig, info: DatasetInfo) -> nn.Module:
     return model
 
 
-def create_state(trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: Ranks = ALONE) -> TrainingState:
+def create_state(
+    trial: TrialConfig, info: DatasetInfo, device: torch.device, ranks: ProcessGroup = SINGLE_PROCESS
+) -> TrainingState:
     """Returns the state before the first epoch; seed and initial weights determine the weights, on every device.
 
     Raises:

@@ -32,7 +32,7 @@ from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.memory import predicted_bytes
 from cifar_tune.training.metrics import EpochMetrics
 from cifar_tune.training.precision_rule import PrecisionName
-from cifar_tune.training.ranks import ALONE, Ranks, join, open_store
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup, join, open_store
 from cifar_tune.training.state import create_state
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
@@ -102,7 +102,7 @@ def moved(images: TrainingData, device: torch.device) -> TrainingData:
     return TrainingData(*sources, images.info)
 
 
-def train(ranks: Ranks, device: torch.device, stop: int, folder: Path | None = None) -> list[EpochMetrics]:
+def train(ranks: ProcessGroup, device: torch.device, stop: int, folder: Path | None = None) -> list[EpochMetrics]:
     """Trains until epoch `stop`, from the folder's checkpoint if it has one."""
     config, images = trial(**TOGETHER), moved(data(), device)
     state = create_state(config, images.info, device, ranks)
@@ -135,13 +135,13 @@ def assert_equal_curves(ours: list[EpochMetrics], theirs: list[EpochMetrics]) ->
 
 def test_two_cards_that_speak_by_nccl_have_the_curve_of_one(cards: int, tmp_path: Path) -> None:
     together = trained_together(cards, 3, tmp_path)
-    assert_equal_curves(together, train(ALONE, torch.device("cuda", 0), 3))
+    assert_equal_curves(together, train(SINGLE_PROCESS, torch.device("cuda", 0), 3))
 
 
 def test_a_trial_of_two_cards_goes_on_on_one_and_back(cards: int, tmp_path: Path) -> None:
     trained_together(cards, 1, tmp_path)
-    train(ALONE, torch.device("cuda", 0), 2, tmp_path)
-    assert_equal_curves(trained_together(cards, 3, tmp_path), train(ALONE, torch.device("cuda", 0), 3))
+    train(SINGLE_PROCESS, torch.device("cuda", 0), 2, tmp_path)
+    assert_equal_curves(trained_together(cards, 3, tmp_path), train(SINGLE_PROCESS, torch.device("cuda", 0), 3))
 
 
 def assignment(folder: Path, name: str, memory_bytes: int = 0, **changes: Any) -> Assignment:

@@ -19,8 +19,8 @@ import torch.distributed as dist
 from cifar_tune.training.checkpoint import restore, serialize
 from cifar_tune.training.loop import train_epochs
 from cifar_tune.training.metrics import EpochMetrics
+from cifar_tune.training.process_group import SINGLE_PROCESS, ProcessGroup, join, open_store
 from cifar_tune.training.randomness import epoch_seeds
-from cifar_tune.training.ranks import ALONE, Ranks, join, open_store
 from cifar_tune.training.state import create_state
 from cifar_tune.training.storage import CheckpointFolder
 from cifar_tune.training.trial import TrialConfig
@@ -93,7 +93,7 @@ def test_several_processes_have_the_curve_of_one(name: str, found: Path) -> None
 def test_a_trial_goes_on_with_another_number_of_processes(before: int, after: int, tmp_path: Path) -> None:
     for size, stop in ((before, 1), (after, 3)):
         if size == 1:
-            train(ALONE, {**PLAIN, **TOGETHER, "epochs": 3}, stop, tmp_path)
+            train(SINGLE_PROCESS, {**PLAIN, **TOGETHER, "epochs": 3}, stop, tmp_path)
         else:
             histories(size, ["on", str(tmp_path), str(stop)])
     checkpoint = CheckpointFolder(tmp_path).newest()
@@ -119,7 +119,7 @@ def test_two_processes_go_on_as_if_never_stopped(tmp_path: Path) -> None:
 
 def test_parts_of_a_batch_are_all_of_it_once() -> None:
     for size, count in ((1, 8), (2, 8), (3, 8), (4, 3)):
-        rows = [row for rank in range(size) for row in range(count)[Ranks(rank, size).part(count)]]
+        rows = [row for rank in range(size) for row in range(count)[ProcessGroup(rank, size).part(count)]]
         assert rows == list(range(count))
 
 
@@ -138,10 +138,10 @@ def without_chaos(config: TrialConfig) -> TrialConfig:
 
 
 def curve(changes: dict[str, Any]) -> list[EpochMetrics]:
-    return train(ALONE, changes, stop=10)
+    return train(SINGLE_PROCESS, changes, stop=10)
 
 
-def train(ranks: Ranks, changes: dict[str, Any], stop: int, folder: Path | None = None) -> list[EpochMetrics]:
+def train(ranks: ProcessGroup, changes: dict[str, Any], stop: int, folder: Path | None = None) -> list[EpochMetrics]:
     """Trains until epoch `stop`, from the folder's checkpoint if it has one."""
     config = without_chaos(trial(**changes))
     images = data()
@@ -164,7 +164,7 @@ def main(size: int, port: int, task: str, folder: Path, rest: list[str]) -> None
         dist.destroy_process_group()
 
 
-def work(ranks: Ranks, task: str, folder: Path, rest: list[str]) -> None:
+def work(ranks: ProcessGroup, task: str, folder: Path, rest: list[str]) -> None:
     if task == "on":
         train(ranks, {**PLAIN, **TOGETHER, "epochs": 3}, int(rest[0]), folder)
         return

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process's number among those of the trial, from 0, and how many they are. Equal calls in equal order."""
 
     rank: int = 0
@@ -51,7 +51,7 @@ class Ranks:
             dist.all_reduce(tensor)
             tensor.div_(self.size)
 
-    def leaders(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """Returns the value that the leading process has."""
         if self.size == 1:
             return value
@@ -69,7 +69,7 @@ class Ranks:
         return DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
 def open_store(size: int) -> TCPStore:
@@ -77,9 +77,9 @@ def open_store(size: int) -> TCPStore:
     return TCPStore(HOST, 0, size, is_master=True, wait_for_workers=False)
 
 
-def join(rank: int, size: int, port: int) -> Ranks:
+def join(rank: int, size: int, port: int) -> ProcessGroup:
     """Joins this process to the others of this machine that meet at the store of this port; waits for all."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
     store = TCPStore(HOST, port, size, is_master=False)
     dist.init_process_group(BACKENDS if torch.cuda.is_available() else "gloo", store=store, rank=rank, world_size=size)
-    return Ranks(rank, size)
+    return ProcessGroup(rank, size)
