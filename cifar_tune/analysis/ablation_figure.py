@@ -8,7 +8,7 @@ import pandas as pd
 
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.plotting.hover import name_points
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import LIGHT, Theme, shortened
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def ablation_figure(table: pd.DataFrame, metric: str = "validation_accuracy", th
     told = [f"baseline: {written(metric, baseline['value'])} (n = {baseline['n']})"]
     told += ["bars: 95 % interval"] if known.any() else []
     told += ["hollow: one seed, so no interval"] if not known.all() else []
-    figure_head(figure, f"Changes of the baseline: {title(metric)}", " · ".join(told), theme)
+    figure_title_block(figure, f"Changes of the baseline: {title(metric)}", " · ".join(told), theme)
     return figure
 
 

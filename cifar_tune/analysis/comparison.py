@@ -11,7 +11,7 @@ from cifar_tune.analysis.budget import measured_by_epoch, values_at
 from cifar_tune.analysis.naming import label, more_is_better, short_number, title, written
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.parameters import SEEDS, varied_parameters
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, shortened
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX
 from cifar_tune.results.reading import Frames
@@ -194,7 +194,7 @@ def comparison_figure(found: SweepComparison, theme: Theme = LIGHT) -> Figure:
         _finish(axes, found.metric, label_below, what, theme)
     counts = found.distribution.loc["completed trials", [*found.names]].astype(int)
     told = [f"{shortened(name)}: {count} completed trials" for name, count in zip(found.names, counts, strict=True)]
-    figure_head(figure, f"Two sweeps: {title(found.metric)}", " · ".join(told), theme)
+    figure_title_block(figure, f"Two sweeps: {title(found.metric)}", " · ".join(told), theme)
     return figure
 
 

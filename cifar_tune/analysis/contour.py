@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import label, more_is_better, parameter, title, 
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.slices import set_ticks
 from cifar_tune.errors import AnalysisError
-from cifar_tune.plotting.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, new_figure, shortened, title_block
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def contour_figure(
     axes.set_ylim(-0.04, 1.04)
     told = [found.told, "points: trials"]
     told += [] if filled else ["too few places for contours"]
-    head(axes, f"Contours: {title(found.metric)}", " · ".join(told), theme)
+    title_block(axes, f"Contours: {title(found.metric)}", " · ".join(told), theme)
     return figure
 
 

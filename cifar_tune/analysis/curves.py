@@ -12,7 +12,7 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.ranking import ranking
 from cifar_tune.plotting.hover import name_points
-from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, new_figure, shortened, title_block
 from cifar_tune.results.columns import DIVERGED, FAILED, INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def curves_figure(
     axes.legend(
         handles[::-1], labels[::-1], loc="best", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground
     )
-    head(axes, f"Learning curves: {title(metric)}", _told(curves), theme)
+    title_block(axes, f"Learning curves: {title(metric)}", _told(curves), theme)
     return figure
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from cifar_tune.analysis.naming import title, written
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.plotting.theme import LIGHT, Theme, head, new_figure
+from cifar_tune.plotting.theme import LIGHT, Theme, new_figure, title_block
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:
@@ -41,5 +41,5 @@ def gap_figure(table: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     axes.yaxis.set_major_formatter(lambda value, _: written(GAP, value))
     axes.set_xlabel(title(ACCURACY))
     told = f"{len(table)} completed trials · ring: the most accurate · training images as they were augmented"
-    head(axes, "Generalization gap (points), training minus validation", told, theme)
+    title_block(axes, "Generalization gap (points), training minus validation", told, theme)
     return figure

@@ -10,7 +10,7 @@ from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.errors import AnalysisError
 from cifar_tune.plotting.hover import name_points
-from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, new_figure, title_block
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def history_figure(
     axes.set_xlabel(words)
     axes.legend(loc="best", fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
     axes.set_xlim(left=0)
-    head(axes, f"What the search had found: {title(metric)}", _told(table), theme)
+    title_block(axes, f"What the search had found: {title(metric)}", _told(table), theme)
     return figure
 
 

@@ -14,7 +14,7 @@ from cifar_tune.analysis.naming import label
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, head, new_figure, shortened
+from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, new_figure, shortened, title_block
 from cifar_tune.results.columns import COMPLETED
 
 if TYPE_CHECKING:
@@ -183,5 +183,5 @@ def importance_figure(found: Importance, theme: Theme = LIGHT) -> Figure:
     figure.legend(loc="outside lower right", ncols=2, fontsize=SMALL_SIZE, frameon=False, labelcolor=theme.foreground)
     when = f"at epoch {found.epoch}" if found.epoch else "completed"
     told = f"{found.trials} trials {when} · R² {found.explained:.2f} on held-out trials · bars: ± standard deviation"
-    head(axes, "Importance of the parameters", told, theme)
+    title_block(axes, "Importance of the parameters", told, theme)
     return figure

@@ -12,7 +12,7 @@ from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.ranking import ranking
 from cifar_tune.analysis.reports.text_table import configuration_text
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, shortened
 from cifar_tune.results.columns import CONFIGURATION_PREFIX
 
@@ -88,5 +88,5 @@ def lr_figure(
     )  # fmt: skip
     left_out = f" · {len(chosen) - most} more not shown" if len(chosen) > most else ""
     told = f"best trial with each, of {len(trials)} trials · learning rate of an epoch's last step{left_out}"
-    figure_head(figure, f"Learning rate and {title(metric)}", told, theme)
+    figure_title_block(figure, f"Learning rate and {title(metric)}", told, theme)
     return figure

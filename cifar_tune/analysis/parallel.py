@@ -14,7 +14,16 @@ from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
-from cifar_tune.plotting.theme import LIGHT, SEQUENTIAL, SMALL_SIZE, Theme, head, ink, new_figure, shortened
+from cifar_tune.plotting.theme import (
+    LIGHT,
+    SEQUENTIAL,
+    SMALL_SIZE,
+    Theme,
+    contrast_color,
+    new_figure,
+    shortened,
+    title_block,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +74,7 @@ def parallel_figure(
         told += [f"thick: the best {min(BEST_DRAWN_THICK, len(found.trials))}"] if len(found.trials) > 1 else []
     told += [f"{len(given) - MOST_AXES} more parameters not shown"] if len(given) > MOST_AXES else []
     told += [] if given else ["no parameter differs between trials"]
-    head(axes, "Parallel coordinates", " · ".join(told), theme)
+    title_block(axes, "Parallel coordinates", " · ".join(told), theme)
     return figure
 
 
@@ -125,6 +134,6 @@ def standing_out(theme: Theme) -> Colormap:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, to_rgb
 
-    dark_ink = ink(to_rgb(theme.background)) == "#111111"
+    dark_ink = contrast_color(to_rgb(theme.background)) == "#111111"
     shares = np.linspace(0.85, 0.0, 256) if dark_ink else np.linspace(0.25, 1.0, 256)
     return ListedColormap(colormaps[SEQUENTIAL](shares))

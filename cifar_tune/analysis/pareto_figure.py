@@ -11,7 +11,7 @@ from cifar_tune.analysis.naming import more_is_better, title, written
 from cifar_tune.analysis.pareto import completed, pareto, signed
 from cifar_tune.pareto import non_dominated
 from cifar_tune.plotting.hover import name_points
-from cifar_tune.plotting.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, head, new_figure, style
+from cifar_tune.plotting.theme import DOTS_PER_INCH, LIGHT, SMALL_SIZE, Theme, new_figure, style, title_block
 from cifar_tune.results.columns import STOPPED
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def pareto_figure(trials: pd.DataFrame, objectives: Sequence[str], theme: Theme 
         axes = figure.add_subplot(len(costs), 1, place)
         style(axes, theme)
         _plot(axes, trials, objectives, (cost, across), theme)
-        head(axes, f"{_short(across).capitalize()} against {_short(cost)}", _told(trials, objectives), theme)
+        title_block(axes, f"{_short(across).capitalize()} against {_short(cost)}", _told(trials, objectives), theme)
     return figure
 
 
@@ -126,5 +126,5 @@ def hypervolume_figure(table: pd.DataFrame, objectives: Sequence[str], theme: Th
     axes.set_xlim(left=0)
     axes.set_ylim(0, 103)
     count = f"{int(table['front'].iloc[-1])} of {len(table)} completed trials on the front at the end"
-    head(axes, "What the front had covered", f"{', '.join(map(_short, objectives))} · {count}", theme)
+    title_block(axes, "What the front had covered", f"{', '.join(map(_short, objectives))} · {count}", theme)
     return figure

@@ -14,7 +14,7 @@ from cifar_tune.analysis.parameters import chosen_parameters
 from cifar_tune.analysis.scale import Scale, make_scale
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.plotting.hover import name_points
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def slice_figure(
     told = [found.told, "ring: the best"] if shown else [found.told]
     told += [f"{len(given) - MOST_PANELS} more parameters not shown"] if len(given) > MOST_PANELS else []
     told += [] if given else ["no parameter differs between trials"]
-    figure_head(figure, f"Slices: {title(found.metric)}", " · ".join(told), theme)
+    figure_title_block(figure, f"Slices: {title(found.metric)}", " · ".join(told), theme)
     return figure
 
 

@@ -13,7 +13,7 @@ from cifar_tune.analysis.parameters import varied_parameters
 from cifar_tune.analysis.reports.overview import Choice, chosen_heatmap
 from cifar_tune.dashboard.live import Snapshot
 from cifar_tune.dashboard.views import objective
-from cifar_tune.plotting.theme import ink
+from cifar_tune.plotting.theme import contrast_color
 from cifar_tune.results.columns import OUTCOME_COLUMNS
 
 
@@ -60,7 +60,7 @@ def _grid(drawn: Heatmap, snapshot: Snapshot) -> dict[str, Any]:
         if cell.value is not None:
             colour = colours(scale(cell.value))
             shown |= {"value": written(drawn.metric, cell.value), "note": cell_note(drawn, cell)}
-            shown |= {"fill": to_hex(colour), "ink": ink(colour)}
+            shown |= {"fill": to_hex(colour), "ink": contrast_color(colour)}
         elif cell.trials:
             shown["note"] = ended_note(cell)
         cells[cell.row][cell.column] = shown

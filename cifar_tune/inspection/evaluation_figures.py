@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_tune.inspection.evaluation import Calibration, Evaluation
-from cifar_tune.plotting.panels import figure_head, new_panels
-from cifar_tune.plotting.theme import SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
+from cifar_tune.plotting.panels import figure_title_block, new_panels
+from cifar_tune.plotting.theme import SMALL_SIZE, TEXT_SIZE, Theme, contrast_color, new_figure, shortened, title_block
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def confusion_figure(evaluation: Evaluation, theme: Theme) -> Figure:
     bar.outline.set_visible(False)
     told = "share of the true class's images" + (", counts in the cells" if size <= MOST_ANNOTATED else "")
     told += "; lines part the superclasses" if borders else ""
-    head(axes, f"Confusion on the {evaluation.split} split", told, theme)
+    title_block(axes, f"Confusion on the {evaluation.split} split", told, theme)
     return figure
 
 
@@ -92,7 +92,7 @@ def class_order(evaluation: Evaluation) -> tuple[list[int], list[int]]:
 def _numbers(axes: Axes, counts: NDArray[np.int64], cells: NDArray[np.float64]) -> None:
     for row, column in np.argwhere(counts):
         text = str(counts[row, column])
-        colour = ink(cells[row, column])
+        colour = contrast_color(cells[row, column])
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL_SIZE)
 
 
@@ -141,7 +141,7 @@ def reliability_figure(calibration: Calibration, split: str, theme: Theme) -> Fi
         f"expected calibration error {100 * calibration.error:.1f} %: mean confidence {100 * mean:.1f} %, "
         f"accuracy {100 * right:.1f} %"
     )
-    head(above, f"Calibration on the {split} split", told, theme)
+    title_block(above, f"Calibration on the {split} split", told, theme)
     return figure
 
 
@@ -164,7 +164,7 @@ def classes_figure(evaluation: Evaluation, theme: Theme) -> Figure:
     images = sorted({one.images for one in scores})
     each = f"{images[0]}" if len(images) == 1 else f"{images[0]} to {images[-1]}"
     told = f"{each} images a class; bars: 95 % interval; dashed: all classes"
-    head(axes, f"Accuracy by class on the {evaluation.split} split", told, theme)
+    title_block(axes, f"Accuracy by class on the {evaluation.split} split", told, theme)
     return figure
 
 
@@ -183,7 +183,7 @@ def mistakes_figure(
         )
     wrong = int((evaluation.predicted != evaluation.labels).sum())
     told = f"the {len(places)} most confident of {wrong}; above: the answer, below: the truth"
-    figure_head(figure, f"Mistakes on the {evaluation.split} split", told, theme)
+    figure_title_block(figure, f"Mistakes on the {evaluation.split} split", told, theme)
     return figure
 
 

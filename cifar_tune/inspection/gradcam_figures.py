@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cifar_tune.inspection.evaluation_figures import show_picture
 from cifar_tune.inspection.gradcam import ExpertView
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import Theme, shortened
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def gradcam_figure(
         show_heat(over, picture, heat)
         _title(over, _or_nothing(answer, heat), theme)
     told = f"Grad-CAM at {layer}, {maps.shape[2]} x {maps.shape[1]} places; bright: speaks for the answer"
-    figure_head(figure, "Where the network looks", told, theme)
+    figure_title_block(figure, "Where the network looks", told, theme)
     return figure
 
 
@@ -65,7 +65,7 @@ def experts_figure(
         show_heat(lower, picture, view.expert_map)
         _title(lower, _or_nothing(f"{100 * view.within:.0f} % {view.likeliest}", view.expert_map), theme)
     told = f"Grad-CAM at {layer}; above: gate and probability, below: the expert's own class"
-    figure_head(figure, "Which expert looks where", told, theme)
+    figure_title_block(figure, "Which expert looks where", told, theme)
     return figure
 
 

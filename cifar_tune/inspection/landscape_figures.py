@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_tune.plotting.panels import figure_head, new_panels
-from cifar_tune.plotting.theme import SEQUENTIAL, SMALL_SIZE, Theme, head, new_figure
+from cifar_tune.plotting.panels import figure_title_block, new_panels
+from cifar_tune.plotting.theme import SEQUENTIAL, SMALL_SIZE, Theme, new_figure, title_block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def line_figure(landscapes: Mapping[str, Landscape], theme: Theme) -> Figure:
     axes.set_ylabel("loss (nats)")
     axes.yaxis.set_major_formatter(_short)
     axes.yaxis.set_minor_formatter(lambda *_: "")
-    head(axes, "Loss along a line", "0 is the network itself; 1 a step as long as its filters are", theme)
+    title_block(axes, "Loss along a line", "0 is the network itself; 1 a step as long as its filters are", theme)
     return figure
 
 
@@ -76,7 +76,7 @@ def plane_figure(landscapes: Mapping[str, Landscape], theme: Theme) -> Figure:
     bar.ax.yaxis.set_major_formatter(_short)
     bar.ax.yaxis.set_minor_formatter(lambda *_: "")
     bar.outline.set_visible(False)
-    figure_head(
+    figure_title_block(
         figure, "Loss on a plane", "in nats, logarithmic; two random directions, scaled filter by filter", theme
     )
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_tune.inspection.evaluation_figures import show_picture
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import SEQUENTIAL, SMALL_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def filters_figure(name: str, weights: NDArray[np.float32], theme: Theme) -> Fig
         axes.imshow(weights[:, :, 0, 0], cmap=SIGNED, vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest")
         axes.set_xlabel("input channel")
         axes.set_ylabel("output channel")
-        figure_head(figure, f"Weights of {name}", f"{told}; orange −{reach:.2g}, purple +{reach:.2g}", theme)
+        figure_title_block(figure, f"Weights of {name}", f"{told}; orange −{reach:.2g}, purple +{reach:.2g}", theme)
         return figure
     if inputs in (1, 3):
         shown = min(outputs, MOST_FILTERS)
@@ -61,7 +61,7 @@ def filters_figure(name: str, weights: NDArray[np.float32], theme: Theme) -> Fig
             _bare(axes)
         how = f"a row each, its first {most} channels; orange −{reach:.2g}, purple +{reach:.2g}"
     part = f", the first {shown}" if shown < outputs else ""
-    figure_head(figure, f"Filters of {name}", f"{told}{part}; {how}", theme)
+    figure_title_block(figure, f"Filters of {name}", f"{told}{part}; {how}", theme)
     return figure
 
 
@@ -82,7 +82,7 @@ def responses_figure(
     for place, axes in enumerate(rows[0][1:]):
         axes.set_title(f"filter {place}", fontsize=7, color=theme.muted, pad=3)
     told = f"the first {shown} of {maps.shape[1]} filters; orange negative, purple positive, white 0, by image"
-    figure_head(figure, f"Images after {name}", told, theme)
+    figure_title_block(figure, f"Images after {name}", told, theme)
     return figure
 
 
@@ -104,7 +104,7 @@ def features_figure(
             _bare(axes)
             axes.set_title(f"{place}", fontsize=6.5, color=theme.muted, pad=2)
     told = f"{shortened(label, 40)}; of each layer the {ACROSS} channels that vary most, each scaled by itself"
-    figure_head(figure, "Feature maps", told, theme)
+    figure_title_block(figure, "Feature maps", told, theme)
     inset = figure.add_axes((0.86, 1 - 0.6 / figure.get_size_inches()[1], 0.13, 0.55 / figure.get_size_inches()[1]))
     show_picture(inset, picture)
     return figure

@@ -34,7 +34,7 @@ def new_panels(count: int, most_across: int, width: float, height: float, theme:
     return figure, panels
 
 
-def figure_head(figure: Figure, title: str, subtitle: str, theme: Theme) -> None:
+def figure_title_block(figure: Figure, title: str, subtitle: str, theme: Theme) -> None:
     """Title and one line below it, above all plots."""
     width, height = figure.get_size_inches()
     for text, below, size, weight, colour, room in (

@@ -75,7 +75,7 @@ def style(axes: Axes, theme: Theme) -> None:
         text.set_fontsize(TEXT_SIZE)
 
 
-def head(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
+def title_block(axes: Axes, title: str, subtitle: str, theme: Theme) -> None:
     """Title, and below it a line, or two where it is too long for the figure, above the plot."""
     inches = axes.figure.bbox.width / DOTS_PER_INCH
     most = int((inches - MARGIN) * CHARACTERS_AN_INCH)
@@ -98,7 +98,7 @@ def shortened(text: str, most: int = 26) -> str:
     return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
-def ink(colour: Sequence[float]) -> str:
+def contrast_color(colour: Sequence[float]) -> str:
     """Black or white, whichever can be read on a colour; red, green and blue in [0, 1] come first in it."""
     red, green, blue = colour[:3]
     return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > BRIGHT else "#ffffff"

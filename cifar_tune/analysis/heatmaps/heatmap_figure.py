@@ -12,7 +12,16 @@ from cifar_tune.analysis.heatmaps.cell_colours import colour_map, value_range
 from cifar_tune.analysis.heatmaps.heatmap import Cell, Heatmap
 from cifar_tune.analysis.naming import written
 from cifar_tune.plotting.files import image_of, write_file
-from cifar_tune.plotting.theme import LIGHT, SMALL_SIZE, TEXT_SIZE, Theme, head, ink, new_figure, shortened
+from cifar_tune.plotting.theme import (
+    LIGHT,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    Theme,
+    contrast_color,
+    new_figure,
+    shortened,
+    title_block,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +56,7 @@ def heatmap_figure(heatmap: Heatmap, theme: Theme = LIGHT) -> Figure:
     mesh = draw_cells(axes, heatmap, theme, value_range(heatmap))
     if heatmap.value.stack().nunique() > 1:
         add_colour_bar(figure, [axes], mesh, heatmap.metric, theme, aspect=max(6, 5 * rows))
-    head(axes, heatmap.title, subtitle(heatmap), theme)
+    title_block(axes, heatmap.title, subtitle(heatmap), theme)
     return figure
 
 
@@ -125,7 +134,7 @@ def _annotations(axes: Axes, heatmap: Heatmap, mesh: QuadMesh, theme: Theme) -> 
     for cell in heatmap.cells():
         where = (cell.column, cell.row)
         if cell.value is not None:
-            colour = ink(mesh.to_rgba(np.array([cell.value]))[0])
+            colour = contrast_color(mesh.to_rgba(np.array([cell.value]))[0])
             text = written(heatmap.metric, cell.value)
             axes.text(*where, text, ha="center", va="bottom", color=colour, fontsize=TEXT_SIZE + 1)
             axes.annotate(

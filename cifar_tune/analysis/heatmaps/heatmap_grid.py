@@ -20,7 +20,7 @@ from cifar_tune.analysis.heatmaps.heatmap_figure import (
 )
 from cifar_tune.analysis.naming import label, parameter
 from cifar_tune.errors import AnalysisError
-from cifar_tune.plotting.panels import figure_head, new_panels
+from cifar_tune.plotting.panels import figure_title_block, new_panels
 from cifar_tune.plotting.theme import LIGHT, TEXT_SIZE, Theme, shortened
 
 if TYPE_CHECKING:
@@ -86,5 +86,5 @@ def heatmap_grid_figure(grid: HeatmapGrid, theme: Theme = LIGHT) -> Figure:
             axes.set_ylabel("")
             axes.tick_params(labelleft=False)
     add_colour_bar(figure, panels, meshes[0], first.metric, theme)
-    figure_head(figure, first.title, " · ".join(parts_of_subtitle(grid.heatmaps)), theme)
+    figure_title_block(figure, first.title, " · ".join(parts_of_subtitle(grid.heatmaps)), theme)
     return figure

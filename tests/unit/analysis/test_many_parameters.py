@@ -24,7 +24,7 @@ from cifar_tune.analysis.comparable import comparable
 from cifar_tune.analysis.parallel import standing_out
 from cifar_tune.analysis.scale import make_scale
 from cifar_tune.errors import AnalysisError
-from cifar_tune.plotting.theme import DARK, LIGHT, Theme, ink
+from cifar_tune.plotting.theme import DARK, LIGHT, Theme, contrast_color
 from cifar_tune.results import Frames
 
 COUNT = 24
@@ -133,7 +133,7 @@ def test_parallel_lines_go_through_every_parameter_the_best_in_front(trials: pd.
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_the_best_lines_differ_most_from_the_background(theme: Theme) -> None:
     colours = standing_out(theme)
-    assert ink(colours(1.0)) != ink(to_rgb(theme.background)) or theme is LIGHT
+    assert contrast_color(colours(1.0)) != contrast_color(to_rgb(theme.background)) or theme is LIGHT
     lightness = [float(np.dot(colours(share)[:3], (0.2126, 0.7152, 0.0722))) for share in (0.0, 0.5, 1.0)]
     assert lightness == sorted(lightness, reverse=theme is LIGHT)
 
