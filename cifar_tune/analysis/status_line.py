@@ -22,7 +22,7 @@ def sweep_name(folder: Path, trials: pd.DataFrame) -> str:
     return str(trials["sweep"].iloc[0]) if len(trials) else folder.resolve().name
 
 
-def standing(folder: Path, trials: pd.DataFrame) -> str | None:
+def status_line(folder: Path, trials: pd.DataFrame) -> str | None:
     """Whether the sweep is under way, unfinished or empty, and which trials are; None when it is done."""
     driver = read_driver(folder)
     if driver is not None and driver.alive:

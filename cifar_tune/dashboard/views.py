@@ -20,7 +20,7 @@ from cifar_tune.analysis.ranking import failures, ranking, status_counts
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import configuration_of
 from cifar_tune.analysis.rungs import rung_survival
-from cifar_tune.analysis.status_line import answer, standing, sweep_name
+from cifar_tune.analysis.status_line import answer, status_line, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.analysis.why import why
 from cifar_tune.dashboard.live import Snapshot
@@ -57,7 +57,7 @@ def state(snapshot: Snapshot) -> dict[str, Any]:
         "answer": confirmation_answer(snapshot.confirmations, snapshot.trials, snapshot.sweep, metric)
         or (pareto_answer(snapshot.trials, snapshot.sweep) if several_objectives(snapshot) else None)
         or answer(snapshot.trials, metric, snapshot.sweep),
-        "standing": standing(snapshot.folder, snapshot.trials),
+        "standing": status_line(snapshot.folder, snapshot.trials),
         "running": driver is not None and driver.alive,
         "counts": counts,
         "trials": len(snapshot.trials),

@@ -16,7 +16,7 @@ from cifar_tune.search.schedulers import Scheduler
 from cifar_tune.search.schedulers.decision import CONTINUE, Decision
 from cifar_tune.search.source import Record, Source, TrialT
 from cifar_tune.search.studies.studies import Study
-from cifar_tune.search.sweep_progress import Standing
+from cifar_tune.search.sweep_progress import SweepProgress
 from cifar_tune.training.metrics import EpochMetrics
 
 
@@ -28,7 +28,7 @@ class Judge(Generic[TrialT]):
         sweep: Source[TrialT],
         studies: Sequence[Study],
         schedulers: Sequence[Scheduler],
-        standing: Standing,
+        status_line: SweepProgress,
         limits: Unlimited[TrialT],
         store: Record,
     ) -> None:
@@ -39,7 +39,7 @@ class Judge(Generic[TrialT]):
         self._measures = Measures(sweep.objectives, store)
         self._studies = studies
         self._schedulers = schedulers
-        self._standing = standing
+        self._progress = status_line
         self._limits = limits
         self._store = store
 
@@ -64,7 +64,7 @@ class Judge(Generic[TrialT]):
         self._measure(live, row)
         values = self._measures.after(live.proposal.trial_id, row)
         values = None if live.limit else values
-        self._standing.trained(live.proposal, live.epoch, values)
+        self._progress.trained(live.proposal, live.epoch, values)
         if values is None:
             return Decision("stop", limit=live.limit) if live.limit else CONTINUE
         self._studies[live.study].report(live.number, live.epoch, *values)
@@ -78,13 +78,13 @@ class Judge(Generic[TrialT]):
 
     def recall(self, proposal: Proposal[TrialT], status: str) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Takes in a trial that no trial of now is compared with; yields its validated epochs, each with its values."""
-        self._standing.started(proposal)
+        self._progress.started(proposal)
         for row in self._store.epochs(proposal.trial_id):
             values = self._measures.after(proposal.trial_id, row)
-            self._standing.trained(proposal, row["epoch"], values)
+            self._progress.trained(proposal, row["epoch"], values)
             if values is not None:
                 yield row["epoch"], values
-        self._standing.ended(status, proposal.trial_id)
+        self._progress.ended(status, proposal.trial_id)
 
     def _measure(self, live: Live[TrialT], row: Mapping[str, Any]) -> None:
         """Takes in what an epoch tells of constraints."""

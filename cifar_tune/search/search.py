@@ -25,7 +25,7 @@ from cifar_tune.search.studies.journal import Journal
 from cifar_tune.search.studies.observations import ENDED, State
 from cifar_tune.search.studies.points import Point
 from cifar_tune.search.studies.studies import studies_of
-from cifar_tune.search.sweep_progress import SearchProgress, Standing
+from cifar_tune.search.sweep_progress import SearchProgress, SweepProgress
 from cifar_tune.search.trial_budget import Quota
 from cifar_tune.search.warm_start import noted_trials, teach
 from cifar_tune.training.metrics import EpochMetrics
@@ -56,8 +56,8 @@ class Search(Generic[TrialT]):
         self._generations = Generations(sweep, self._schedulers, self._pauses, store)
         self._restarts = Restarts(store, sweep.trial.epochs)
         self._repeats: Counter[str] = Counter()
-        self._standing = Standing(sweep, [study.name for study in self._studies], store)
-        self._judge = Judge(sweep, self._studies, self._schedulers, self._standing, self._limits, store)
+        self._progress = SweepProgress(sweep, [study.name for study in self._studies], store)
+        self._judge = Judge(sweep, self._studies, self._schedulers, self._progress, self._limits, store)
         self.audit = self._judge.audit
         known = set(store.trial_ids())
         for earlier in noted_trials(store):
@@ -80,7 +80,7 @@ class Search(Generic[TrialT]):
     @property
     def ended_by(self) -> Met | None:
         """The stop rule that has ended the sweep; the trials under way are still to be finished."""
-        return self._standing.met()
+        return self._progress.met()
 
     def propose(self) -> Proposal[TrialT] | None:
         """Returns the next trial; None where all have been proposed, or the next must wait for those that train.
@@ -132,7 +132,7 @@ class Search(Generic[TrialT]):
 
     def progress(self) -> SearchProgress:
         """Returns where the sweep stands."""
-        return self._standing.progress(running=len(self._live))
+        return self._progress.progress(running=len(self._live))
 
     def recommend(self) -> str | None:
         """Returns the trial that is expected to have the best value after its last epoch; None before any value."""
@@ -201,7 +201,7 @@ class Search(Generic[TrialT]):
             self._studies[replaced.study].give_up(replaced.number)
         self._restarts.begun(note, trial_id)
         self._schedulers[place].start(trial_id)
-        self._standing.started(live.proposal)
+        self._progress.started(live.proposal)
         return live
 
     def _spared(self) -> Live[TrialT] | None:
@@ -223,7 +223,7 @@ class Search(Generic[TrialT]):
         if audited:
             self.audit.audited.add(trial_id)
             self._store.update_trial(trial_id, audited=True)
-        self._standing.resumed(STOPPED)
+        self._progress.resumed(STOPPED)
         self._studies[live.study].resume(live.number)
         return live.proposal
 
@@ -281,6 +281,6 @@ class Search(Generic[TrialT]):
     def _settle(self, trial_id: str, status: str) -> None:
         live = self._live.pop(trial_id)
         paused = self._pauses.end(live, stopped=status == STOPPED and not live.limit)
-        self._standing.ended(status, trial_id)
+        self._progress.ended(status, trial_id)
         self.audit.ended(trial_id, status)
         self._studies[live.study].end(live.number, "infeasible" if live.limit else ENDED[status], paused=paused)

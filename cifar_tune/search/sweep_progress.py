@@ -45,7 +45,7 @@ class SearchProgress:
         return self.best is not None or self.front is not None
 
 
-class Standing:
+class SweepProgress:
     """Counts a sweep's epochs and ends, and keeps its best trial."""
 
     def __init__(self, sweep: Source[Any], studies: Sequence[str], store: Record) -> None:

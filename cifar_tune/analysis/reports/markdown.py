@@ -11,7 +11,7 @@ from cifar_tune.plotting.section import Section, Table
 
 def markdown(report: Report) -> str:
     """The whole file."""
-    told = [*(line for line in report.question if line), report.answer, f"{report.counts}.", report.standing or ""]
+    told = [*(line for line in report.question if line), report.answer, f"{report.counts}.", report.status_line or ""]
     head = [f"# {_prose(report.name)}", *(_prose(line) for line in told if line)]
     return "\n\n".join([*head, *(_section(section) for section in report.sections)]) + "\n"
 

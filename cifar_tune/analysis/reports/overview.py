@@ -25,7 +25,7 @@ from cifar_tune.analysis.ranking import failures, furthest, ranking, status_coun
 from cifar_tune.analysis.refusals import refusals, refusals_text
 from cifar_tune.analysis.repeats import seed_noise_text
 from cifar_tune.analysis.reports.text_table import configuration_text, counts_text, terminal_table
-from cifar_tune.analysis.status_line import standing, sweep_name
+from cifar_tune.analysis.status_line import status_line, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.results import DamagedTableWarning, Frames, load
 from cifar_tune.results.columns import CONFIGURATION_PREFIX, STOPPED
@@ -94,7 +94,7 @@ def print_overview(
     drawn = chosen_heatmap(trials, epochs, sweep, choice)
     counts = status_counts(trials)
     _say(console, (sweep_name(folder, trials), "bold"), f": {counts_text(counts)}")
-    for told in (standing(folder, trials), refusals_text(refusals(folder, sweep))):
+    for told in (status_line(folder, trials), refusals_text(refusals(folder, sweep))):
         if told:
             _say(console, told)
     _print_reasons(console, trials)

@@ -26,14 +26,14 @@ def page(
     made_at: when, for the foot. links: address beside the file -> what it is.
     """
     question = "".join(f"<p>{escape(line)}</p>" for line in report.question)
-    standing = f'<p class="standing">{prose(report.standing)}</p>' if report.standing else ""
+    status_line = f'<p class="standing">{prose(report.status_line)}</p>' if report.status_line else ""
     files = "".join(f'<li><a href="{escape(quote(link))}">{escape(what)}</a></li>' for link, what in links.items())
     body = f"""<header>
 <h1>{escape(report.name)}</h1>
 <div class="question">{question}</div>
 <p class="answer">{prose(report.answer)}</p>
 <p class="counts">{escape(report.counts)}</p>
-{standing}
+{status_line}
 </header>
 {"".join(section_element(one, images.get(one.name), spots.get(one.name, ())) for one in report.sections)}
 <section><h2>Files</h2><ul>{files}</ul></section>

@@ -19,6 +19,6 @@ class Report:
     question: tuple[str, ...]
     answer: str
     counts: str
-    standing: str | None
+    status_line: str | None
     sections: tuple[Section, ...]
     describe: Callable[[Collection[str]], dict[str, str]] = lambda _: {}

@@ -35,7 +35,7 @@ from cifar_tune.analysis.reports.experiment_sections import experiment_sections
 from cifar_tune.analysis.reports.overview import Choice
 from cifar_tune.analysis.reports.report import Report
 from cifar_tune.analysis.reports.text_table import counts_text, text_table
-from cifar_tune.analysis.status_line import answer, standing, sweep_name
+from cifar_tune.analysis.status_line import answer, status_line, sweep_name
 from cifar_tune.analysis.sweep_file import SweepFile, read_sweep_file
 from cifar_tune.layout import ENVIRONMENT_NAME
 from cifar_tune.plotting.section import Section, Table
@@ -84,7 +84,7 @@ def make_report(
         question=_question(sweep),
         answer=confirmation_answer(confirmations, trials, sweep, metric) or found or answer(trials, metric, sweep),
         counts=counts_text(counts),
-        standing=standing(folder, trials),
+        status_line=status_line(folder, trials),
         sections=tuple(part for part in parts if part is not None),
         describe=lambda names: descriptions(trials[trials["trial_id"].isin(names)], metric, sweep),
     )

@@ -267,7 +267,7 @@ def test_empty_and_failed_sweeps_have_a_report(make_sweep: MakeSweep) -> None:
 
     empty, failed = make_sweep("empty", ResultsStore.publish), make_sweep("failed", fail)
     assert make_report(empty, *load(empty)).sections == ()
-    assert make_report(empty, *load(empty)).standing == "No trial has been started yet."
+    assert make_report(empty, *load(empty)).status_line == "No trial has been started yet."
     titles = [section.title for section in make_report(failed, *load(failed)).sections]
     assert titles == ["Importance of the parameters", "Failed and diverged trials", "Cost"]
     page = write_report(failed, *load(failed))[0].read_text()
