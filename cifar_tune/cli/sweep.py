@@ -263,7 +263,7 @@ def _train(
             tell(line)
         search = Search(sweep, store, limits, Journal(folder / JOURNAL_NAME, store.patience))
         train_sweep(sweep, search, store, console, root, machine, address, interruption, _guard_line)
-        for study, reason in search.barren().items():
+        for study, reason in search.exhausted_studies().items():
             told = f"study {study} ended early: {MOST_REFUSED} proposals in a row were refused, the last for this:"
             tell(f"{told} {reason}")
         usable = search.progress().usable

@@ -26,7 +26,7 @@ from cifar_tune.search.studies.observations import ENDED, State
 from cifar_tune.search.studies.points import Point
 from cifar_tune.search.studies.studies import studies_of
 from cifar_tune.search.sweep_progress import SearchProgress, SweepProgress
-from cifar_tune.search.trial_budget import Quota
+from cifar_tune.search.trial_budget import TrialBudget
 from cifar_tune.search.warm_start import noted_trials, teach
 from cifar_tune.training.metrics import EpochMetrics
 
@@ -50,7 +50,7 @@ class Search(Generic[TrialT]):
         make = partial(build_scheduler, sweep.scheduler, epochs=sweep.trial.epochs, signs=signs, seed=sweep.seed)
         self._schedulers = [make() for _ in self._studies]
         self._places = {study.name: place for place, study in enumerate(self._studies)}
-        self._quota = Quota(len(self._studies), sweep.trials_per_study)
+        self._budget = TrialBudget(len(self._studies), sweep.trials_per_study)
         self._live: dict[str, Live[TrialT]] = {}
         self._pauses: Pauses[TrialT] = Pauses(self._schedulers, store)
         self._generations = Generations(sweep, self._schedulers, self._pauses, store)
@@ -75,7 +75,7 @@ class Search(Generic[TrialT]):
         if self.ended_by is not None:
             return True
         waiting = self._pauses and (self._live or self._pauses.next(()) or self._spared())
-        return not self._quota.open() and not waiting and not self._restarts
+        return not self._budget.open() and not waiting and not self._restarts
 
     @property
     def ended_by(self) -> Met | None:
@@ -91,24 +91,24 @@ class Search(Generic[TrialT]):
         """
         if self.ended_by is not None:
             return None
-        studies = self._quota.open()
-        if (note := self._generations.next(studies, self._quota.next_id) or self._restarts.next()) is not None:
+        studies = self._budget.open()
+        if (note := self._generations.next(studies, self._budget.next_id) or self._restarts.next()) is not None:
             return self._follow(note)
         while (paused := self._pauses.next(studies)) is None:
             if not studies:
                 spared = self._spared()
                 return self._go_on(spared, audited=True) if spared else None
-            place = min(studies, key=self._quota.started.__getitem__)
-            proposal = self._baseline(place) if self._quota.started[place] == 0 else None
+            place = min(studies, key=self._budget.started.__getitem__)
+            proposal = self._baseline(place) if self._budget.started[place] == 0 else None
             proposal = proposal or self._sampled(place)
             if proposal is not None:
                 return proposal
-            studies = self._quota.open()
+            studies = self._budget.open()
         return self._go_on(paused)
 
-    def barren(self) -> dict[str, str]:
+    def exhausted_studies(self) -> dict[str, str]:
         """Returns the studies that ended early since they found nothing to train, with why the last was refused."""
-        return {self._studies[place].name: reason for place, reason in self._quota.barren()}
+        return {self._studies[place].name: reason for place, reason in self._budget.exhausted_studies()}
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Records an epoch with its decision; an epoch that is known already gets the decision that it got then."""
@@ -151,7 +151,7 @@ class Search(Generic[TrialT]):
     def _sampled(self, place: int) -> Proposal[TrialT] | None:
         """Starts what the sampler proposes; None if nothing of that can be trained."""
         study = self._studies[place]
-        while not self._quota.gives_up(place):
+        while not self._budget.gives_up(place):
             point = study.ask()
             if proposal := self._propose(place, point, study.values(point), baseline=False):
                 return proposal
@@ -186,7 +186,7 @@ class Search(Generic[TrialT]):
 
     def _follow(self, note: Note) -> Proposal[TrialT]:
         """Starts a trial that follows from another; the sampler has not been asked."""
-        trial_id = self._quota.next_id
+        trial_id = self._budget.next_id
         self._store.note(PROPOSED, **note.payload())
         self._restore(set(), note)
         return self._live[trial_id].proposal
@@ -213,7 +213,7 @@ class Search(Generic[TrialT]):
         """Returns the name of the next trial, which is counted."""
         if note.restart_of is None:
             self._repeats[self._studies[place].key(note.point)] += 1
-        return self._quota.start(place, beyond=note.parent is not None or note.restart_of is not None)
+        return self._budget.start(place, beyond=note.parent is not None or note.restart_of is not None)
 
     def _go_on(self, live: Live[TrialT], *, audited: bool = False) -> Proposal[TrialT]:
         """Starts a paused trial again. audited: to its end, without its scheduler."""
@@ -229,7 +229,7 @@ class Search(Generic[TrialT]):
 
     def _refuse(self, place: int, note: Note) -> None:
         study = self._studies[place]
-        self._quota.refuse(place, note.refused)
+        self._budget.refuse(place, note.refused)
         number = study.add("", note.point, self._limits.excesses(note.measured))
         study.end(number, "infeasible" if note.measured else "failed")
 
@@ -240,7 +240,7 @@ class Search(Generic[TrialT]):
             self._refuse(place, note)
             return
         trial = self._sweep.trial_with({**self._studies[place].cell, **note.values}, note.seed)
-        if self._restarts.past(self._quota.total):
+        if self._restarts.past(self._budget.total):
             self._recall(place, note, trial)
             return
         live = self._start(place, note, trial)
@@ -268,7 +268,7 @@ class Search(Generic[TrialT]):
 
     def _recall(self, place: int, note: Note, trial: TrialT) -> None:
         """Takes in a trial from before a restart, which has ended: no trial of now is compared with it."""
-        study, started, trial_id = self._studies[place], self._quota.total, self._count(place, note)
+        study, started, trial_id = self._studies[place], self._budget.total, self._count(place, note)
         proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
         row = self._store.trial(trial_id)
         rows = self._judge.recall(proposal, row["status"])

@@ -9,7 +9,7 @@ MOST_REFUSED = 200
 chance finds it in 98 of 100 cases."""
 
 
-class Quota:
+class TrialBudget:
     """Counts what studies started and what of their proposals was refused."""
 
     def __init__(self, studies: int, most: int) -> None:
@@ -49,7 +49,7 @@ class Quota:
         """Returns the studies that have trials left to propose."""
         return [study for study, count in enumerate(self.started) if count < self._most and not self.gives_up(study)]
 
-    def barren(self) -> Iterator[tuple[int, str]]:
+    def exhausted_studies(self) -> Iterator[tuple[int, str]]:
         """Yields the studies that gave up, with why the last proposal was refused."""
         for study, count in enumerate(self.started):
             if count < self._most and self.gives_up(study):

@@ -134,12 +134,12 @@ def test_a_study_that_finds_nothing_to_train_ends_and_says_why_also_when_rebuilt
         search = search_of(sweep, store)
         assert len(list(run(search, lambda _: 0.5))) == 1
         assert search.exhausted
-        assert list(search.barren()) == ["all"]
-        assert search.barren()["all"].startswith("num_parameters ")
+        assert list(search.exhausted_studies()) == ["all"]
+        assert search.exhausted_studies()["all"].startswith("num_parameters ")
         assert len(refused(store)) == MOST_REFUSED
         again = search_of(sweep, store)
         assert again.exhausted
-        assert again.barren() == search.barren()
+        assert again.exhausted_studies() == search.exhausted_studies()
         assert again.propose() is None
         assert len(refused(store)) == MOST_REFUSED
 

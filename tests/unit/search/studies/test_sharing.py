@@ -153,7 +153,7 @@ def test_an_exhausted_cell_leaves_its_workers_to_the_others(tmp_path: Path, shar
         search = Search(sweep, store, limits_of(sweep, Path()))
         counts = Counter(one.study for one in run(search))
         assert counts == {"model.width=4": 8, "model.width=8": 1}
-        assert list(search.barren()) == ["model.width=8"]
+        assert list(search.exhausted_studies()) == ["model.width=8"]
 
 
 def test_normal_scores_are_quantiles_at_mid_ranks() -> None:
