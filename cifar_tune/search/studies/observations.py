@@ -71,7 +71,7 @@ class Observation:
         return self.curves[0]
 
 
-class Memory:
+class TrialHistory:
     """A study's observations, of which a sampler is shown no more than `most` that have ended.
 
     A model of all pairs of trials would slow down as they become many, and old weak ones teach it nothing.

@@ -10,10 +10,10 @@ import numpy as np
 from cifar_tune.config.objective import LEARNT, Objective
 from cifar_tune.pareto import Floats, first
 from cifar_tune.search.studies.forecast import Curve, expected_finals
-from cifar_tune.search.studies.observations import BEST_SHARE, WRECKED, Memory, Observation
+from cifar_tune.search.studies.observations import BEST_SHARE, WRECKED, Observation, TrialHistory
 
 
-class ParetoMemory(Memory):
+class ParetoTrialHistory(TrialHistory):
     """A study's observations, of which those on the first fronts are remembered longest."""
 
     def __init__(

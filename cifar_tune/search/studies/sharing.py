@@ -13,12 +13,12 @@ from statistics import NormalDist
 
 from optuna.trial import FrozenTrial
 
-from cifar_tune.search.studies.observations import Memory
+from cifar_tune.search.studies.observations import TrialHistory
 
 NORMAL = NormalDist()
 
 
-def shown_together(own: Memory, cells: Iterable[Memory], *, most: int, settled: bool) -> list[FrozenTrial]:
+def shown_together(own: TrialHistory, cells: Iterable[TrialHistory], *, most: int, settled: bool) -> list[FrozenTrial]:
     """Returns the past of all cells as a sampler of one of them is to see it, in the order of the proposals.
 
     cells: `own` among them. A cell's own trials come before others' where there are more than `most`: what it knows
@@ -33,7 +33,7 @@ def shown_together(own: Memory, cells: Iterable[Memory], *, most: int, settled: 
     return [trial for _, trial in sorted([*ours, *theirs[max(0, len(theirs) - room) :]], key=lambda pair: pair[0])]
 
 
-def _scored(memory: Memory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
+def _scored(memory: TrialHistory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
     """Returns a cell's trials with their places in the order of all proposals, their values replaced by scores."""
     pairs = memory.ordered(settled=settled, refused=refused)
     known = [(trial, trial.values) for _, trial in pairs if trial.values is not None]

@@ -26,8 +26,8 @@ from cifar_tune.search.samplers import attributes_of_given, build_sampler, needs
 from cifar_tune.search.source import Source
 from cifar_tune.search.studies.forecast import Curve
 from cifar_tune.search.studies.journal import Journal
-from cifar_tune.search.studies.observations import Memory, Observation, State
-from cifar_tune.search.studies.pareto_observations import ParetoMemory
+from cifar_tune.search.studies.observations import Observation, State, TrialHistory
+from cifar_tune.search.studies.pareto_observations import ParetoTrialHistory
 from cifar_tune.search.studies.points import Distributions, Point, suggest
 from cifar_tune.search.studies.priors import Belief
 from cifar_tune.search.studies.sharing import shown_together
@@ -76,11 +76,11 @@ class Study:
         self._entropy = (seed, zlib.crc32(self.name.encode()))
         self._objectives = objectives
         self._memory = (
-            Memory(epochs, self._needs.most, order)
+            TrialHistory(epochs, self._needs.most, order)
             if len(objectives) == 1
-            else ParetoMemory(epochs, self._needs.most, objectives, order)
+            else ParetoTrialHistory(epochs, self._needs.most, objectives, order)
         )
-        self._cells: Sequence[Memory] = (self._memory,)
+        self._cells: Sequence[TrialHistory] = (self._memory,)
         self._given: list[int] = []
         self._journal = journal
         if journal is not None:
@@ -88,11 +88,11 @@ class Study:
         self._distributions = Distributions(search)
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> TrialHistory:
         """What is known of its trials."""
         return self._memory
 
-    def learn_from(self, memories: Sequence[Memory]) -> None:
+    def learn_from(self, memories: Sequence[TrialHistory]) -> None:
         """Lets the sampler see the trials of all cells. memories: its own among them."""
         self._cells = memories
 

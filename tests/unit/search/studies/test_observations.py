@@ -8,13 +8,13 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from cifar_tune.search.studies.observations import Memory, Observation, State
+from cifar_tune.search.studies.observations import Observation, State, TrialHistory
 
 LR = {"lr": FloatDistribution(0.0, 1.0)}
 
 
-def memory_of(*trials: tuple[State, list[float]], epochs: int = 3, most: int = 10) -> Memory:
-    memory = Memory(epochs, most)
+def memory_of(*trials: tuple[State, list[float]], epochs: int = 3, most: int = 10) -> TrialHistory:
+    memory = TrialHistory(epochs, most)
     for number, (state, values) in enumerate(trials):
         place = memory.add(Observation(f"t{number}", {"lr": number / 100}, LR, {}))
         for epoch, value in enumerate(values, start=1):

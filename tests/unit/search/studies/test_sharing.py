@@ -21,7 +21,7 @@ from cifar_tune.results.store import ResultsStore
 from cifar_tune.search.constraints import limits_of
 from cifar_tune.search.proposal import Proposal
 from cifar_tune.search.search import Search
-from cifar_tune.search.studies.observations import Memory, Observation
+from cifar_tune.search.studies.observations import Observation, TrialHistory
 from cifar_tune.search.studies.sharing import normal_scores, shown_together
 from cifar_tune.training.metrics import EpochMetrics
 
@@ -163,8 +163,8 @@ def test_normal_scores_are_quantiles_at_mid_ranks() -> None:
     assert normal_scores([5.0]) == [0.0]
 
 
-def memory_of(order: Iterator[int], values: list[float]) -> Memory:
-    memory = Memory(1, 64, order)
+def memory_of(order: Iterator[int], values: list[float]) -> TrialHistory:
+    memory = TrialHistory(1, 64, order)
     for number, one in enumerate(values):
         place = memory.add(Observation(f"t{number}", {}, {}, {}))
         memory[place].curve.add(1, one)
