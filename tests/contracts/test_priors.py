@@ -15,7 +15,7 @@ from cifar_tune.config.domains import Domain
 from cifar_tune.config.ranges import FloatDomain
 from cifar_tune.config.samplers import AnySampler, CmaEs, Random
 from cifar_tune.search.studies.points import Point
-from cifar_tune.search.studies.priors import SPREAD, Belief
+from cifar_tune.search.studies.priors import SPREAD, PriorSampler
 from cifar_tune.search.studies.studies import Study
 
 SAMPLERS = [member() for member in get_args(get_args(AnySampler)[0])]
@@ -95,26 +95,26 @@ def domain_of(written: Mapping[str, Any]) -> Any:
 def test_what_follows_a_prior_is_a_normal_distribution_cut_off_at_the_ends() -> None:
     domain = domain_of({"float": [1.0, 9.0], "prior": {"mean": 2.0, "strength": 1.0}})
     assert isinstance(domain, FloatDomain)
-    drawn = [Belief(seed, 0).answer(domain) for seed in range(400)]
+    drawn = [PriorSampler(seed, 0).answer(domain) for seed in range(400)]
     width = SPREAD * 8.0
     expected = stats.truncnorm((1.0 - 2.0) / width, (9.0 - 2.0) / width, loc=2.0, scale=width)
     assert stats.kstest(drawn, expected.cdf).pvalue > 0.01
 
 
 @pytest.mark.parametrize(("evidence", "share"), [(0, 0.6), (10, 0.6), (20, 0.3), (100, 0.06)])
-def test_a_prior_is_followed_by_its_strength_which_fades_after_ten_trials(evidence: int, share: float) -> None:
+def test_a_prior_is_followed_by_its_strength_which_fades_after_ten_trials(num_finished: int, share: float) -> None:
     domain = domain_of({"float": [0.0, 1.0], "prior": {"mean": 0.5, "strength": 0.6}})
-    followed = [Belief(seed, evidence).answer(domain) is not None for seed in range(2000)]
+    followed = [PriorSampler(seed, num_finished).answer(domain) is not None for seed in range(2000)]
     assert np.mean(followed) == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 2000))
 
 
 def test_what_follows_a_prior_lies_on_the_steps_of_its_range() -> None:
     domain = domain_of({"int": [32, 128], "step": 32, "prior": {"mean": 100, "strength": 1.0}})
-    drawn = {Belief(seed, 0).answer(domain) for seed in range(50)}
+    drawn = {PriorSampler(seed, 0).answer(domain) for seed in range(50)}
     assert drawn <= {64, 96, 128}
     assert 96 in drawn
     fine = domain_of({"float": [0.0, 0.5], "step": 0.1, "prior": {"mean": 0.5, "strength": 1.0}})
-    assert all(fine.contains(Belief(seed, 0).answer(fine)) for seed in range(50))
+    assert all(fine.contains(PriorSampler(seed, 0).answer(fine)) for seed in range(50))
 
 
 def test_a_preferred_component_is_proposed_with_its_own_ranges() -> None:

@@ -86,7 +86,7 @@ class TrialHistory:
         self._all: list[Observation] = []
         self._running: dict[int, None] = {}
         self._best: list[tuple[int, float, int]] = []
-        self.evidence = 0
+        self.num_finished = 0
         """Trials that have ended with a value."""
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class TrialHistory:
         observation.state = state
         del self._running[place]
         if observation.curve.values and state in ("completed", "stopped"):
-            self.evidence += 1
+            self.num_finished += 1
             self._rank(place)
 
     def resume(self, place: int) -> None:
@@ -128,7 +128,7 @@ class TrialHistory:
         self._all[place].state = "running"
         self._running[place] = None
         if curve.values:
-            self.evidence -= 1
+            self.num_finished -= 1
             del self._best[bisect_left(self._best, (curve.epochs[-1], curve.values[-1], -place))]
 
     def _rank(self, place: int) -> None:

@@ -23,14 +23,14 @@ SPREAD = 0.125
 confidence)."""
 
 
-class Belief:
+class PriorSampler:
     """Decides for one proposal which of its parameters follow their priors, and draws these."""
 
-    def __init__(self, seed: int, evidence: int) -> None:
+    def __init__(self, seed: int, num_finished: int) -> None:
         """evidence: trials that have ended with a value."""
         self._generator = np.random.default_rng(seed)
         self._threshold = self._generator.random()
-        self._fading = min(1.0, FADING_TRIALS / max(evidence, 1))
+        self._fading = min(1.0, FADING_TRIALS / max(num_finished, 1))
         self.followed = False
         """Whether a parameter followed its prior."""
 

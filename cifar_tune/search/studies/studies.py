@@ -29,7 +29,7 @@ from cifar_tune.search.studies.journal import Journal
 from cifar_tune.search.studies.observations import Observation, State, TrialHistory
 from cifar_tune.search.studies.pareto_observations import ParetoTrialHistory
 from cifar_tune.search.studies.points import Distributions, Point, suggest
-from cifar_tune.search.studies.priors import Belief
+from cifar_tune.search.studies.priors import PriorSampler
 from cifar_tune.search.studies.sharing import shown_together
 
 BELIEF = 1
@@ -120,8 +120,8 @@ class Study:
 
     def _point(self, study: optuna.Study) -> Point:
         """Returns what the sampler proposes, or what the user believes."""
-        evidence = sum(memory.evidence for memory in self._cells)
-        belief = Belief(self._seed(len(self._memory), BELIEF), evidence)
+        num_finished = sum(memory.num_finished for memory in self._cells)
+        belief = PriorSampler(self._seed(len(self._memory), BELIEF), num_finished)
         trial = study.ask()
         answers: dict[str, Any] = {}
 
