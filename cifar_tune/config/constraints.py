@@ -74,7 +74,7 @@ class Constraints(Strict):
             if limit is not None:
                 yield name, limit
 
-    def excesses(self, measured: Mapping[str, float]) -> dict[str, float]:
+    def constraint_violations(self, measured: Mapping[str, float]) -> dict[str, float]:
         """Returns for each limit by what share it is broken; 0 for what is not measured."""
         return {name: limit.excess(measured[name]) if name in measured else 0.0 for name, limit in self.limits()}
 

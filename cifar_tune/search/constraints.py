@@ -35,7 +35,7 @@ class Unlimited(Generic[TrialT]):
         """Returns nothing."""
         return NOTHING
 
-    def excesses(self, measured: Mapping[str, float]) -> Mapping[str, float]:
+    def constraint_violations(self, measured: Mapping[str, float]) -> Mapping[str, float]:
         """Returns nothing."""
         return NOTHING
 
@@ -58,9 +58,9 @@ class Limited(Unlimited[TrialConfig]):
         names = {name for name, _ in self._constraints.limits()} - {PEAK_MEMORY}
         return {name: _COUNTS[name](trial.model, info) for name in sorted(names)}
 
-    def excesses(self, measured: Mapping[str, float]) -> dict[str, float]:
+    def constraint_violations(self, measured: Mapping[str, float]) -> dict[str, float]:
         """Returns for each constraint by what share of its limit it is broken; 0 for what is not measured."""
-        return self._constraints.excesses(measured)
+        return self._constraints.constraint_violations(measured)
 
     def broken(self, measured: Mapping[str, float]) -> str | None:
         """Returns which constraint is broken, with value and limit; None where all are kept."""

@@ -92,4 +92,4 @@ class Judge(Generic[TrialT]):
         if live.limit is None and peak is not None:
             measured = {**live.measured, PEAK_MEMORY: float(peak)}
             live.limit = self._limits.broken(measured)
-            self._studies[live.study].measure(live.number, self._limits.excesses(measured))
+            self._studies[live.study].measure(live.number, self._limits.constraint_violations(measured))

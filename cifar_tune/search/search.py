@@ -193,7 +193,7 @@ class Search(Generic[TrialT]):
 
     def _start(self, place: int, note: Note, trial: TrialT) -> Live[TrialT]:
         study, trial_id = self._studies[place], self._count(place, note)
-        number = study.add(trial_id, note.point, self._limits.excesses(note.measured))
+        number = study.add(trial_id, note.point, self._limits.constraint_violations(note.measured))
         proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
         live = Live(proposal, place, number, measured=note.measured)
         self._live[trial_id] = live
@@ -230,7 +230,7 @@ class Search(Generic[TrialT]):
     def _refuse(self, place: int, note: Note) -> None:
         study = self._studies[place]
         self._budget.refuse(place, note.refused)
-        number = study.add("", note.point, self._limits.excesses(note.measured))
+        number = study.add("", note.point, self._limits.constraint_violations(note.measured))
         study.end(number, "infeasible" if note.measured else "failed")
 
     def _restore(self, known: set[str], note: Note) -> None:
@@ -275,7 +275,7 @@ class Search(Generic[TrialT]):
         measured = {**note.measured, PEAK_MEMORY: float(row[PEAK_MEMORY] or 0)}
         state: State = "infeasible" if self._limits.broken(measured) else ENDED[row["status"]]
         curve = [(epoch, self._restarts.stretched(epoch, started), values) for epoch, values in rows]
-        study.recall(trial_id, note.point, curve, state, self._limits.excesses(measured))
+        study.recall(trial_id, note.point, curve, state, self._limits.constraint_violations(measured))
         self._restarts.recall(trial_id, note)
 
     def _settle(self, trial_id: str, status: str) -> None:

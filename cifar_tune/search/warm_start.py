@@ -225,5 +225,5 @@ def teach(study: Study, earlier: Earlier, limits: Unlimited[Any]) -> None:
         earlier.answers,
         [*zip(earlier.epochs, earlier.values, strict=True)],
         "infeasible" if limited else ENDED[earlier.status],
-        limits.excesses(earlier.measured),
+        limits.constraint_violations(earlier.measured),
     )

@@ -91,7 +91,7 @@ class Journal:
         trial_id: str,
         answers: Mapping[str, Any],
         distributions: Mapping[str, BaseDistribution],
-        excesses: Mapping[str, float],
+        constraint_violations: Mapping[str, float],
     ) -> None:
         """Writes that a trial trains."""
         if trial_id in self._trials:
@@ -106,7 +106,7 @@ class Journal:
             distributions={name: distribution_to_json(one) for name, one in distributions.items()},
             params={name: distributions[name].to_internal_repr(answer) for name, answer in answers.items()},
             user_attrs={TRIAL_ID: trial_id},
-            system_attrs={f"{CONSTRAINT}{name}": excess for name, excess in excesses.items()},
+            system_attrs={f"{CONSTRAINT}{name}": excess for name, excess in constraint_violations.items()},
             intermediate_values={},
         )
         self._trials[trial_id] = _Written(self._count)
@@ -136,12 +136,12 @@ class Journal:
         if self._trials[trial_id].ended:
             self._reopen(self._trials[trial_id])
 
-    def end(self, trial_id: str, state: State, excesses: Mapping[str, float]) -> None:
+    def end(self, trial_id: str, state: State, constraint_violations: Mapping[str, float]) -> None:
         """Writes what became of a trial. One that completed without a value failed, as Optuna sees it."""
         trial = self._trials[trial_id]
         if trial.ended:
             return
-        for name, excess in excesses.items():
+        for name, excess in constraint_violations.items():
             attribute = {f"{CONSTRAINT}{name}": excess}
             self._append(JournalOperation.SET_TRIAL_SYSTEM_ATTR, trial_id=trial.place, system_attr=attribute)
         known = STATES[state]

@@ -60,7 +60,7 @@ class Observation:
     answers: Mapping[str, Any] | None
     distributions: Mapping[str, BaseDistribution]
     attributes: Mapping[str, Any]
-    excesses: Mapping[str, float] = field(default_factory=dict)
+    constraint_violations: Mapping[str, float] = field(default_factory=dict)
     state: State = "running"
     curves: tuple[Curve, ...] = field(default_factory=lambda: (Curve(),))
     order: int = 0
@@ -227,7 +227,7 @@ def _frozen(observation: Observation, answers: Mapping[str, Any], values: Sequen
         user_attrs={},
         system_attrs={
             **observation.attributes,
-            **{f"{CONSTRAINT}{name}": excess for name, excess in observation.excesses.items()},
+            **{f"{CONSTRAINT}{name}": excess for name, excess in observation.constraint_violations.items()},
         },
         intermediate_values={},
     )

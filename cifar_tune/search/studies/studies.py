@@ -38,7 +38,7 @@ BELIEF = 1
 WHOLE_SWEEP = "all"
 """Name of the only study where there is no grid."""
 
-NO_EXCESSES: Mapping[str, float] = {}
+NO_VIOLATIONS: Mapping[str, float] = {}
 """Where there are no constraints."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -157,7 +157,9 @@ class Study:
         """Returns the proposal, by path into the trial."""
         return draw(self._search, lambda name, _: point.answers[name])
 
-    def add(self, trial_id: str, point: Point | None, excesses: Mapping[str, float] = NO_EXCESSES) -> int:
+    def add(
+        self, trial_id: str, point: Point | None, constraint_violations: Mapping[str, float] = NO_VIOLATIONS
+    ) -> int:
         """Takes in a trial, new or of old; returns its number in the study.
 
         point: None outside the search space. excesses: by constraint, by what share of its limit it is broken.
@@ -167,9 +169,9 @@ class Study:
         distributions = {} if point is None else self._distributions.of(point.answers)
         attributes = {} if point is None else point.attributes
         if self._journal is not None and trial_id:
-            self._journal.begin(self.name, trial_id, answers or {}, distributions, excesses)
+            self._journal.begin(self.name, trial_id, answers or {}, distributions, constraint_violations)
         return self._memory.add(
-            Observation(trial_id, answers, distributions, attributes, excesses, curves=self._curves())
+            Observation(trial_id, answers, distributions, attributes, constraint_violations, curves=self._curves())
         )
 
     def learn(
@@ -177,10 +179,10 @@ class Study:
         answers: Mapping[str, Any],
         curve: Sequence[tuple[int, Sequence[float]]],
         state: State,
-        excesses: Mapping[str, float] = NO_EXCESSES,
+        constraint_violations: Mapping[str, float] = NO_VIOLATIONS,
     ) -> None:
         """Takes in a trial of another sweep that has ended; it is never this study's best. curve: (epoch, values)."""
-        number = self.add("", Point(answers, attributes_of_given(self._sampler)), excesses)
+        number = self.add("", Point(answers, attributes_of_given(self._sampler)), constraint_violations)
         for epoch, values in curve:
             self.report(number, epoch, *values)
         self._given.append(number)
@@ -192,7 +194,7 @@ class Study:
         point: Point | None,
         rows: Sequence[tuple[int, int, Sequence[float]]],
         state: State,
-        excesses: Mapping[str, float],
+        constraint_violations: Mapping[str, float],
     ) -> None:
         """Takes in a trial from before a restart: the sampler learns from it, and it is never this study's best.
 
@@ -200,12 +202,12 @@ class Study:
         """
         if self._journal is not None:
             answers = {} if point is None or not self.covers(point.answers) else point.answers
-            self._journal.begin(self.name, trial_id, answers, self._distributions.of(answers), excesses)
+            self._journal.begin(self.name, trial_id, answers, self._distributions.of(answers), constraint_violations)
             for epoch, _, values in rows:
                 self._journal.report(trial_id, epoch, *values)
-            self._journal.end(trial_id, state, excesses)
+            self._journal.end(trial_id, state, constraint_violations)
         if point is not None:
-            self.learn(point.answers, [(place, values) for _, place, values in rows], state, excesses)
+            self.learn(point.answers, [(place, values) for _, place, values in rows], state, constraint_violations)
 
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(Curve() for _ in self._objectives)
@@ -219,10 +221,10 @@ class Study:
         if self._journal is not None and trial_id:
             self._journal.report(trial_id, epoch, *values)
 
-    def measure(self, number: int, excesses: Mapping[str, float]) -> None:
+    def measure(self, number: int, constraint_violations: Mapping[str, float]) -> None:
         """Takes in what training told of constraints."""
-        if excesses:
-            self._memory[number].excesses = excesses
+        if constraint_violations:
+            self._memory[number].constraint_violations = constraint_violations
 
     def expected_best(self) -> tuple[float, str] | None:
         """Returns the highest expected final value, in the sense of higher being better, and whose it is."""
@@ -241,7 +243,7 @@ class Study:
     def _tell_end(self, number: int) -> None:
         one = self._memory[number]
         if self._journal is not None and one.trial_id and one.state != "running":
-            self._journal.end(one.trial_id, one.state, one.excesses)
+            self._journal.end(one.trial_id, one.state, one.constraint_violations)
 
     def resume(self, number: int) -> None:
         """Says that a stopped trial trains again."""

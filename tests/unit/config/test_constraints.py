@@ -50,9 +50,9 @@ def test_wrong_constraints_are_named_with_their_line(tmp_path: Path, written: st
 
 def test_an_excess_is_the_share_of_the_limit_by_which_it_is_broken() -> None:
     limits = constraints(num_parameters={"min": 100, "max": 200}, peak_memory_bytes={"max": 1000})
-    assert limits.excesses({"num_parameters": 250}) == {"num_parameters": 0.25, "peak_memory_bytes": 0.0}
-    assert limits.excesses({"num_parameters": 50})["num_parameters"] == 0.5
-    assert limits.excesses({"num_parameters": 150})["num_parameters"] == -0.25
+    assert limits.constraint_violations({"num_parameters": 250}) == {"num_parameters": 0.25, "peak_memory_bytes": 0.0}
+    assert limits.constraint_violations({"num_parameters": 50})["num_parameters"] == 0.5
+    assert limits.constraint_violations({"num_parameters": 150})["num_parameters"] == -0.25
 
 
 def test_what_is_broken_is_said_with_value_and_limit_and_both_ends_are_allowed() -> None:
