@@ -72,7 +72,7 @@ class Judge(Generic[TrialT]):
             return CONTINUE
         scheduler = self._schedulers[live.study]
         if "rung" in row and row["rung"] is None:
-            scheduler.pass_by(live.proposal.trial_id, live.epoch, *values)
+            scheduler.record_without_deciding(live.proposal.trial_id, live.epoch, *values)
             return CONTINUE
         return scheduler.report(live.proposal.trial_id, live.epoch, *values)
 

@@ -69,9 +69,9 @@ class AshaStopping(Scheduler):
         """
         return self._brackets[self.bracket(trial_id)].report(trial_id, epoch, value, *others)
 
-    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int, *values: float) -> None:
         """Takes in an epoch after which the trial was not compared."""
-        self._brackets[self.bracket(trial_id)].pass_by(trial_id, epoch)
+        self._brackets[self.bracket(trial_id)].record_without_deciding(trial_id, epoch)
 
 
 class Rungs:
@@ -96,7 +96,7 @@ class Rungs:
         self._passed[trial_id] = reached
         return self._decide(self._levels[reached - 1], value, *others)
 
-    def pass_by(self, trial_id: str, epoch: int) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int) -> None:
         """Takes in that a trial is past the rungs up to an epoch, compared there or not."""
         self._passed[trial_id] = max(self._passed[trial_id], bisect_right(self._levels, epoch))
 

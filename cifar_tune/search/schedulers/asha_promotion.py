@@ -30,9 +30,9 @@ class Promotion(Scheduler):
         rung = self._ladder.rungs[place]
         return rung.judge(trial_id, len(rung) // self._factor)
 
-    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int, *values: float) -> None:
         """Takes in an epoch after which the trial was not compared."""
-        self._ladder.pass_by(trial_id, epoch)
+        self._ladder.record_without_deciding(trial_id, epoch)
 
     def end(self, trial_id: str, *, stopped: bool) -> None:
         """Takes in that a trial waits, or is over."""

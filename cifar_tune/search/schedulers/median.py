@@ -52,7 +52,7 @@ class Median(Scheduler):
         worse = record.least > cutoff
         return Decision("stop" if worse else "continue", epoch, size, rank, -self._sign * cutoff)
 
-    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int, *values: float) -> None:
         """Takes in an epoch after which the trial was not compared."""
         self._records[trial_id].add(-self._sign * values[0])
 

@@ -77,7 +77,7 @@ class Ladder:
         """Takes in a trial that comes to no rung before the next one of another trial."""
         self._above[trial_id] = self.next_rung(like)
 
-    def pass_by(self, trial_id: str, epoch: int) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int) -> None:
         """Takes in that a trial is past the rungs up to an epoch, and was compared at those that it has come to."""
         self._above[trial_id] = max(self.next_rung(trial_id), bisect_right(self._levels, epoch))
 

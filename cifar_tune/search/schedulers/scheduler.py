@@ -38,7 +38,7 @@ class Scheduler(ABC):
         One that can go by several objectives takes the others as further arguments.
         """
 
-    def pass_by(self, trial_id: str, epoch: int, *values: float) -> None:
+    def record_without_deciding(self, trial_id: str, epoch: int, *values: float) -> None:
         """Takes in an epoch after which a trial was compared with none, though it may stand at a rung by now.
 
         So it is with the last epoch of a sweep that was given more of them.
