@@ -29,8 +29,8 @@ class Needs:
     """
 
     most: int = MODEL_TRIALS
-    settled: bool = False
-    stepping: bool = False
+    completed_only: bool = False
+    sequence_counter: bool = False
     given: bool = False
     exact: bool = False
 
@@ -46,11 +46,11 @@ def needs_of(config: AnySampler, search: Mapping[str, Domain]) -> Needs:
             free = config.sigma0 is None and not config.use_separable_cma
             most = max(MODEL_TRIALS, GENERATIONS * population)
             given = len(search) > 1 and numbers and free
-            return Needs(most, settled=True, given=given, exact=config.with_margin)
+            return Needs(most, completed_only=True, given=given, exact=config.with_margin)
         case Nsga2():
-            return Needs(most=GENERATIONS * config.population_size, settled=True)
+            return Needs(most=GENERATIONS * config.population_size, completed_only=True)
         case Qmc():
-            return Needs(most=1, stepping=True)
+            return Needs(most=1, sequence_counter=True)
         case Random():
             return Needs(most=1)
 

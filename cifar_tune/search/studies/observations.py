@@ -168,11 +168,11 @@ class TrialHistory:
             if one.answers is not None
         ]
 
-    def shown(self, *, settled: bool) -> list[FrozenTrial]:
+    def shown(self, *, completed_only: bool) -> list[FrozenTrial]:
         """Returns the past as a sampler is to see it, in order; every value is one to be maximised."""
-        return [trial for _, trial in self.ordered(settled=settled)]
+        return [trial for _, trial in self.ordered(completed_only=completed_only)]
 
-    def ordered(self, *, settled: bool, refused: bool = True) -> list[tuple[int, FrozenTrial]]:
+    def ordered(self, *, completed_only: bool, refused: bool = True) -> list[tuple[int, FrozenTrial]]:
         """Returns the past as a sampler is to see it, with each trial's place in the order of all proposals.
 
         A diverged trial counts as the worst, and so does one that breaks a constraint, which is shown too; a failed one
@@ -180,7 +180,7 @@ class TrialHistory:
         settled: those that still train count as running too. refused: those that break a constraint are shown.
         """
         chosen = [self._all[place] for place in self._remembered()]
-        finals = self._finals(chosen, settled)
+        finals = self._finals(chosen, completed_only)
         hidden = ("failed",) if refused else ("failed", "infeasible")
         return [
             (one.order, _frozen(one, one.answers, final))
@@ -188,9 +188,9 @@ class TrialHistory:
             if one.state not in hidden and one.answers is not None
         ]
 
-    def _finals(self, chosen: Sequence[Observation], settled: bool) -> list[tuple[float, ...] | None]:
+    def _finals(self, chosen: Sequence[Observation], completed_only: bool) -> list[tuple[float, ...] | None]:
         """Returns what each trial is expected to end at, one value an objective; None where nothing is known."""
-        return [None if value is None else (value,) for value in _expected(chosen, self._epochs, settled)]
+        return [None if value is None else (value,) for value in _expected(chosen, self._epochs, completed_only)]
 
 
 class _Past(FrozenTrial):
@@ -201,9 +201,9 @@ class _Past(FrozenTrial):
         return copy(self)
 
 
-def _expected(observations: Sequence[Observation], epochs: int, settled: bool) -> list[float | None]:
+def _expected(observations: Sequence[Observation], epochs: int, completed_only: bool) -> list[float | None]:
     """Returns each trial's expected final value, None where nothing is known."""
-    hidden = (*WRECKED, "running") if settled else WRECKED
+    hidden = (*WRECKED, "running") if completed_only else WRECKED
     judged = [one.curve for one in observations if one.curve.values and one.state not in hidden]
     if not judged:
         return [None] * len(observations)

@@ -45,9 +45,9 @@ class ParetoTrialHistory(TrialHistory):
                 break
         return found
 
-    def _finals(self, chosen: Sequence[Observation], settled: bool) -> list[tuple[float, ...] | None]:
+    def _finals(self, chosen: Sequence[Observation], completed_only: bool) -> list[tuple[float, ...] | None]:
         """Returns what each trial is expected to end at; a wrecked one has the worst of each objective."""
-        hidden = (*WRECKED, "running") if settled else WRECKED
+        hidden = (*WRECKED, "running") if completed_only else WRECKED
         judged = [one for one in chosen if one.curve.values and one.state not in hidden]
         if not judged:
             return [None] * len(chosen)

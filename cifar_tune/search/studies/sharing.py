@@ -18,7 +18,9 @@ from cifar_tune.search.studies.observations import TrialHistory
 NORMAL = NormalDist()
 
 
-def shown_together(own: TrialHistory, cells: Iterable[TrialHistory], *, most: int, settled: bool) -> list[FrozenTrial]:
+def shown_together(
+    own: TrialHistory, cells: Iterable[TrialHistory], *, most: int, completed_only: bool
+) -> list[FrozenTrial]:
     """Returns the past of all cells as a sampler of one of them is to see it, in the order of the proposals.
 
     cells: `own` among them. A cell's own trials come before others' where there are more than `most`: what it knows
@@ -26,16 +28,16 @@ def shown_together(own: TrialHistory, cells: Iterable[TrialHistory], *, most: in
     cells refused for a constraint may be allowed here, and is left out.
     """
     others = heapq.nlargest(most, (cell for cell in cells if cell is not own), key=lambda cell: cell.latest)
-    ours = _scored(own, settled=settled, refused=True)
-    theirs = [one for other in others for one in _scored(other, settled=settled, refused=False)]
+    ours = _scored(own, completed_only=completed_only, refused=True)
+    theirs = [one for other in others for one in _scored(other, completed_only=completed_only, refused=False)]
     theirs.sort(key=lambda pair: pair[0])
-    room = most if settled else max(0, most - len(ours))
+    room = most if completed_only else max(0, most - len(ours))
     return [trial for _, trial in sorted([*ours, *theirs[max(0, len(theirs) - room) :]], key=lambda pair: pair[0])]
 
 
-def _scored(memory: TrialHistory, *, settled: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
+def _scored(memory: TrialHistory, *, completed_only: bool, refused: bool) -> list[tuple[int, FrozenTrial]]:
     """Returns a cell's trials with their places in the order of all proposals, their values replaced by scores."""
-    pairs = memory.ordered(settled=settled, refused=refused)
+    pairs = memory.ordered(completed_only=completed_only, refused=refused)
     known = [(trial, trial.values) for _, trial in pairs if trial.values is not None]
     columns = [normal_scores(column) for column in zip(*(values for _, values in known), strict=True)]
     for (trial, _), scores in zip(known, zip(*columns, strict=True), strict=True):

@@ -105,15 +105,15 @@ class Study:
         study = optuna.create_study(storage=storage, directions=directions, sampler=sampler)
         study.add_trials(self._shown())
         point = self._point(study)
-        if self._needs.stepping and self._to_step(study, storage):
+        if self._needs.sequence_counter and self._to_step(study, storage):
             point = self._point(study)
         return point
 
     def _shown(self) -> list[FrozenTrial]:
         needs = self._needs
         if len(self._cells) == 1 or needs.most == 1:
-            return self._memory.shown(settled=needs.settled)
-        return shown_together(self._memory, self._cells, most=needs.most, settled=needs.settled)
+            return self._memory.shown(completed_only=needs.completed_only)
+        return shown_together(self._memory, self._cells, most=needs.most, completed_only=needs.completed_only)
 
     def _seed(self, *place: int) -> int:
         return int(np.random.SeedSequence((*self._entropy, *place)).generate_state(1)[0])
@@ -131,7 +131,7 @@ class Study:
             return answers[name]
 
         draw(self._search, answer)
-        kept = self._needs.settled and not (belief.followed and self._needs.exact)
+        kept = self._needs.completed_only and not (belief.followed and self._needs.exact)
         return Point(answers, dict(study.get_trials(deepcopy=False)[-1].system_attrs) if kept else {})
 
     def _to_step(self, study: optuna.Study, storage: InMemoryStorage) -> bool:

@@ -110,8 +110,8 @@ def test_what_one_cell_refuses_for_a_constraint_is_not_shown_to_another() -> Non
     order = itertools.count()
     ours, theirs = memory_of(order, [1.0]), memory_of(order, [1.0])
     theirs.end(theirs.add(Observation("", {}, {}, {}, {"num_parameters": 0.5})), "infeasible")
-    assert len(shown_together(ours, [theirs], most=64, settled=False)) == 2
-    assert len(shown_together(theirs, [ours], most=64, settled=False)) == 3
+    assert len(shown_together(ours, [theirs], most=64, completed_only=False)) == 2
+    assert len(shown_together(theirs, [ours], most=64, completed_only=False)) == 3
 
 
 @pytest.mark.parametrize("shares", [False, True])
@@ -176,7 +176,7 @@ def test_a_cell_is_shown_all_of_its_own_trials_and_the_latest_of_others() -> Non
     order = itertools.count()
     theirs = memory_of(order, [10.0, 30.0, 20.0])
     ours = memory_of(order, [1.0, 2.0])
-    shown = shown_together(ours, [theirs], most=3, settled=False)
+    shown = shown_together(ours, [theirs], most=3, completed_only=False)
     assert [one.value for one in shown] == pytest.approx([0.0, *normal_scores([1.0, 2.0])])
-    assert len(shown_together(ours, [theirs], most=2, settled=False)) == 2
-    assert len(shown_together(ours, [theirs], most=5, settled=True)) == 5
+    assert len(shown_together(ours, [theirs], most=2, completed_only=False)) == 2
+    assert len(shown_together(ours, [theirs], most=5, completed_only=True)) == 5
