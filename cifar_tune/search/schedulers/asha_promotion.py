@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cifar_tune.config.schedulers import AshaPromotion, rungs
 from cifar_tune.search.schedulers.decision import CONTINUE, Decision
-from cifar_tune.search.schedulers.rungs import Ladder
+from cifar_tune.search.schedulers.rungs import PausingRungs
 from cifar_tune.search.schedulers.scheduler import Scheduler
 
 
@@ -15,7 +15,7 @@ class Promotion(Scheduler):
 
     def __init__(self, config: AshaPromotion, epochs: int, sign: int) -> None:
         """epochs: of a whole trial. sign: 1 where a higher value is better, -1 where a lower one is."""
-        self._ladder = Ladder(rungs(config.grace_epochs, config.reduction_factor, epochs), epochs, sign)
+        self._ladder = PausingRungs(rungs(config.grace_epochs, config.reduction_factor, epochs), epochs, sign)
         self._factor = config.reduction_factor
 
     def start(self, trial_id: str) -> None:

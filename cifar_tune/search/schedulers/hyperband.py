@@ -12,7 +12,7 @@ from itertools import count, cycle, takewhile
 
 from cifar_tune.config.schedulers import Hyperband
 from cifar_tune.search.schedulers.decision import CONTINUE, Decision
-from cifar_tune.search.schedulers.rungs import Ladder
+from cifar_tune.search.schedulers.rungs import PausingRungs
 from cifar_tune.search.schedulers.scheduler import Scheduler
 
 
@@ -98,7 +98,7 @@ class _Bracket:
     """One successive halving. A rung is decided when every trial that may come to it has come or ended."""
 
     def __init__(self, shape: Shape, factor: int, epochs: int, sign: int, number: int) -> None:
-        self._ladder = Ladder(shape.rungs, epochs, sign, number)
+        self._ladder = PausingRungs(shape.rungs, epochs, sign, number)
         self._size = shape.trials
         self._factor = factor
         self._members: set[str] = set()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from cifar_tune.config.schedulers import Pbt
 from cifar_tune.search.schedulers.decision import CONTINUE, Decision
-from cifar_tune.search.schedulers.rungs import Ladder, Rung
+from cifar_tune.search.schedulers.rungs import PausingRungs, Rung
 from cifar_tune.search.schedulers.scheduler import Replacement, Scheduler
 
 
@@ -25,7 +25,7 @@ class Population(Scheduler):
     def __init__(self, config: Pbt, epochs: int, sign: int, seed: int) -> None:
         """epochs: of a whole trial. sign: 1 where a higher value is better, -1 where a lower one is."""
         self._quantile = config.quantile
-        self._ladder = Ladder(range(config.interval_epochs, epochs, config.interval_epochs), epochs, sign)
+        self._ladder = PausingRungs(range(config.interval_epochs, epochs, config.interval_epochs), epochs, sign)
         self._seed = seed
         self._training: set[str] = set()
         self._waiting: set[str] = set()

@@ -58,7 +58,7 @@ class Rung:
         return self._losses[trial_id], trial_id
 
 
-class Ladder:
+class PausingRungs:
     """The rungs of one group of trials, and where each trial stands."""
 
     def __init__(self, levels: Sequence[int], epochs: int, sign: int, bracket: int | None = None) -> None:
