@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Generic
 
 from cifar_tune.search.pauses import Pauses
-from cifar_tune.search.proposal import Live, Note, Parent
+from cifar_tune.search.proposal import Live, Parent, ProposalRecord
 from cifar_tune.search.schedulers import Replacement, Scheduler
 from cifar_tune.search.source import Record, Source, TrialT
 from cifar_tune.search.studies.exploration import explored
@@ -25,7 +25,7 @@ class Generations(Generic[TrialT]):
         self._pauses = pauses
         self._store = store
 
-    def next(self, still_open: Collection[int], trial_id: str) -> Note | None:
+    def next(self, still_open: Collection[int], trial_id: str) -> ProposalRecord | None:
         """Returns the next trial that takes another's place; None while there is none.
 
         trial_id: its name, which seeds its draws. The sampler is not asked, and not told: it explores elsewhere.
@@ -48,11 +48,11 @@ class Generations(Generic[TrialT]):
             self._store.update_trial(parent.replaces, status_reason=reason)
         return self._pauses.drop(parent.replaces)
 
-    def _note(self, found: Replacement, trial_id: str) -> Note:
+    def _note(self, found: Replacement, trial_id: str) -> ProposalRecord:
         winner = self._pauses[found.winner]
         trial = winner.proposal.trial
         assert isinstance(trial, TrialConfig), "recorded runs are not replayed by a scheduler that replaces trials"
-        return Note(
+        return ProposalRecord(
             study=winner.proposal.study,
             point=None,
             values=explored(self._sweep.search, trial, f"{self._sweep.seed}/{trial_id}"),

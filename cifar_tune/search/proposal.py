@@ -27,7 +27,7 @@ class Parent:
 
 
 @dataclass(frozen=True)
-class Note:
+class ProposalRecord:
     """A proposal as the store keeps it; what is left out is as here.
 
     point: None outside the search space. values: by path into the trial. seed: None where it was refused, with the
@@ -45,7 +45,7 @@ class Note:
     restart_of: str | None = None
 
     @classmethod
-    def read(cls, payload: Mapping[str, Any]) -> Note:
+    def read(cls, payload: Mapping[str, Any]) -> ProposalRecord:
         """Returns the note of a store's payload."""
         known = {name: payload[name] for name in (one.name for one in fields(cls)) if name in payload}
         answers, parent = payload["answers"], payload.get("parent")

@@ -14,7 +14,7 @@ from typing import Any
 
 from cifar_tune.results.store import ResultsStore
 from cifar_tune.search.extending import goes_on
-from cifar_tune.search.proposal import Note
+from cifar_tune.search.proposal import ProposalRecord
 from cifar_tune.search.source import Record
 from cifar_tune.search.studies.observations import ENDED
 
@@ -73,7 +73,7 @@ class Restarts:
         notes = self._budgets.notes
         self.count = len(notes)
         self._began = notes[-1]["started"] if notes else 0
-        self._waiting: dict[str, Note | None] = dict.fromkeys(notes[-1]["trials"]) if notes else {}
+        self._waiting: dict[str, ProposalRecord | None] = dict.fromkeys(notes[-1]["trials"]) if notes else {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -86,19 +86,19 @@ class Restarts:
         """Returns where that trial's epoch stands among the epochs of a whole trial now."""
         return math.ceil(epoch * self._epochs / self._budgets.of(started))
 
-    def recall(self, trial_id: str, note: Note) -> None:
+    def recall(self, trial_id: str, note: ProposalRecord) -> None:
         """Takes in how a trial of before was proposed."""
         if trial_id in self._waiting:
             self._waiting[trial_id] = note
 
-    def next(self) -> Note | None:
+    def next(self) -> ProposalRecord | None:
         """Returns the next trial that is another trained anew; None where none waits."""
         for trial_id, note in self._waiting.items():
             assert note is not None, "a trial that waits was proposed before"
             return replace(note, restart_of=trial_id)
         return None
 
-    def begun(self, note: Note, trial_id: str) -> None:
+    def begun(self, note: ProposalRecord, trial_id: str) -> None:
         """Takes in a trial that trains another anew, new or from the store."""
         if note.restart_of is None:
             return

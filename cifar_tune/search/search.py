@@ -15,7 +15,7 @@ from cifar_tune.search.extending import goes_on
 from cifar_tune.search.generations import Generations
 from cifar_tune.search.judge import Judge
 from cifar_tune.search.pauses import Pauses
-from cifar_tune.search.proposal import PROPOSED, Live, Note, Proposal, make_row
+from cifar_tune.search.proposal import PROPOSED, Live, Proposal, ProposalRecord, make_row
 from cifar_tune.search.restarts import Restarts
 from cifar_tune.search.schedulers import build_scheduler
 from cifar_tune.search.schedulers.decision import CONTINUE, Decision
@@ -63,7 +63,7 @@ class Search(Generic[TrialT]):
         for earlier in noted_trials(store):
             teach(self._studies[self._places[earlier.study]], earlier, self._limits)
         for note in store.notes(PROPOSED):
-            self._restore(known, Note.read(note))
+            self._restore(known, ProposalRecord.read(note))
 
     def unfinished(self) -> tuple[Proposal[TrialT], ...]:
         """Returns the trials that were proposed and have not ended."""
@@ -173,7 +173,7 @@ class Search(Generic[TrialT]):
             refused = self._limits.broken(measured)
         except ConfigError as error:
             refused = str(error)
-        note = Note(study.name, point, values, seed, baseline, measured)
+        note = ProposalRecord(study.name, point, values, seed, baseline, measured)
         if refused is not None:
             note = replace(note, seed=None, refused=refused)
         self._store.note(PROPOSED, **note.payload())
@@ -184,14 +184,14 @@ class Search(Generic[TrialT]):
         make_row(self._store, live.proposal, self._restarts.count)
         return live.proposal
 
-    def _follow(self, note: Note) -> Proposal[TrialT]:
+    def _follow(self, note: ProposalRecord) -> Proposal[TrialT]:
         """Starts a trial that follows from another; the sampler has not been asked."""
         trial_id = self._budget.next_id
         self._store.note(PROPOSED, **note.payload())
         self._restore(set(), note)
         return self._live[trial_id].proposal
 
-    def _start(self, place: int, note: Note, trial: TrialT) -> Live[TrialT]:
+    def _start(self, place: int, note: ProposalRecord, trial: TrialT) -> Live[TrialT]:
         study, trial_id = self._studies[place], self._count(place, note)
         number = study.add(trial_id, note.point, self._limits.constraint_violations(note.measured))
         proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
@@ -209,7 +209,7 @@ class Search(Generic[TrialT]):
         training = {live.study for trial_id, live in self._live.items() if trial_id not in self.audit.audited}
         return next((one for one in self._pauses.over(training) if self.audit.chosen(one.proposal.trial_id)), None)
 
-    def _count(self, place: int, note: Note) -> str:
+    def _count(self, place: int, note: ProposalRecord) -> str:
         """Returns the name of the next trial, which is counted."""
         if note.restart_of is None:
             self._repeats[self._studies[place].key(note.point)] += 1
@@ -227,13 +227,13 @@ class Search(Generic[TrialT]):
         self._studies[live.study].resume(live.number)
         return live.proposal
 
-    def _refuse(self, place: int, note: Note) -> None:
+    def _refuse(self, place: int, note: ProposalRecord) -> None:
         study = self._studies[place]
         self._budget.refuse(place, note.refused)
         number = study.add("", note.point, self._limits.constraint_violations(note.measured))
         study.end(number, "infeasible" if note.measured else "failed")
 
-    def _restore(self, known: set[str], note: Note) -> None:
+    def _restore(self, known: set[str], note: ProposalRecord) -> None:
         """Does again what a proposal did, and all that was reported of it since."""
         place = self._places[note.study]
         if note.seed is None:
@@ -266,7 +266,7 @@ class Search(Generic[TrialT]):
         elif live.epoch >= trial.epochs:
             self.end(trial_id, COMPLETED)
 
-    def _recall(self, place: int, note: Note, trial: TrialT) -> None:
+    def _recall(self, place: int, note: ProposalRecord, trial: TrialT) -> None:
         """Takes in a trial from before a restart, which has ended: no trial of now is compared with it."""
         study, started, trial_id = self._studies[place], self._budget.total, self._count(place, note)
         proposal = Proposal(trial_id, study.name, trial, note.baseline, note.parent, note.restart_of)
