@@ -60,7 +60,7 @@ class LiveSweep:
         self._read_again_at = 0.0
         self._signature: tuple[object, ...] | None = None
         self._tail = LedgerTail(folder / LEDGER_NAME)
-        self._chronicle = TrialEventLog(folder.name)
+        self._event_log = TrialEventLog(folder.name)
         self._snapshot = self._read()
 
     def snapshot(self) -> Snapshot:
@@ -82,7 +82,7 @@ class LiveSweep:
     def history(self, trial_id: str) -> Sequence[Change]:
         """How the trial's status changed, oldest first; empty where there is no ledger."""
         with self._lock:
-            return self._chronicle.history(trial_id)
+            return self._event_log.history(trial_id)
 
     def _read(self) -> Snapshot:
         ledger = (self._folder / LEDGER_NAME).is_file()
@@ -92,7 +92,7 @@ class LiveSweep:
         if signature == self._signature and not grown:
             return self._snapshot
         frames, notice = self._frames(ledger)
-        decisions = self._chronicle.decisions if ledger else _decisions(frames.epochs)
+        decisions = self._event_log.decisions if ledger else _decisions(frames.epochs)
         self._signature = signature
         return Snapshot(
             folder=self._folder,
@@ -111,16 +111,16 @@ class LiveSweep:
         for event in self._tail.new_events():
             grown = True
             if event["event"] == "created":
-                self._chronicle = TrialEventLog(event["sweep"])
+                self._event_log = TrialEventLog(event["sweep"])
             else:
-                self._chronicle.apply(event)
+                self._event_log.apply(event)
         return grown
 
     def _frames(self, ledger: bool) -> tuple[Frames, str | None]:
         """The tables, and what was wrong with them."""
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", DamagedTableWarning)
-            frames = frames_of(self._folder, self._chronicle.rows) if ledger else load(self._folder)
+            frames = frames_of(self._folder, self._event_log.rows) if ledger else load(self._folder)
         return frames, "; ".join(str(warning.message) for warning in told) or None
 
     def _next_version(self) -> str:

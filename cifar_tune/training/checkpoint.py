@@ -78,7 +78,7 @@ class TrainedModel:
 class Checkpoint(TrainedModel):
     """What a checkpoint's folder holds.
 
-    weights: of the model that validation scored. training: see `serialize`; epoch and history alone where the checkpoint
+    weights: of the model that validation scored. training: see `serialize`; epoch and history alone where it
     has the weights alone.
     """
 

@@ -101,7 +101,7 @@ def test_what_follows_a_prior_is_a_normal_distribution_cut_off_at_the_ends() -> 
     assert stats.kstest(drawn, expected.cdf).pvalue > 0.01
 
 
-@pytest.mark.parametrize(("evidence", "share"), [(0, 0.6), (10, 0.6), (20, 0.3), (100, 0.06)])
+@pytest.mark.parametrize(("num_finished", "share"), [(0, 0.6), (10, 0.6), (20, 0.3), (100, 0.06)])
 def test_a_prior_is_followed_by_its_strength_which_fades_after_ten_trials(num_finished: int, share: float) -> None:
     domain = domain_of({"float": [0.0, 1.0], "prior": {"mean": 0.5, "strength": 0.6}})
     followed = [PriorSampler(seed, num_finished).answer(domain) is not None for seed in range(2000)]

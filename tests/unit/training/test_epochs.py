@@ -87,10 +87,10 @@ def test_a_save_that_is_interrupted_is_finished_first(tmp_path: Path, monkeypatc
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return packed(*arguments)
+        return serialize(*arguments)
 
-    packed = epochs.packed
-    monkeypatch.setattr(epochs, "packed", interrupted)
+    serialize = epochs.serialize
+    monkeypatch.setattr(epochs, "serialize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(digits_trial(), tmp_path)
     assert read_checkpoint(tmp_path / "last").training["epoch"] == 2
