@@ -68,7 +68,7 @@ class ExportError(CifarTuneError, RuntimeError):
 
 
 class InspectionError(CifarTuneError, ValueError):
-    """A network cannot show what was asked: there is no such layer, or it is no convolution; lists what there is."""
+    """A network cannot show what was asked: there is no such layer, or it is not a convolution; lists what there is."""
 
 
 class ResultsError(CifarTuneError, OSError):

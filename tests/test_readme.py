@@ -1,4 +1,4 @@
-"""README.md says what is so: its code runs, its files are those of the tree."""
+"""README.md and the pages say what is so: their code runs, and the files that they link to are there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
 
 
-def blocks(language: str, section: str) -> list[str]:
-    """The fenced blocks of a section, as they stand."""
-    text = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert text is not None, f"README.md has no section {section}"
-    return re.findall(rf"^```{language}\n(.*?)^```", text[1], re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str) -> list[str]:
+    """The fenced blocks of a page, as they stand."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def fill(store: ResultsStore, model: str) -> None:
@@ -51,7 +50,7 @@ def beside_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("beside_results")
 def test_the_code_about_the_table_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    code = blocks("python", "The table")
+    code = blocks("python", "docs/tables.md")
     assert [block.split()[1] for block in code] == ["pandas", "polars", "duckdb", "optuna"]
     names: dict[str, object] = {}
     with matplotlib.rc_context({"backend": "agg"}):
@@ -64,7 +63,7 @@ def test_the_code_about_the_table_runs_as_it_stands(capsys: pytest.CaptureFixtur
 
 @pytest.mark.usefixtures("beside_results")
 def test_polars_counts_the_trials_of_both_sweeps() -> None:
-    *_, line = next(block for block in blocks("python", "The table") if "polars" in block).strip().splitlines()
+    *_, line = next(block for block in blocks("python", "docs/tables.md") if "polars" in block).strip().splitlines()
     import polars as pl
 
     table = eval(line, {"pl": pl})
@@ -74,7 +73,7 @@ def test_polars_counts_the_trials_of_both_sweeps() -> None:
 def test_the_quickstart_file_is_shown_whole() -> None:
     for_editors, *lines = (ROOT / "sweeps" / "quickstart.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
     assert for_editors.startswith("# yaml-language-server")
-    assert blocks("yaml", "Five minutes") == ["".join(lines)]
+    assert blocks("yaml", "README.md") == ["".join(lines)]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
@@ -88,5 +87,9 @@ def test_the_readme_links_to_every_guide() -> None:
 
 
 def test_every_command_begins_a_row_of_the_table() -> None:
-    table = README[README.index("## Commands") : README.index("## A sweep file")]
+    table = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| `(?!python)(\w+)", table, re.MULTILINE)) == sorted(COMMANDS)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150

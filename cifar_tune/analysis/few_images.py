@@ -18,7 +18,7 @@ ERROR_RATE = 0.05
 
 
 def few_images(trials: pd.DataFrame, metric: str) -> int | None:
-    """Returns the number of validation images; None where they are many, unknown, or the metric is no share of them."""
+    """Returns the number of validation images; None if there are many, or the metric is not a share of them."""
     images = images_of(trials, "validation") if metric in COUNTED else math.nan
     return int(images) if images < FEW_IMAGES else None
 

@@ -51,7 +51,7 @@ def metric(trials: pd.DataFrame, name: str) -> str:
     if name not in known:
         if name in trials.columns:
             raise AnalysisError(f"`{name}` holds no numbers; there are {', '.join(known)}")
-        raise AnalysisError(f"`{name}` is no metric; {_suggest(name, known)}")
+        raise AnalysisError(f"`{name}` is not a metric; {_suggest(name, known)}")
     return name
 
 

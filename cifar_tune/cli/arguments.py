@@ -155,7 +155,7 @@ def checkpoint_folder(path: Path, *, best: bool) -> Path:
         near = None if path.exists() else near_folder(path)
         hint = _if_pruned(path) or (f"; did you mean {near}?" if near else "")
         hint = "; with --best, its best trial is taken" if (path / TRIALS_NAME).is_file() else hint
-        raise CheckpointError(f"{path} is no checkpoint, no trial with one and no exported model{hint}")
+        raise CheckpointError(f"{path} is not a checkpoint, a trial with one or an exported model{hint}")
     return found
 
 

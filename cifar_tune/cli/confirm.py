@@ -164,7 +164,7 @@ def confirm(folder: Path, options: argparse.Namespace, words: Sequence[str], add
 
 
 def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
-    """Lets the head of a cluster that this machine is no node of run the same command; returns its exit status.
+    """Lets the head of a cluster that this machine is not a node of run the same command; returns its exit status.
 
     Raises:
         ClusterError: it cannot; or a path would mean another place there.
@@ -179,7 +179,7 @@ def _opened(folder: Path, console: Console) -> Frames:
     """The sweep's tables, once no driver is at work on them.
 
     Raises:
-        ResultsError: the folder is no sweep, has no ledger or sweep file, or a sweep is running in it.
+        ResultsError: the folder is not a sweep, has no ledger or sweep file, or a sweep is running in it.
     """
     from cifar_tune.analysis.reports.overview import load_told
     from cifar_tune.layout import LEDGER_NAME, SWEEP_NAME

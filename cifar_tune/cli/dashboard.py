@@ -64,7 +64,7 @@ def dashboard(folder: Path, host: str, port: int) -> int:
     """Serves a results folder until Ctrl-C; returns the exit status.
 
     Raises:
-        CifarTuneError: the folder is no sweep, or the address cannot be served at.
+        CifarTuneError: the folder is not a sweep, or the address cannot be served at.
     """
     from cifar_tune.dashboard.app import make_app
     from cifar_tune.dashboard.assets import warm

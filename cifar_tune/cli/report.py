@@ -80,7 +80,7 @@ def report(
     trial_id: prints what became of this trial instead. other: a results folder to compare it with.
 
     Raises:
-        CifarTuneError: the folder is no sweep, or the choice names what it does not have.
+        CifarTuneError: the folder is not a sweep, or the choice names what it does not have.
     """
     from cifar_tune.analysis.reports.overview import load_told, print_comparison, print_overview
     from cifar_tune.analysis.reports.write_report import write_report

@@ -154,7 +154,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _run_on_head(options: argparse.Namespace, words: Sequence[str], address: str) -> int:
-    """Lets the head of a cluster that this machine is no node of run the same command; returns its exit status.
+    """Lets the head of a cluster that this machine is not a node of run the same command; returns its exit status.
 
     Raises:
         ClusterError: it cannot; or a path would mean another place there.

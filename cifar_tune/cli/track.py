@@ -73,7 +73,7 @@ def track(folder: Path, name: str, place: str | None, *, once: bool = False) -> 
     """Sends a results folder, and what comes until its sweep ends.
 
     Raises:
-        CifarTuneError: the folder is no sweep, or the tracker does not take it.
+        CifarTuneError: the folder is not a sweep, or the tracker does not take it.
     """
     from cifar_tune.analysis.status_line import sweep_name
     from cifar_tune.results import load

@@ -110,7 +110,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
-        raise _unreadable(path, f"is larger than {LARGEST_FILE >> 20} MiB; that is no sweep file")
+        raise _unreadable(path, f"is larger than {LARGEST_FILE >> 20} MiB; that is not a sweep file")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

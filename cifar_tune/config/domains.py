@@ -85,10 +85,10 @@ class ChoiceDomain(Strict):
                 raise ValueError(f"the option {render(value)} stands twice; keep one")
             seen.append(value)
         if len(self.choice) == 1 and not Option(self.choice[0]).domains:
-            raise ValueError(f"one option is no choice; write {render(self.choice[0])} into `trial` instead")
+            raise ValueError(f"one option is not a choice; write {render(self.choice[0])} into `trial` instead")
         if self.prior is not None and self.preferred not in self.options:
             raise ValueError(
-                f"the prior names {self.preferred}, which is no option; allowed: {', '.join(self.options)}"
+                f"the prior names {self.preferred}, which is not an option; allowed: {', '.join(self.options)}"
             )
         return self
 

@@ -100,7 +100,7 @@ def _choice(request: Request) -> Choice:
     """The heat map that an address names.
 
     Raises:
-        AnalysisError: an epoch that is no number, or no such way to aggregate.
+        AnalysisError: an epoch that is not a number, or no such way to aggregate.
     """
     asked = request.query_params
     at_epoch = asked.get("at_epoch", "")
@@ -109,7 +109,7 @@ def _choice(request: Request) -> Choice:
     aggregates = {name: name for name in AGGREGATES}
     aggregate = asked.get("aggregate") or "best"
     if aggregate not in aggregates:
-        raise AnalysisError(f"`{aggregate}` is no way to aggregate; there are {', '.join(AGGREGATES)}")
+        raise AnalysisError(f"`{aggregate}` is not a way to aggregate; there are {', '.join(AGGREGATES)}")
     return Choice(
         x=asked.get("x") or None,
         y=asked.get("y") or None,

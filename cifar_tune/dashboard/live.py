@@ -50,7 +50,7 @@ class LiveSweep:
         """Reads the folder.
 
         Raises:
-            ResultsError: it is no results folder, is beyond reading, or is of a newer version.
+            ResultsError: it is not a results folder, is beyond reading, or is of a newer version.
         """
         check_sweep(folder)
         self._folder = folder

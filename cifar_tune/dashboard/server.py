@@ -75,7 +75,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise ServingError(f"--host {host}: is no name or address of this machine ({error})") from error
+        raise ServingError(f"--host {host}: is not a name or address of this machine ({error})") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -93,7 +93,7 @@ def _why_not_bound(host: str, port: int, error: OSError) -> str:
         case errno.EACCES:
             return f"port {port} of {host} may not be opened by this user; ports from 1024 on may: --port 8891"
         case errno.EADDRNOTAVAIL:
-            return f"--host {host}: is no address of this machine; 0.0.0.0 serves at all that it has"
+            return f"--host {host}: is not an address of this machine; 0.0.0.0 serves at all that it has"
     return f"{host}, port {port}: cannot be bound: {error.strerror}"
 
 

@@ -65,7 +65,7 @@ def open_exported(path: Path) -> ExportedFolder:
     """Returns what an exported folder, or that of an exported file, says of itself.
 
     Raises:
-        CheckpointError: it is no exported model, or one of another format or version.
+        CheckpointError: it is not an exported model, or one of another format or version.
     """
     folder = path.parent if path.is_file() else path
     path = folder / CONFIG
@@ -81,7 +81,7 @@ def open_exported(path: Path) -> ExportedFolder:
             raise ValueError("no model among the files")
         trial = TrialConfig.model_validate_json((folder / TRIAL).read_bytes())
     except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename} is missing: {folder} is no whole exported model") from None
+        raise CheckpointError(f"{error.filename} is missing: {folder} is not a whole exported model") from None
     except ValidationError as error:
         raise CheckpointError(f"{folder / TRIAL}: not a trial of this version of cifar_tune: {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -106,7 +106,7 @@ def read_exported(path: Path) -> TrainedModel:
     try:
         weights = safetensors.torch.load_file(file)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{file} is no safetensors file: {error}") from None
+        raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
     trial = exported.trial
     if name == TERNARY and isinstance(trial.model, TernaryResNet):
         weights = unpack_state(weights)

@@ -42,7 +42,7 @@ def info_of(trial: TrialConfig, root: Path, classes: Path | None) -> DatasetInfo
     """Returns what the model must know of its images; with a list of classes the data set need not be there.
 
     Raises:
-        DatasetError: files of the data set, or of the list, are missing; or it is no set of photographs.
+        DatasetError: files of the data set, or of the list, are missing; or it is not a set of photographs.
     """
     if classes is None:
         return trial.dataset.info(root)

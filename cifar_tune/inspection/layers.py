@@ -43,7 +43,9 @@ def find_convolution(model: nn.Module, name: str) -> nn.Conv2d:
     found = find_layer(model, name)
     if not isinstance(found, nn.Conv2d):
         there = ", ".join(convolutions(model))
-        raise InspectionError(f"layer `{name}` is no convolution, so it has no filters; the convolutions are {there}")
+        raise InspectionError(
+            f"layer `{name}` is not a convolution, so it has no filters; the convolutions are {there}"
+        )
     return found
 
 

@@ -57,7 +57,7 @@ class EpochRows:
         """
         for name in values:
             if name not in _COLUMNS:
-                raise ResultsError(f"{EPOCHS_NAME}: `{name}` is no column; see results/README.md")
+                raise ResultsError(f"{EPOCHS_NAME}: `{name}` is not a column; see results/README.md")
         return {name: coerce(EPOCHS_NAME, _COLUMNS[name], value) for name, value in values.items()}
 
     def add(self, trial_id: str, epoch: int, values: Mapping[str, Any]) -> None:

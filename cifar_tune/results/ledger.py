@@ -150,7 +150,7 @@ def check_version(path: Path, first: Mapping[str, object]) -> None:
     """
     version = first.get("ledger_version")
     if not isinstance(version, int) or first.get("event") != "created":
-        raise ResultsError(f"{path}: is no ledger of cifar_tune")
+        raise ResultsError(f"{path}: is not a ledger of cifar_tune")
     if version > LEDGER_VERSION:
         raise ResultsError(
             f"{path}: is of version {version}, made by a newer cifar_tune; this one reads up to {LEDGER_VERSION}"

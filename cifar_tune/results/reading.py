@@ -55,7 +55,7 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
     `DamagedTableWarning` says so. Tables of older schema versions have the newer columns, empty.
 
     Raises:
-        ResultsError: a folder is no results folder, is beyond saving, or was written by a newer version.
+        ResultsError: a folder is not a results folder, is beyond saving, or was written by a newer version.
         StorageError: an address cannot be read.
     """
     named_places = [folders] if isinstance(folders, str | Path) else folders
@@ -155,7 +155,7 @@ def _no_sweep(folder: Path) -> str:
         return f"{folder}: there is no such folder" + (f"; did you mean {near}?" if near else "")
     inside = sorted(path.parent.name for path in folder.glob(f"*/{TRIALS_NAME}"))
     hint = f"; it holds the sweeps {', '.join(inside)}: name one of them" if inside else ""
-    return f"{folder}: is no results folder: it holds neither {TRIALS_NAME} nor {LEDGER_NAME}{hint}"
+    return f"{folder}: is not a results folder: it holds neither {TRIALS_NAME} nor {LEDGER_NAME}{hint}"
 
 
 def _of_our_version(path: Path, table: pa.Table) -> pa.Table:

@@ -46,7 +46,7 @@ class TrialRows:
             if name in _SET_BY_THE_STORE:
                 raise ResultsError(f"{TRIALS_NAME}: `{name}` is set by the store itself")
             if name not in _COLUMNS:
-                raise ResultsError(f"{TRIALS_NAME}: `{name}` is no column; see results/README.md")
+                raise ResultsError(f"{TRIALS_NAME}: `{name}` is not a column; see results/README.md")
             checked[name] = coerce(TRIALS_NAME, _COLUMNS[name], value)
         return checked
 

@@ -28,7 +28,8 @@ def coerce(table: str, column: Column, value: object) -> Any:
     try:
         result = _COERCE[column.kind](value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ResultsError(f"{table}: {column.name}: {value!r} is no {column.kind} ({error})") from error
+        kind = f"an {column.kind}" if column.kind == "int" else f"a {column.kind}"
+        raise ResultsError(f"{table}: {column.name}: {value!r} is not {kind} ({error})") from error
     if column.values and result not in column.values:
         raise ResultsError(f"{table}: {column.name}: {value!r} is none of {', '.join(column.values)}")
     return result

@@ -25,7 +25,7 @@ LEAST_COMPLETED = 4
 """Completed trials of a study before its tail is estimated: three excesses over a threshold."""
 
 MOST_PEAKS = 5
-"""Best values that the tail is estimated from; more reach down to where it is no tail."""
+"""Best values that the tail is estimated from; more reach down to where it is not a tail."""
 
 LEAST_WINDOW = 20
 """Ended trials of a study that are looked at, the latest; half of them where that is more."""

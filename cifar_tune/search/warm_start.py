@@ -80,7 +80,7 @@ def read_warm_start(sweep: SweepConfig, limits: Unlimited[TrialConfig], own: Pat
     """Returns what each folder of the sweep's `warm_start` gives. own: the sweep's results folder.
 
     Raises:
-        ConfigError: with one problem for each folder that is no sweep, has another objective, or gives nothing.
+        ConfigError: with one problem for each folder that is not a sweep, has another objective, or gives nothing.
     """
     donors, problems = [], []
     seen: set[Path] = set()
@@ -126,7 +126,7 @@ def noted_trials(store: Record) -> Iterator[Earlier]:
 def _donor(sweep: SweepConfig, limits: Unlimited[TrialConfig], folder: Path) -> Donor:
     """Raises ResultsError or ConfigError with what is wrong with the folder."""
     if not (folder / LEDGER_NAME).is_file() or not (folder / SWEEP_NAME).is_file():
-        raise ResultsError(f"{folder}: is no results folder of a sweep (it needs {SWEEP_NAME} and {LEDGER_NAME})")
+        raise ResultsError(f"{folder}: is not a results folder of a sweep (it needs {SWEEP_NAME} and {LEDGER_NAME})")
     other = load_sweep(folder / SWEEP_NAME)
     if other.objective != sweep.objective:
         raise ResultsError(

@@ -45,7 +45,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or len(x) <= self.images:
             return super().forward(x)
-        assert self.momentum is not None, "a mean over all steps is no moving average"
+        assert self.momentum is not None, "a mean over all steps is not a moving average"
         groups = torch.split(x, self.images)
         running = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
         normalised = []
@@ -67,7 +67,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """Returns (N, C, H, W) in the type of `x`; statistics are float32. Variances add up about the common mean."""
         if not self.training:
             return super().forward(x)
-        assert self.momentum is not None, "a mean over all steps is no moving average"
+        assert self.momentum is not None, "a mean over all steps is not a moving average"
         values = x.float()
         var, mean = torch.var_mean(values, (0, 2, 3), correction=0)
         images = torch.full_like(mean[:1], len(x))

@@ -60,7 +60,7 @@ def place_of(word: str) -> Place:
     """
     device, _, precision = word.partition("/")
     if precision not in ("", *get_args(PrecisionName)):
-        raise DeviceError(f"{word}: {precision} is no precision; allowed are {', '.join(get_args(PrecisionName))}")
+        raise DeviceError(f"{word}: {precision} is not a precision; allowed are {', '.join(get_args(PrecisionName))}")
     return Place(str(find_device(device)), precision or None)  # type: ignore[arg-type]
 
 

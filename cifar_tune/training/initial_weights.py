@@ -130,12 +130,12 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise CheckpointError(f"{file} is not there") from None
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{file} is no safetensors file: {error}") from None
+        raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
     # torch raises many kinds of error on files that are not its own: RuntimeError, EOFError, KeyError, ...
     except Exception as error:
         objects = re.findall(r"GLOBAL ([\w.]+)", str(error)) if isinstance(error, pickle.UnpicklingError) else []
         if not objects:
-            raise CheckpointError(f"{file} is no file of weights that torch.load or safetensors reads") from None
+            raise CheckpointError(f"{file} is not a file of weights that torch.load or safetensors reads") from None
         raise CheckpointError(
             f"{file} holds Python objects ({objects[0]}), not tensors alone; it is not loaded, since that would run "
             f"code from the file. Where that code is at hand and trusted: torch.save(model.state_dict(), FILE)"

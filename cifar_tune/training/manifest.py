@@ -52,11 +52,11 @@ def read_manifest(folder: Path | Address) -> dict[str, Any]:
     try:
         content = read_if_there(path)
         if content is None:
-            raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint")
+            raise CorruptCheckpointError(f"{path} is missing: {folder} is not a whole checkpoint")
         manifest = dict(json.loads(content))
         version = manifest["format"]
     except NotADirectoryError:
-        raise CorruptCheckpointError(f"{path} is missing: {folder} is no whole checkpoint") from None
+        raise CorruptCheckpointError(f"{path} is missing: {folder} is not a whole checkpoint") from None
     except (ValueError, TypeError, KeyError):
         raise CorruptCheckpointError(f"{path} is corrupt") from None
     checksum = manifest.pop(CHECKSUM, None)

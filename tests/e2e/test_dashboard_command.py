@@ -120,7 +120,7 @@ def test_a_folder_that_is_no_sweep_is_told_with_status_2(
     tmp_path: Path, sweep: Path, refused: Callable[..., str]
 ) -> None:
     assert "there is no such folder" in refused(tmp_path / "x")
-    assert "is no results folder" in refused(sweep / "..")
+    assert "is not a results folder" in refused(sweep / "..")
     assert "it holds the sweeps s: name one of them" in refused(tmp_path)
 
 
@@ -133,7 +133,7 @@ def test_a_port_in_use_a_foreign_host_and_no_port_at_all_are_told_with_status_2(
     assert said.startswith(f"port {port} of 127.0.0.1 is in use by another program")
     assert f"--port {port + 1}" in said
     assert said.count("\n") == 1
-    assert "--host 192.0.2.1: is no address of this machine" in refused(sweep, "--host", "192.0.2.1")
+    assert "--host 192.0.2.1: is not an address of this machine" in refused(sweep, "--host", "192.0.2.1")
     assert "must be a whole number from 0 to 65535, got '70000'" in refused(sweep, "--port", "70000")
 
 

@@ -69,7 +69,7 @@ def test_the_options_choose_what_is_shown(sweep: Path, report: Report) -> None:
     ("arguments", "message"),
     [
         (["--x", "lrr"], "no parameter `lrr`; did you mean `optimizer.lr`?"),
-        (["--metric", "accuracy"], "`accuracy` is no metric; did you mean `validation_accuracy`?"),
+        (["--metric", "accuracy"], "`accuracy` is not a metric; did you mean `validation_accuracy`?"),
         (["--at-epoch", "7"], "no trial can be compared at epoch 7; trials reached epochs 1 to 2"),
         (["--top", "0"], "must be a whole number of at least 1, got '0'"),
         (["--aggregate", "max"], "invalid choice: 'max'"),
@@ -97,7 +97,7 @@ def test_why_says_what_became_of_one_trial(sweep: Path, report: Report) -> None:
 
 
 def test_a_folder_that_is_no_sweep_is_told_with_status_2(tmp_path: Path, sweep: Path, report: Report) -> None:
-    for folder, message in ((tmp_path, "is no results folder"), (tmp_path / "x", "there is no such folder")):
+    for folder, message in ((tmp_path, "is not a results folder"), (tmp_path / "x", "there is no such folder")):
         done = report(folder)
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr

@@ -105,7 +105,10 @@ def test_a_wrong_file_is_refused_with_the_place_and_what_is_allowed(
             "constraints: {num_parameters: {max: 10}}",
             "small.yaml:14:14: constraints: the baseline with model.activation",
         ),
-        ("warm_start: [results/none]", "small.yaml:14:14: warm_start.0: results/none: is no results folder of a sweep"),
+        (
+            "warm_start: [results/none]",
+            "small.yaml:14:14: warm_start.0: results/none: is not a results folder of a sweep",
+        ),
         ("constraints: {num_parameters: 5}", "small.yaml:14:31: constraints.num_parameters: must be a mapping"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sweeps on a cluster that the user's machine is no node of, as Ray jobs.
+"""Sweeps on a cluster that the user's machine is not a node of, as Ray jobs.
 
 python -m tests.integration.detached FOLDER, within namespaces. Host `head` is a cluster; host `laptop` has its network
 and its files, and no Ray.

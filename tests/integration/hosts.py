@@ -34,7 +34,7 @@ OBJECT_STORE_BYTES = 80 * 10**6
 """Ray's least is 75 MiB."""
 
 ALONE = {"RAY_memory_monitor_refresh_ms": "0"}
-"""What other processes of this machine take is no reason to end a trial here."""
+"""What other processes of this machine take is not a reason to end a trial here."""
 
 TOKEN = secrets.token_hex(32)
 """Clusters of Ray admit nobody without one."""

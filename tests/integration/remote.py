@@ -1,4 +1,4 @@
-"""Sweeps of a machine that is no node of the cluster, over Ray's client; notes how each ended.
+"""Sweeps of a machine that is not a node of the cluster, over Ray's client; notes how each ended.
 
 python -m tests.integration.remote FOLDER, within namespaces
 """

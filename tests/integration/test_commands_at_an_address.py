@@ -92,7 +92,7 @@ def test_a_trial_is_exported(capsys: pytest.CaptureFixture[str], elsewhere: Path
     assert str(elsewhere) not in Path("exported", "README.md").read_text()
     assert "read back bit for bit" in capsys.readouterr().out
     assert export([f"{A}/t0009"]) == 2
-    assert capsys.readouterr().err == f"{A}/t0009 is no checkpoint, no trial with one and no exported model\n"
+    assert capsys.readouterr().err == f"{A}/t0009 is not a checkpoint, a trial with one or an exported model\n"
 
 
 def test_what_inspect_draws_is_named_and_lies_at_the_address(
@@ -133,7 +133,7 @@ def test_a_report_compares_explains_and_goes_to_the_address(
     assert report([A, "--why", "t0001"]) == 0
     assert "t0001 completed" in capsys.readouterr().out
     assert report([f"{A}/nothing"]) == 2
-    assert capsys.readouterr().err.startswith(f"{A}/nothing: is no results folder")
+    assert capsys.readouterr().err.startswith(f"{A}/nothing: is not a results folder")
 
 
 def test_a_tracker_gets_from_two_machines_what_is_new(
@@ -169,15 +169,15 @@ def test_earlier_sweeps_and_weights_may_lie_at_addresses(
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("warm_start", "[s3://bucket/none]", "warm_start.0: s3://bucket/none: is no results folder of a sweep"),
-        ("warm_start", "[s3://none/x]", "warm_start.0: s3://none/x: is no results folder of a sweep"),
+        ("warm_start", "[s3://bucket/none]", "warm_start.0: s3://bucket/none: is not a results folder of a sweep"),
+        ("warm_start", "[s3://none/x]", "warm_start.0: s3://none/x: is not a results folder of a sweep"),
         ("warm_start", "[ftp://x/y]", "warm_start.0: ftp://x/y: must be s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
         ("trial.initial_weights", "s3://bucket/none", "trial.initial_weights: s3://bucket/none is not there"),
         ("trial.initial_weights", "ftp://x/y", "trial.initial_weights: ftp://x/y: must be s3://BUCKET/FOLDER"),
         (
             "trial.loss",
             "{name: distillation, teacher: 's3://bucket/none'}",
-            "trial.loss: loss distillation: s3://bucket/none is no checkpoint: it has no manifest.json",
+            "trial.loss: loss distillation: s3://bucket/none is not a checkpoint: it has no manifest.json",
         ),
     ],
 )

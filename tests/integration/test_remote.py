@@ -1,4 +1,4 @@
-"""Sweeps of a machine that is no node of the cluster, over Ray's client."""
+"""Sweeps of a machine that is not a node of the cluster, over Ray's client."""
 
 from __future__ import annotations
 

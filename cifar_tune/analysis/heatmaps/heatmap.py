@@ -195,7 +195,7 @@ def place_trials(
     if x_column == y_column:
         raise AnalysisError(f"x and y are both `{x}`; name two parameters, or x alone")
     if aggregate not in AGGREGATES:
-        raise AnalysisError(f"`{aggregate}` is no way to aggregate; there are {', '.join(AGGREGATES)}")
+        raise AnalysisError(f"`{aggregate}` is not a way to aggregate; there are {', '.join(AGGREGATES)}")
     x_axis = make_axis(trials[x_column], bins=bins)
     y_axis = make_axis(trials[y_column], bins=bins) if y_column else no_axis(len(trials))
     cells = y_axis.places * len(x_axis.values) + x_axis.places

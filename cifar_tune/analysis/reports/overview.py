@@ -50,7 +50,7 @@ def load_told(folder: Path, console: Console) -> Frames:
     """The tables of a results folder; what is wrong with them, and what was saved, is printed.
 
     Raises:
-        ResultsError: it is no results folder, or is beyond saving.
+        ResultsError: it is not a results folder, or is beyond saving.
     """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", DamagedTableWarning)
@@ -176,9 +176,9 @@ def _print_best(console: Console, trials: pd.DataFrame, metric: str, top: int, s
         console.print(terminal_table(best))
         if stopped:
             text = (
-                "1 trial was stopped early and does not rank: its last value is of an earlier epoch."
+                "1 trial was stopped early. It is not ranked, because it trained for fewer epochs."
                 if stopped == 1
-                else f"{stopped} trials were stopped early and do not rank: their last values are of earlier epochs."
+                else f"{stopped} trials were stopped early. They are not ranked, because they trained for fewer epochs."
             )
             _say(console, (text, "dim"))
         noise = seed_noise_text(trials, metric)

@@ -1,4 +1,4 @@
-"""Joins a cluster that this machine is no node of: over the client server of Ray's that runs on its head."""
+"""Joins a cluster that this machine is not a node of: over the client server of Ray's that runs on its head."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ CONNECT_SECONDS = 5.0
 
 
 CLIENT = "ray://"
-"""Begins the address of a cluster that this machine is no node of."""
+"""Begins the address of a cluster that this machine is not a node of."""
 
 NO_CLIENT_SERVER = (
     ". Ray's client server is started by `ray start --head` where the extra `cluster` is installed, at port 10001, and "

@@ -1,4 +1,4 @@
-"""Runs a command on the head of a cluster for a machine that is no node of it, over Ray's client.
+"""Runs a command on the head of a cluster for a machine that is not a node of it, over Ray's client.
 
 What the command writes comes back as it is written; its results stay on the cluster. The command ends with the
 connection; Ray then kills what its worker has started, and the results are those of a driver that was killed.

@@ -73,7 +73,7 @@ def _table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise AnalysisError(f"{path}: is no parquet table: {error}") from error
+        raise AnalysisError(f"{path}: is not a parquet table: {error}") from error
 
 
 def _check_columns(path: Path, table: pd.DataFrame, *wanted: str) -> None:

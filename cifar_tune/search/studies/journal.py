@@ -170,7 +170,7 @@ class Journal:
             os.close(file)
 
     def _recall(self) -> None:
-        """Takes in what the file says, without what a kill tore at its end. Raises where it is no journal of ours."""
+        """Reads the file, without what a kill tore at its end. Raises if it is not a journal of ours."""
         if not self._path.exists():
             return
         text = self._path.read_bytes()

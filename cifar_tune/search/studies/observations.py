@@ -49,7 +49,7 @@ NEVER = datetime(2000, 1, 1)
 
 @dataclass(slots=True)
 class Observation:
-    """A trial and what is known of it; its name is empty where it is no trial of this sweep.
+    """A trial and what is known of it; its name is empty where it is not a trial of this sweep.
 
     answers: None outside the search space. attributes: what the sampler wants to find again. excesses: by constraint,
     by what share of its limit it is broken. curves: an objective each. order: among the proposals of all studies that

@@ -223,7 +223,7 @@ def label_indices(table: Table, column: str, names: tuple[str, ...]) -> np.ndarr
     if len(unknown := np.flatnonzero((labels < 0) | (labels >= len(names)))):
         row = int(unknown[0])
         raise DatasetError(
-            f"row {row} of split {table.split} has label {values[row]}, which is no class of the training images"
+            f"row {row} of split {table.split} has label {values[row]}, which is not a class of the training images"
         )
     return labels
 

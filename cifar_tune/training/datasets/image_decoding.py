@@ -27,7 +27,7 @@ MOST_PIXELS = 89_478_485
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A JPEG, PNG or the like that is no file: its name in messages, and its bytes."""
+    """A JPEG, PNG or the like that is not a file: its name in messages, and its bytes."""
 
     name: str
     content: bytes

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0, size: bool = False) -> Iterator[Callable[[int], None]]:
-    """Shows a bar on standard error, or logs one line where that is no terminal; gives `advance(by)`.
+    """Shows a bar on standard error, or logs one line where that is not a terminal; gives `advance(by)`.
 
     done: what earlier, interrupted work left. size: counts bytes, shown as MB.
     """

@@ -49,7 +49,7 @@ class Distillation(Loss):
             taught = json.loads(manifest.read_bytes())["dataset"]
         except FileNotFoundError:
             raise CheckpointError(
-                f"loss distillation: {self.teacher} is no checkpoint: it has no {manifest.name}"
+                f"loss distillation: {self.teacher} is not a checkpoint: it has no {manifest.name}"
             ) from None
         except (ValueError, TypeError, KeyError):
             raise CheckpointError(f"loss distillation: {self.teacher}/{manifest.name} is corrupt") from None

@@ -27,7 +27,7 @@ DOMAIN: TypeAdapter[Domain] = TypeAdapter(Domain)
         ({"int": [1, 9], "step": 10}, "the step 10 is larger than the range from 1 to 9"),
         ({"float": [0.0, 1.0], "step": 0.3}, "steps of 0.3 from 0 do not reach 1; the last below it is 0.9"),
         ({"choice": []}, "the choice is empty; list at least two options"),
-        ({"choice": [4]}, "one option is no choice; write 4 into `trial` instead"),
+        ({"choice": [4]}, "one option is not a choice; write 4 into `trial` instead"),
         ({"choice": [4, 8, 4]}, "the option 4 stands twice; keep one"),
         ({"float": [0, "1"]}, "valid number"),
         ({"int": [1, 2.5]}, "valid integer"),

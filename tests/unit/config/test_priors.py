@@ -55,7 +55,7 @@ def written(tmp_path: Path, path: str, domain: str) -> Path:
         (
             "batch_size",
             "{choice: [32, 64], prior: {option: 128}}",
-            "search.batch_size: the prior names 128, which is no option; allowed: 32, 64",
+            "search.batch_size: the prior names 128, which is not an option; allowed: 32, 64",
         ),
         (
             "batch_size",

@@ -125,11 +125,11 @@ def test_without_a_choice_the_heat_map_is_that_of_the_report(client: TestClient)
     ("address", "message"),
     [
         ("heatmap?x=lrr", "no parameter `lrr`; did you mean `optimizer.lr`?"),
-        ("heatmap?metric=accuracy", "`accuracy` is no metric; did you mean `validation_accuracy`?"),
+        ("heatmap?metric=accuracy", "`accuracy` is not a metric; did you mean `validation_accuracy`?"),
         ("heatmap?at_epoch=-1", "at_epoch=-1: must be a whole number"),
         ("heatmap?at_epoch=9", "no trial can be compared at epoch 9; trials reached epochs 1 to 4"),
-        ("heatmap?aggregate=max", "`max` is no way to aggregate; there are best, mean, median"),
-        ("curves?trial=t1&metric=x", "`x` is no metric"),
+        ("heatmap?aggregate=max", "`max` is not a way to aggregate; there are best, mean, median"),
+        ("curves?trial=t1&metric=x", "`x` is not a metric"),
         ("trial?id=t9", "no trial `t9`; there are t0 to"),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_sweep_begun_afresh_in_the_same_folder_takes_the_place_of_the_old_one(
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="is no results folder"):
+    with pytest.raises(ResultsError, match="is not a results folder"):
         LiveSweep(tmp_path)
 
 

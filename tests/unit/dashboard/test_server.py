@@ -39,9 +39,9 @@ def test_a_port_in_use_is_named_with_a_way_out() -> None:
 @pytest.mark.parametrize(
     ("host", "message"),
     [
-        ("192.0.2.1", "--host 192.0.2.1: is no address of this machine"),
-        ("no-such-host.invalid", "--host no-such-host.invalid: is no name or address of this machine"),
-        ("a" * 70, "is no name or address of this machine"),
+        ("192.0.2.1", "--host 192.0.2.1: is not an address of this machine"),
+        ("no-such-host.invalid", "--host no-such-host.invalid: is not a name or address of this machine"),
+        ("a" * 70, "is not a name or address of this machine"),
     ],
 )
 def test_a_host_that_is_not_this_machine_s_is_refused(host: str, message: str) -> None:

@@ -190,4 +190,4 @@ def test_a_data_set_of_other_classes_is_refused(checkpoints: Path, tmp_path: Pat
 
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
-    assert "is no checkpoint" in capsys.readouterr().err
+    assert "is not a checkpoint" in capsys.readouterr().err

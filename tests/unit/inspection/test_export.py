@@ -122,7 +122,7 @@ def other_format(folder: Path) -> None:
     [
         (damaged_weights, "model.safetensors is corrupt: its checksum is not that of config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is missing"),
-        (lambda folder: (folder / "trial.json").unlink(), "trial.json is missing: .* is no whole exported model"),
+        (lambda folder: (folder / "trial.json").unlink(), "trial.json is missing: .* is not a whole exported model"),
         (lambda folder: (folder / "config.json").write_text("{}"), "is not the config.json of an exported model"),
         (one_class_fewer, r"names 9 classes and a resnet18, and its weights .*: .* size mismatch for fc\.weight"),
         (other_format, "is in export format 9; this version of cifar_tune reads 1"),

@@ -141,7 +141,7 @@ def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
     model = Averages()
     with pytest.raises(InspectionError, match=r"no layer `covn` \(did you mean `conv`\?\); the layers are conv, fc"):
         grad_cam(model, "covn", torch.zeros(1, 3, 8, 8), lambda logits: logits[:, 0])
-    with pytest.raises(InspectionError, match=r"`fc` is no convolution.*; the convolutions are conv"):
+    with pytest.raises(InspectionError, match=r"`fc` is not a convolution.*; the convolutions are conv"):
         find_convolution(model, "fc")
 
 

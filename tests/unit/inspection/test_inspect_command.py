@@ -106,12 +106,12 @@ def test_the_command_says_what_is_wrong(
     for words, message in (
         ([known, image, "--layer", "layer9"], "there is no layer `layer9` (did you mean `layer"),
         ([known, image, "--layer", "layer9"], "the layers are conv1, bn1, layer1, layer1.0"),
-        ([known, image, "--layer", "bn1", "--show", "filters"], "layer `bn1` is no convolution"),
+        ([known, image, "--layer", "bn1", "--show", "filters"], "layer `bn1` is not a convolution"),
         ([known, image, "--layer", "fc", "--show", "features"], "layer `fc` gives no maps, but (10,) numbers an image"),
         ([known, image, "--layer", "fc", "--show", "gradcam"], "layer `fc` gives no map to look at; those that do are"),
         ([known, str(broken)], "broken.png cannot be read as an image"),
         ([known, str(tmp_path / "empty")], "empty has no picture in it"),
-        ([str(tmp_path)], "is no checkpoint"),
+        ([str(tmp_path)], "is not a checkpoint"),
     ):
         assert main([*words, "--device", "cpu", "--output", str(tmp_path / "page")]) == 2
         assert message in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_an_array_of_another_kind_is_refused(checkpoints: Path, array: np.ndarra
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no whole checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a whole checkpoint"):
         Predictor.load(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_trial_stands_for_its_best_checkpoint_and_a_sweep_for_its_best_trial(
 
 
 def test_a_file_in_a_checkpoint_is_no_checkpoint(checkpoints: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is no whole checkpoint"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is not a whole checkpoint"):
         Predictor.load(checkpoints / "best" / "model.safetensors")
 
 
@@ -145,7 +145,7 @@ def test_the_command_says_what_is_missing(
             "https://example.org/cat.jpg is not fetched; `curl -s https://example.org/cat.jpg | ...` with - for IMAGE",
         ),
         ([str(checkpoints), str(broken)], "broken.png cannot be read as an image"),
-        ([str(tmp_path), str(picture)], "is no checkpoint, no trial with one and no exported model"),
+        ([str(tmp_path), str(picture)], "is not a checkpoint, a trial with one or an exported model"),
         ([str(tmp_path), str(picture), "--best"], "is no"),
     ):
         assert main(words) == 2

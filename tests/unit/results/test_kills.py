@@ -141,7 +141,7 @@ def test_an_empty_or_headless_ledger_is_refused(tmp_path: Path) -> None:
         ):
             ResultsStore.open(tmp_path / "s")
     ledger.write_bytes(lines[1])
-    with pytest.raises(ResultsError, match="is no ledger of cifar_tune"):
+    with pytest.raises(ResultsError, match="is not a ledger of cifar_tune"):
         ResultsStore.open(tmp_path / "s")
 
 

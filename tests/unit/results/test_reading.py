@@ -82,7 +82,7 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="there is no such folder"):
         load(tmp_path / "none")
     with pytest.raises(
-        ResultsError, match=r"is no results folder: it holds neither trials\.parquet nor ledger\.jsonl$"
+        ResultsError, match=r"is not a results folder: it holds neither trials\.parquet nor ledger\.jsonl$"
     ):
         load(tmp_path)
     make_sweep(tmp_path / "b")

@@ -201,16 +201,16 @@ def test_numpy_scalars_and_paths_are_taken_as_what_they_are(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"colour": 1}, "trials.parquet: `colour` is no column; see results/README.md"),
+        ({"colour": 1}, "trials.parquet: `colour` is not a column; see results/README.md"),
         ({"best_epoch": 1}, "trials.parquet: `best_epoch` is set by the store itself"),
         ({"status": "done"}, "trials.parquet: status: 'done' is none of running, completed, stopped"),
-        ({"attempts": 1.5}, "trials.parquet: attempts: 1.5 is no int"),
-        ({"node": 1}, "trials.parquet: node: 1 is no string (got int)"),
-        ({"baseline": 1}, "trials.parquet: baseline: 1 is no bool (got int)"),
-        ({"wall_seconds": "1"}, "trials.parquet: wall_seconds: '1' is no float (got str)"),
+        ({"attempts": 1.5}, "trials.parquet: attempts: 1.5 is not an int"),
+        ({"node": 1}, "trials.parquet: node: 1 is not a string (got int)"),
+        ({"baseline": 1}, "trials.parquet: baseline: 1 is not a bool (got int)"),
+        ({"wall_seconds": "1"}, "trials.parquet: wall_seconds: '1' is not a float (got str)"),
         ({"seed": 2**64}, "beyond 64 bits"),
         ({"started_at": datetime(2026, 1, 1)}, "has no time zone; pass datetime.now(UTC)"),
-        ({"started_at": 5}, "trials.parquet: started_at: 5 is no time (got int)"),
+        ({"started_at": 5}, "trials.parquet: started_at: 5 is not a time (got int)"),
     ],
 )
 def test_a_value_that_does_not_fit_its_column_is_refused(folder: Path, values: dict[str, object], message: str) -> None:
@@ -228,7 +228,7 @@ def test_an_epoch_that_makes_no_sense_is_refused(folder: Path) -> None:
         store.update_trial("a")
         with pytest.raises(ResultsError, match="the first epoch is 1"):
             store.add_epoch("a", 0)
-        with pytest.raises(ResultsError, match=r"epochs\.parquet: `colour` is no column"):
+        with pytest.raises(ResultsError, match=r"epochs\.parquet: `colour` is not a column"):
             report(store, "a", 1, colour=1)
         with pytest.raises(ResultsError, match="no JSON form"):
             store.note("odd", value=object())

@@ -194,7 +194,9 @@ def test_a_trial_that_breaks_a_constraint_here_teaches_the_sampler_that_it_does(
 
 def test_a_folder_that_is_no_sweep_or_this_one_is_an_error(tmp_path: Path) -> None:
     said = refusal_of(tmp_path)
-    assert said == (f"warm_start.0: {tmp_path}: is no results folder of a sweep (it needs sweep.yaml and ledger.jsonl)")
+    assert said == (
+        f"warm_start.0: {tmp_path}: is not a results folder of a sweep (it needs sweep.yaml and ledger.jsonl)"
+    )
     folder = earlier(tmp_path / "x")
     with pytest.raises(ConfigError, match=r"is this sweep's own results folder; --extend adds trials to it"):
         read_warm_start(sweep_of(warm_start=[str(folder)]), Unlimited(), folder)

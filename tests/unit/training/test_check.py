@@ -45,7 +45,7 @@ def test_a_model_that_cannot_take_the_resolution_is_refused(small_trial: Trials)
 
 
 def test_a_teacher_that_is_not_there_is_refused(small_trial: Trials) -> None:
-    with pytest.raises(ConfigError, match=r"trial\.loss: loss distillation: .*nowhere is no checkpoint"):
+    with pytest.raises(ConfigError, match=r"trial\.loss: loss distillation: .*nowhere is not a checkpoint"):
         check_trial(small_trial(loss={"name": "distillation", "teacher": "nowhere"}), INFO)
 
 

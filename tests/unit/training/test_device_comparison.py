@@ -50,7 +50,7 @@ def test_a_difference_counts_where_neither_chance_nor_another_seed_make_as_large
 def test_places_are_devices_and_precisions() -> None:
     assert kinds_present()[0] == place_of("cpu") == Place("cpu")
     assert place_of("cpu/bfloat16") == Place("cpu", "bfloat16")
-    with pytest.raises(DeviceError, match="cpu/half: half is no precision; allowed are auto, float32, tf32"):
+    with pytest.raises(DeviceError, match="cpu/half: half is not a precision; allowed are auto, float32, tf32"):
         place_of("cpu/half")
     with pytest.raises(DeviceError, match="device cuda:9 is not there; this machine has cpu"):
         place_of("cuda:9")

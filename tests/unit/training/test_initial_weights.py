@@ -208,9 +208,9 @@ def test_a_file_that_needs_more_than_tensors_is_refused_with_the_reason_and_not_
     ("name", "content", "message"),
     [
         ("none.pth", None, "none.pth is not there"),
-        ("x.pth", b"no weights", "is no file of weights that torch.load or safetensors reads"),
-        ("x.pth", pickle.dumps([1]), "holds no state dict|is no file of weights"),
-        ("x.safetensors", b"no weights", "is no safetensors file"),
+        ("x.pth", b"no weights", "is not a file of weights that torch.load or safetensors reads"),
+        ("x.pth", pickle.dumps([1]), "holds no state dict|is not a file of weights"),
+        ("x.safetensors", b"no weights", "is not a safetensors file"),
     ],
 )
 def test_a_file_of_something_else_is_refused(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:

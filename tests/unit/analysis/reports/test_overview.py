@@ -42,7 +42,7 @@ def test_a_finished_sweep_shows_counts_best_trials_and_heat_map(sweep: Path) -> 
     assert "1 diverged, t005: no message" in text
     assert "Best completed trials" in text
     assert text.index("t004") < text.index("t001") < text.index("t000")
-    assert "2 trials were stopped early and do not rank" in text
+    assert "2 trials were stopped early. They are not ranked" in text
     assert "optimizer.lr across, model.activation down" in text
     assert "not running" not in text
 

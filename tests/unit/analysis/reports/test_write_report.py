@@ -91,6 +91,6 @@ def test_a_comparison_is_told_in_the_terminal_and_on_the_page(
     assert '<td>best at epoch 2</td><td class="number">20.0</td><td class="number">40.0</td>' in page
 
     assert main([str(one), "--compare", str(other), "--metric", "gpu_second"]) == 2
-    assert "`gpu_second` is no metric; did you mean `gpu_seconds`?" in capsys.readouterr().err
+    assert "`gpu_second` is not a metric; did you mean `gpu_seconds`?" in capsys.readouterr().err
     assert main([str(one), "--compare", str(one.parent)]) == 2
     assert "it holds the sweeps one, other_seconds: name one of them" in capsys.readouterr().err

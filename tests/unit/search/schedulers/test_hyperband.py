@@ -11,7 +11,7 @@ from cifar_tune.search.schedulers.hyperband import Brackets, Shape, fill, shapes
 
 
 def test_brackets_are_those_of_the_paper() -> None:
-    """Li et al. 2018, table 1: R = 81, eta = 3; the last entry of each bracket, at R, is no rung."""
+    """Li et al. 2018, table 1: R = 81, eta = 3; the last entry of each bracket, at R, is not a rung."""
     assert shapes(Hyperband(), 81) == (
         Shape(81, (1, 3, 9, 27)),
         Shape(34, (3, 9, 27)),

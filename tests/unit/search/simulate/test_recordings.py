@@ -215,7 +215,7 @@ def test_no_table_and_a_table_of_other_columns_say_so(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="lacks the columns val_acc; see"):
         read_recording(path)
     path.write_text("not parquet")
-    with pytest.raises(AnalysisError, match="is no parquet table"):
+    with pytest.raises(AnalysisError, match="is not a parquet table"):
         read_recording(path)
 
 

@@ -100,7 +100,7 @@ def test_gradients_hardly_depend_on_a_high_temperature():
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path):
     with pytest.raises(
-        CheckpointError, match=r"loss distillation: .*nothing is no checkpoint: it has no manifest.json"
+        CheckpointError, match=r"loss distillation: .*nothing is not a checkpoint: it has no manifest.json"
     ):
         Distillation(teacher=str(tmp_path / "nothing")).check(INFO)
 
