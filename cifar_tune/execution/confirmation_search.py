@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cifar_tune.config.rendering import flatten
 from cifar_tune.execution.dispatcher import Dispatcher
@@ -130,9 +130,11 @@ class Confirming:
             test_images=score.images,
         )
 
-    def end(self, trial_id: str, status: str, reason: str | None = None, error: str | None = None) -> None:
+    def end(
+        self, trial_id: str, status: str, reason: str | None = None, error: str | None = None, **times: Any
+    ) -> None:
         """Records how a retraining ended. One that failed is tried again by the next driver."""
-        self._store.update_trial(trial_id, status=status, status_reason=reason, error=error)
+        self._store.update_trial(trial_id, status=status, status_reason=reason, error=error, **times)
         if status != INTERRUPTED:
             del self._proposals[trial_id]
             self._counts[status] += 1

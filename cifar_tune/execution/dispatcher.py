@@ -281,10 +281,9 @@ class Dispatcher:
     def _end(self, key: str, status: str, reason: str | None = None, error: str | None = None) -> None:
         attempt = self._leave(key, status)
         trial_id = attempt.proposal.trial_id
-        self._search.end(trial_id, status, reason, error)
         now, began = datetime.now(UTC), self._store.trial(trial_id)["started_at"]
         ended_at = now if began is None else max(now, began)  # the clock may have been put back
-        self._store.update_trial(trial_id, ended_at=ended_at, **attempt.times())
+        self._search.end(trial_id, status, reason, error, ended_at=ended_at, **attempt.times())
         if self.retention is not None:
             self.retention.ended(trial_id)
 

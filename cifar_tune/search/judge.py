@@ -44,30 +44,42 @@ class Judge(Generic[TrialT]):
         self._store = store
 
     def decide(self, live: Live[TrialT], metrics: EpochMetrics) -> Decision:
-        """Takes in a new epoch, and writes it down with the decision that counts, which it returns."""
+        """Takes in a new epoch, and writes it down with the decision that counts, which it returns.
+
+        The ledger has the epoch before the study writes to Optuna's journal, which follows the ledger.
+        """
         trial_id, row = live.proposal.trial_id, asdict(metrics)
-        decision = self.audit.overruled(trial_id, self.take_in(live, row))
+        values = self._values(live, row)
+        decision = self.audit.overruled(trial_id, self._decision(live, row, values))
         rung = asdict(decision)
         del rung["limit"], rung["paused"]
         row |= {"decision": rung.pop("action"), **rung}
         self._store.add_epoch(trial_id, **row)
+        self._learn(live, values)
         if self.audit.saw(trial_id, live.proposal.study, row):
             self._store.update_trial(trial_id, audited=True)
         return decision
 
     def take_in(self, live: Live[TrialT], row: Mapping[str, Any]) -> Decision:
-        """Takes in an epoch; returns what the scheduler says to it, or the limit that the trial breaks.
+        """Takes in an epoch of the store; returns what the scheduler says to it, or the limit that the trial breaks."""
+        values = self._values(live, row)
+        decision = self._decision(live, row, values)
+        self._learn(live, values)
+        return decision
 
-        Of the store's rows, those without a rung were compared with none, and are not now.
-        """
+    def _values(self, live: Live[TrialT], row: Mapping[str, Any]) -> tuple[float, ...] | None:
+        """Measures an epoch; returns its objectives, None where it has none or the trial breaks a limit."""
         live.epoch = row["epoch"]
         self._measure(live, row)
         values = self._measures.after(live.proposal.trial_id, row)
         values = None if live.limit else values
         self._progress.trained(live.proposal, live.epoch, values)
+        return values
+
+    def _decision(self, live: Live[TrialT], row: Mapping[str, Any], values: tuple[float, ...] | None) -> Decision:
+        """Decides. Of the store's rows, those without a rung were compared with none, and are not now."""
         if values is None:
             return Decision("stop", limit=live.limit) if live.limit else CONTINUE
-        self._studies[live.study].report(live.number, live.epoch, *values)
         if live.proposal.trial_id in self.audit.audited:
             return CONTINUE
         scheduler = self._schedulers[live.study]
@@ -75,6 +87,11 @@ class Judge(Generic[TrialT]):
             scheduler.record_without_deciding(live.proposal.trial_id, live.epoch, *values)
             return CONTINUE
         return scheduler.report(live.proposal.trial_id, live.epoch, *values)
+
+    def _learn(self, live: Live[TrialT], values: tuple[float, ...] | None) -> None:
+        """Tells the study."""
+        if values is not None:
+            self._studies[live.study].report(live.number, live.epoch, *values)
 
     def recall(self, proposal: Proposal[TrialT], status: str) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Takes in a trial that no trial of now is compared with; yields its validated epochs, each with its values."""

@@ -119,9 +119,14 @@ class Search(Generic[TrialT]):
             return self._pauses.recorded(live, known[metrics.epoch]) if decided else CONTINUE
         return self._judge.decide(live, metrics)
 
-    def end(self, trial_id: str, status: str, reason: str | None = None, error: str | None = None) -> None:
-        """Records how a trial ended, and tells its study. An interrupted one stays unfinished."""
-        self._store.update_trial(trial_id, status=status, status_reason=reason, error=error)
+    def end(
+        self, trial_id: str, status: str, reason: str | None = None, error: str | None = None, **times: Any
+    ) -> None:
+        """Records how a trial ended, and tells its study. An interrupted one stays unfinished.
+
+        times: when it ended and what it took, by column. One event in the ledger has all of it: a kill loses no part.
+        """
+        self._store.update_trial(trial_id, status=status, status_reason=reason, error=error, **times)
         if status != INTERRUPTED:
             self._settle(trial_id, status)
 
