@@ -46,7 +46,7 @@ test: install
 NUMERIC := tests/unit/training/augmentations tests/unit/training/losses tests/unit/training/models \
 	tests/unit/training/networks tests/unit/training/optimizers tests/unit/training/schedules \
 	$(wildcard tests/unit/training/test_*.py) \
-	$(foreach name,augmentations exact_resume losses models optimizers schedules,tests/contracts/test_$(name).py)
+	$(foreach name,augmentations every_key_counts exact_resume losses models optimizers schedules switched_keys,tests/contracts/test_$(name).py)
 WITHOUT_AVX2 := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1
 WITH_AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2
 

@@ -68,7 +68,7 @@ class ExportError(CifarTuneError, RuntimeError):
 
 
 class InspectionError(CifarTuneError, ValueError):
-    """A network cannot show what was asked: there is no such layer, or it is not a convolution; lists what there is."""
+    """A layer does not exist, or is not a convolution. The message lists the layers to choose from."""
 
 
 class ResultsError(CifarTuneError, OSError):

@@ -8,7 +8,7 @@ from cifar_tune.analysis.few_images import few_images, interval_text
 from cifar_tune.analysis.naming import metric as known_metric
 from cifar_tune.analysis.naming import more_is_better
 from cifar_tune.analysis.parameters import SEEDS, varied_parameters
-from cifar_tune.analysis.repeats import configuration_of
+from cifar_tune.analysis.repeats import configuration_of, seed_means
 from cifar_tune.analysis.sweep_file import SweepFile
 from cifar_tune.results.columns import COMPLETED, CONFIGURATION_PREFIX, DIVERGED, FAILED, STATUSES
 
@@ -63,11 +63,8 @@ def _averaged(completed: pd.DataFrame, metric: str) -> pd.DataFrame:
     images = few_images(completed, metric)
     rows = completed[~of.duplicated()]
     if len(rows) < len(completed):
-        means = completed.groupby(of)[list(dict.fromkeys([metric, "train_seconds"]))].mean()
-        first = of[rows.index]
-        rows = rows.assign(n=of.value_counts().loc[first].to_numpy())
-        for name in means:
-            rows[name] = means[name].loc[first].to_numpy()
+        means = seed_means(completed, dict.fromkeys([metric, "train_seconds"])).loc[rows.index]
+        rows = rows.assign(n=of.value_counts().loc[of[rows.index]].to_numpy(), **means)
     if images is not None and len(rows):
         intervals = completed.groupby(of)[metric].agg(lambda values: interval_text(values, images))
         rows = rows.assign(interval=intervals.loc[of[rows.index]].to_numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -34,7 +34,7 @@ def duplicates(trials: pd.DataFrame) -> pd.Series[bool]:
     return configuration_of(trials).duplicated()
 
 
-def seed_means(trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def seed_means(trials: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Returns these columns of the completed trials; a trial has the means over all seeds of its configuration."""
     if trials.empty:
         return pd.DataFrame(columns=list(columns), dtype=float)

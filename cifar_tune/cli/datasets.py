@@ -85,7 +85,7 @@ def wanted(what: str, overrides: Sequence[str]) -> Dataset:
     """Returns the data set of a name and options, or of a sweep or trial file.
 
     Raises:
-        ConfigError: There is no such data set, option or file.
+        ConfigError: The data set, option or file does not exist.
     """
     if what.endswith(YAML):
         return load_trial(Path(what), [f"dataset.{override}" for override in overrides]).dataset

@@ -102,9 +102,8 @@ def _lets_count(switch: Switch, combination: tuple[Any, ...]) -> bool:
     try:
         return switch.counts(*combination)
     except (TypeError, ValueError):
-        return (
-            True  # Not every value was checked: the command that trains one trial ignores the file's grid and search.
-        )
+        # A value of the wrong type: the command that trains one trial does not check the file's grid and search.
+        return True
 
 
 def _values_of_block(block: Mapping[str, Any], schema: type[BaseModel], values: TrialValues, loc: Loc) -> list[Any]:

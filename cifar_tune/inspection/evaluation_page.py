@@ -43,7 +43,7 @@ def summary_table(summary: Mapping[str, float]) -> Table:
 
 
 def _interval(summary: Mapping[str, float], name: str) -> str:
-    """The interval of a share of the images, in percent; empty for what is no such share."""
+    """The interval of an accuracy, in percent; empty for other figures."""
     if name not in SHARES or not (images := int(summary.get("images", 0))):
         return ""
     low, high = proportion_interval(round(summary[name] * images), images)

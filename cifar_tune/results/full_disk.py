@@ -18,29 +18,27 @@ CHECK_SECONDS = 1.0
 
 
 class DiskPatience:
-    """How long the writers of one sweep wait for space. Without patience they raise at once."""
+    """How long the writers of one sweep wait for space. With 0 seconds they do not wait."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
         self._waiting_since: float | None = None
-        self._is_over = False
 
     def wait(self, path: Path, error: OSError) -> None:
         """Waits a little after a write that failed, so that it can be tried again.
 
         Raises:
-            ResultsError: the write failed for another reason, or there is no patience.
-            SurroundingsError: the disk has been full for longer than that. From then on nothing waits any more.
+            ResultsError: the disk is not full, but refuses the write; or nobody waits.
+            SurroundingsError: the disk has been full for longer than `seconds`. Until a write succeeds, nobody waits.
         """
         problem = f"{path}: could not be written: {error.strerror or error}"
-        if error.errno not in FULL or not (self.seconds or self._is_over):
+        if error.errno not in FULL or not self.seconds:
             raise ResultsError(problem) from error
         now = time.monotonic()
         if self._waiting_since is None:
             self._waiting_since = now
             warnings.warn(f"{problem}; trying again for {self.seconds / 60:g} minutes", stacklevel=2)
-        self._is_over = self._is_over or now - self._waiting_since >= self.seconds
-        if self._is_over:
+        if now - self._waiting_since >= self.seconds:
             raise SurroundingsError(
                 f"{problem}\nresources.retry_minutes: {self.seconds / 60:g} is how long this was tried. "
                 "Every finished epoch is saved"
@@ -48,9 +46,8 @@ class DiskPatience:
         time.sleep(CHECK_SECONDS)
 
     def end_wait(self) -> None:
-        """Says that a write succeeded."""
+        """Forgets the wait, because a write succeeded."""
         self._waiting_since = None
-        self._is_over = False
 
 
 def append_whole(file: int, line: bytes, path: Path, patience: DiskPatience) -> None:
@@ -68,10 +65,13 @@ def append_whole(file: int, line: bytes, path: Path, patience: DiskPatience) -> 
     size = os.fstat(file).st_size
     while True:
         try:
-            if os.write(file, line) == len(line):
-                patience.end_wait()
-                return
-            os.ftruncate(file, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = os.write(file, line)
         except OSError as error:
             patience.wait(path, error)
+            continue
+        if written == len(line):
+            break
+        # The kernel wrote what still fitted, and says nothing. It would do so again and again.
+        os.ftruncate(file, size)
+        patience.wait(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    patience.end_wait()

@@ -25,10 +25,11 @@ def precision_on_cuda(capability: tuple[int, int]) -> PrecisionName:
 def precision_on_cpu(
     model: Model, resolution: int, *, has_amx: bool, has_avx512_bf16: bool, is_amd: bool
 ) -> PrecisionName:
-    """Returns the faster precision. Without fast instructions for bfloat16 that is float32.
+    """Returns the faster precision; float32 where bfloat16 was not seen to be faster.
 
-    AMD's processors execute AVX512_BF16 at twice the rate of float32. On an Intel Xeon without AMX every network was
-    slower with it: 0.7 to 0.97 times as fast (results/benchmarks/cpu_precision-xeon-avx512.json).
+    AVX512_BF16 alone counts on AMD only. There it trained ResNet-18 1.5 to 1.9 times as fast as float32. On an Intel
+    Xeon it trained ResNets and TGN 0.69 to 0.97 times, and MiniNet 0.46 to 1.11 times as fast
+    (results/benchmarks/cpu_precision-xeon-avx512.json).
     """
     if has_amx:
         least: int | None = model.cpu_bfloat16_resolution

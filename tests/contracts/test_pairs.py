@@ -152,7 +152,8 @@ def test_every_model_trains_on_every_data_sets_shape_or_says_why_not(model: dict
 @every_model
 def test_every_model_trains_on_resolutions_that_no_stage_divides_evenly(model: dict[str, Any], resolution: int) -> None:
     info = INFOS["cifar100"]
-    trained(trial_of(model=model), DatasetInfo(**{**vars(info), "resolution": resolution}))
+    _, history = trained(trial_of(model=model), DatasetInfo(**{**vars(info), "resolution": resolution}))
+    assert math.isfinite(history[-1].train_loss)
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +190,14 @@ def test_every_augmentation_trains_with_every_kind_of_label(
     augmentation: dict[str, Any], labels: dict[str, Any], mixing: str | None
 ) -> None:
     before = [] if mixing is None else [{"name": mixing}]
-    trained(trial_of(augmentations=[*before, augmentation], **labels))
+    _, history = trained(trial_of(augmentations=[*before, augmentation], **labels))
+    assert math.isfinite(history[-1].train_loss)
 
 
 @every_augmentation
 def test_every_augmentation_trains_on_grey_images_and_before_a_mixing(augmentation: dict[str, Any]) -> None:
-    trained(trial_of(augmentations=[augmentation, {"name": "mixup_or_cutmix"}]), GREY)
+    _, history = trained(trial_of(augmentations=[augmentation, {"name": "mixup_or_cutmix"}]), GREY)
+    assert math.isfinite(history[-1].train_loss)
 
 
 @every_sam

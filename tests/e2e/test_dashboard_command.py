@@ -304,6 +304,7 @@ def test_when_the_dashboard_is_gone_the_page_says_so(sweep: Path, chromium: Any)
     with served(sweep) as url:
         chromium.open(url)
         chromium.wait_for(ROWS)
+    # Raises if the page does not come to say so.
     chromium.wait_for("document.querySelector('#live').textContent === 'no connection; trying again'")
 
 

@@ -35,4 +35,4 @@ class Loss(Strict):
 
     @abstractmethod
     def build(self, info: DatasetInfo, device: torch.device | str, load_model: LoadModel) -> LossFunction:
-        """Returns the loss for this data set on this device. load_model: for losses that learn from a network."""
+        """Returns the loss for this data set on this device. load_model: for a loss that has a teacher."""
